@@ -1,0 +1,5 @@
+/** The algorithms offered and their order; Ed25519, ML-KEM and ChaCha20-Poly1305 from the JDK. */
+@NullMarked
+package holdfast.ssh.crypto;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,22 @@
+package holdfast.ssh.terminal;
+
+import java.io.IOException;
+import org.jspecify.annotations.Nullable;
+
+/** Asks the person who sits in front of the client; OpenSSH's readpass.c is the model. */
+public interface Prompter {
+
+    /** How an answer is shown while it is typed. */
+    enum Echo {
+        ON,
+        OFF
+    }
+
+    /**
+     * Prints {@code prompt} on the person's terminal (not on stdout) and reads one line.
+     *
+     * @return the line without its end, or null where nobody can be asked (no terminal, end of
+     *     file, interrupted)
+     */
+    @Nullable String ask(String prompt, Echo echo) throws IOException;
+}
