@@ -1,0 +1,278 @@
+package holdfast.ssh.crypto;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.sshd.client.kex.DHGClient;
+import org.apache.sshd.client.kex.DHGEXClient;
+import org.apache.sshd.common.NamedFactory;
+import org.apache.sshd.common.cipher.BaseCBCCipher;
+import org.apache.sshd.common.cipher.BaseCTRCipher;
+import org.apache.sshd.common.cipher.BaseGCMCipher;
+import org.apache.sshd.common.cipher.Cipher;
+import org.apache.sshd.common.helpers.AbstractFactoryManager;
+import org.apache.sshd.common.kex.AbstractDH;
+import org.apache.sshd.common.kex.BuiltinDHFactories;
+import org.apache.sshd.common.kex.DHFactory;
+import org.apache.sshd.common.kex.KeyExchange;
+import org.apache.sshd.common.kex.KeyExchangeFactory;
+import org.apache.sshd.common.mac.BaseMac;
+import org.apache.sshd.common.mac.Mac;
+import org.apache.sshd.common.session.Session;
+import org.apache.sshd.common.signature.Signature;
+import org.apache.sshd.common.signature.SignatureECDSA;
+import org.apache.sshd.common.signature.SignatureRSASHA1;
+import org.apache.sshd.common.signature.SignatureRSASHA256;
+import org.apache.sshd.common.signature.SignatureRSASHA512;
+import org.apache.sshd.common.signature.SignatureSkECDSA;
+import org.apache.sshd.common.signature.SignatureSkED25519;
+import org.apache.sshd.common.util.security.eddsa.generic.GenericSignatureEd25519;
+import org.apache.sshd.server.kex.DHGEXServer;
+import org.apache.sshd.server.kex.DHGServer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The algorithms of the transport, from their names to what does them, in the order given.
+ *
+ * <p>A name that is not known here is left out: the configuration has already said so. MINA's own
+ * tables are not used, because touching one of their entries initialises all of them, which a
+ * client that lives for a fifth of a second notices.
+ */
+public final class Algorithms {
+
+    private Algorithms() {}
+
+    /** Which end of the connection speaks. */
+    public enum Side {
+        CLIENT,
+        SERVER
+    }
+
+    /**
+     * Gives {@code manager} (an SshClient or an SshServer that has not been started) its key
+     * exchanges, ciphers, MACs and signatures.
+     *
+     * @throws IllegalArgumentException with one line for the person when a list has no known name
+     */
+    public static void install(
+            AbstractFactoryManager manager,
+            Side side,
+            List<String> kexAlgorithms,
+            List<String> ciphers,
+            List<String> macs,
+            List<String> signatureAlgorithms) {
+        List<KeyExchangeFactory> exchanges = new ArrayList<>(kexAlgorithms.size());
+        for (String name : kexAlgorithms) {
+            if (isKex(name)) {
+                exchanges.add(new Exchange(name, side));
+            }
+        }
+        List<NamedFactory<Cipher>> encryptions = new ArrayList<>(ciphers.size());
+        for (String name : ciphers) {
+            NamedFactory<Cipher> factory = cipher(name);
+            if (factory != null) {
+                encryptions.add(factory);
+            }
+        }
+        List<NamedFactory<Mac>> authenticators = new ArrayList<>(macs.size());
+        for (String name : macs) {
+            if (newMac(name) != null) {
+                authenticators.add(new MacFactory(name));
+            }
+        }
+        manager.setKeyExchangeFactories(given("KexAlgorithms", exchanges, kexAlgorithms));
+        manager.setCipherFactories(given("Ciphers", encryptions, ciphers));
+        manager.setMacFactories(given("MACs", authenticators, macs));
+        manager.setSignatureFactories(signatures(signatureAlgorithms));
+    }
+
+    /** The signature algorithms of a list of names, also for one session's HostKeyAlgorithms. */
+    public static List<NamedFactory<Signature>> signatures(List<String> names) {
+        List<NamedFactory<Signature>> known = new ArrayList<>(names.size());
+        for (String name : names) {
+            NamedFactory<Signature> factory = signature(name);
+            if (factory != null) {
+                known.add(factory);
+            }
+        }
+        return given("HostKeyAlgorithms", known, names);
+    }
+
+    private static <T> List<T> given(String keyword, List<T> known, List<String> asked) {
+        if (known.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "Bad " + keyword + " \"" + String.join(",", asked) + "\": none is available");
+        }
+        return known;
+    }
+
+    /** The cipher of this name, or null. */
+    public static @Nullable NamedFactory<Cipher> cipher(String name) {
+        return switch (name) {
+            case "aes128-gcm@openssh.com",
+                    "aes256-gcm@openssh.com",
+                    "aes128-ctr",
+                    "aes192-ctr",
+                    "aes256-ctr",
+                    "aes128-cbc",
+                    "aes192-cbc",
+                    "aes256-cbc",
+                    ChaCha20Poly1305.NAME ->
+                    new CipherFactory(name);
+            default -> null;
+        };
+    }
+
+    private static Cipher newCipher(String name) {
+        return switch (name) {
+            case ChaCha20Poly1305.NAME -> new ChaCha20Poly1305();
+            case "aes128-gcm@openssh.com" -> gcm(16);
+            case "aes256-gcm@openssh.com" -> gcm(32);
+            case "aes128-ctr" -> ctr(16);
+            case "aes192-ctr" -> ctr(24);
+            case "aes256-ctr" -> ctr(32);
+            case "aes128-cbc" -> cbc(16);
+            case "aes192-cbc" -> cbc(24);
+            case "aes256-cbc" -> cbc(32);
+            default -> throw new IllegalArgumentException("Unknown cipher type '" + name + "'");
+        };
+    }
+
+    private static Cipher gcm(int key) {
+        return new BaseGCMCipher(12, 16, key, "AES", key * 8, "AES/GCM/NoPadding", 16);
+    }
+
+    private static Cipher ctr(int key) {
+        return new BaseCTRCipher(16, 0, key, "AES", key * 8, "AES/CTR/NoPadding", 16);
+    }
+
+    private static Cipher cbc(int key) {
+        return new BaseCBCCipher(16, 0, key, "AES", key * 8, "AES/CBC/NoPadding", 16);
+    }
+
+    private static @Nullable Mac newMac(String name) {
+        return switch (name) {
+            case "hmac-sha2-256-etm@openssh.com" -> new BaseMac("HmacSHA256", 32, 32, true);
+            case "hmac-sha2-512-etm@openssh.com" -> new BaseMac("HmacSHA512", 64, 64, true);
+            case "hmac-sha1-etm@openssh.com" -> new BaseMac("HmacSHA1", 20, 20, true);
+            case "hmac-sha2-256" -> new BaseMac("HmacSHA256", 32, 32, false);
+            case "hmac-sha2-512" -> new BaseMac("HmacSHA512", 64, 64, false);
+            case "hmac-sha1" -> new BaseMac("HmacSHA1", 20, 20, false);
+            default -> null;
+        };
+    }
+
+    private static @Nullable NamedFactory<Signature> signature(String name) {
+        return newSignature(name) == null ? null : new SignatureFactory(name);
+    }
+
+    /** A signature algorithm by its name on the wire; that of a certificate signs as its key. */
+    static @Nullable Signature newSignature(String name) {
+        return switch (name) {
+            case "ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com" ->
+                    new GenericSignatureEd25519("Ed25519");
+            case "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256-cert-v01@openssh.com" ->
+                    new SignatureECDSA.SignatureECDSA256();
+            case "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384-cert-v01@openssh.com" ->
+                    new SignatureECDSA.SignatureECDSA384();
+            case "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521-cert-v01@openssh.com" ->
+                    new SignatureECDSA.SignatureECDSA521();
+            case "rsa-sha2-512", "rsa-sha2-512-cert-v01@openssh.com" -> new SignatureRSASHA512();
+            case "rsa-sha2-256", "rsa-sha2-256-cert-v01@openssh.com" -> new SignatureRSASHA256();
+            case "ssh-rsa", "ssh-rsa-cert-v01@openssh.com" -> new SignatureRSASHA1();
+            case "sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519-cert-v01@openssh.com" ->
+                    new SignatureSkED25519();
+            case "sk-ecdsa-sha2-nistp256@openssh.com",
+                    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com" ->
+                    new SignatureSkECDSA();
+            default -> null;
+        };
+    }
+
+    private static boolean isKex(String name) {
+        return switch (name) {
+            case "mlkem768x25519-sha256",
+                    "curve25519-sha256",
+                    "curve25519-sha256@libssh.org",
+                    "ecdh-sha2-nistp256",
+                    "ecdh-sha2-nistp384",
+                    "ecdh-sha2-nistp521",
+                    "diffie-hellman-group-exchange-sha256",
+                    "diffie-hellman-group-exchange-sha1",
+                    "diffie-hellman-group14-sha256",
+                    "diffie-hellman-group16-sha512",
+                    "diffie-hellman-group18-sha512",
+                    "diffie-hellman-group14-sha1",
+                    "diffie-hellman-group1-sha1" ->
+                    true;
+            default -> false;
+        };
+    }
+
+    private static DHFactory agreement(String name) {
+        return switch (name) {
+            case "mlkem768x25519-sha256" -> new X25519Factory(name, true);
+            case "curve25519-sha256", "curve25519-sha256@libssh.org" ->
+                    new X25519Factory(name, false);
+            default -> BuiltinDHFactories.fromFactoryName(name);
+        };
+    }
+
+    // The names of the accessors below are MINA's.
+
+    private record CipherFactory(String getName) implements NamedFactory<Cipher> {
+        @Override
+        public Cipher create() {
+            return newCipher(getName);
+        }
+    }
+
+    private record MacFactory(String getName) implements NamedFactory<Mac> {
+        @Override
+        public @Nullable Mac create() {
+            return newMac(getName);
+        }
+    }
+
+    private record SignatureFactory(String getName) implements NamedFactory<Signature> {
+        @Override
+        public @Nullable Signature create() {
+            return newSignature(getName);
+        }
+    }
+
+    private record Exchange(String getName, Side side) implements KeyExchangeFactory {
+        @Override
+        public KeyExchange createKeyExchange(Session session) throws Exception {
+            DHFactory agreement = agreement(getName);
+            KeyExchangeFactory factory =
+                    switch (side) {
+                        case CLIENT ->
+                                agreement.isGroupExchange()
+                                        ? DHGEXClient.newFactory(agreement)
+                                        : DHGClient.newFactory(agreement);
+                        case SERVER ->
+                                agreement.isGroupExchange()
+                                        ? DHGEXServer.newFactory(agreement)
+                                        : DHGServer.newFactory(agreement);
+                    };
+            return factory.createKeyExchange(session);
+        }
+    }
+
+    private record X25519Factory(String getName, boolean hybrid) implements DHFactory {
+        @Override
+        public boolean isSupported() {
+            return true;
+        }
+
+        @Override
+        public boolean isGroupExchange() {
+            return false;
+        }
+
+        @Override
+        public AbstractDH create(Object... none) throws Exception {
+            return new X25519(hybrid);
+        }
+    }
+}
