@@ -1,0 +1,340 @@
+package holdfast.ssh.client;
+
+import holdfast.core.liveness.LinkCommand;
+import holdfast.core.time.Moment;
+import holdfast.ssh.config.ClientSettings;
+import holdfast.ssh.config.ClientSettings.RequestTty;
+import holdfast.ssh.config.ClientSettings.SessionType;
+import holdfast.ssh.link.LinkLoop;
+import holdfast.ssh.log.Log;
+import holdfast.ssh.terminal.Escapes;
+import holdfast.ssh.terminal.Prompter;
+import holdfast.ssh.terminal.Signals;
+import holdfast.ssh.terminal.Terminal;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.channels.WritableByteChannel;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One run of {@code ssh}: connect, run a shell, a command or a subsystem, and leave with the right status.
+ *
+ * <p>What belongs to the process comes from outside, so that the demo can run several in one: the streams,
+ * the terminal, the log, the environment.
+ */
+public final class Client {
+
+    /** The exit status of everything that went wrong before or beside the remote command. */
+    public static final int FAILED = 255;
+
+    /** One read of our input; as much as one packet of OpenSSH's takes. */
+    private static final int CHUNK = 32 * 1024;
+
+    /** How long our goodbye may take to leave; nobody is waiting for it. */
+    private static final Duration GOODBYE = Duration.ofMillis(500);
+
+    /** Where a session's bytes come from and go to. */
+    public record Streams(
+            ReadableByteChannel in, WritableByteChannel out, WritableByteChannel err) {}
+
+    private final ClientSettings settings;
+    private final Map<String, String> environment;
+    private final Streams streams;
+    private final @Nullable Terminal terminal;
+    private final Prompter prompter;
+    private final Log log;
+    private final LinkLoop.Watcher watcher;
+
+    private volatile int killedBy;
+    private volatile boolean leftByEscape;
+
+    /**
+     * @param terminal the process's own; null when this run has none, whatever descriptors are open
+     * @param watcher sees every decision over the link
+     */
+    public Client(
+            ClientSettings settings,
+            Map<String, String> environment,
+            Streams streams,
+            @Nullable Terminal terminal,
+            Prompter prompter,
+            Log log,
+            LinkLoop.Watcher watcher) {
+        this.settings = settings;
+        this.environment = environment;
+        this.streams = streams;
+        this.terminal = terminal;
+        this.prompter = prompter;
+        this.log = log;
+        this.watcher = watcher;
+    }
+
+    /**
+     * Runs to the end.
+     *
+     * @return the exit status: the remote command's own, or {@link #FAILED}; what went wrong has been said
+     */
+    public int run() {
+        boolean atTerminal = terminal != null && Terminal.isTerminal(0);
+        boolean pty = wantsPty(atTerminal);
+        Doubt doubt = new Doubt(pty && atTerminal ? terminal : null);
+        ClientParts parts = new ClientParts(settings, prompter, log);
+        try (Connection connection =
+                Connection.open(settings, parts, watcher, doubt, pty && atTerminal)) {
+            return session(connection, pty ? terminal : null, atTerminal);
+        } catch (ClientFailure failure) {
+            failure.lines().forEach(log::info);
+            return FAILED;
+        }
+    }
+
+    private boolean wantsPty(boolean atTerminal) {
+        boolean asked =
+                switch (settings.requestTty()) {
+                    case NO -> false;
+                    case YES, FORCE -> true;
+                    case AUTO -> settings.command() == null;
+                };
+        boolean possible = atTerminal && !settings.stdinNull();
+        if (asked && !possible && settings.requestTty() != RequestTty.FORCE) {
+            log.info("Pseudo-terminal will not be allocated because stdin is not a terminal.");
+            return false;
+        }
+        return asked;
+    }
+
+    private int session(Connection connection, @Nullable Terminal tty, boolean atTerminal) {
+        SessionChannel channel = new SessionChannel(wish(tty), streams.out(), streams.err(), log);
+        connection.whenEnded(() -> channel.over().countDown());
+        onSignals(connection, channel);
+        boolean raw = tty != null && (atTerminal || settings.requestTty() != RequestTty.FORCE);
+        if (tty != null && raw) {
+            tty.enterRaw();
+        }
+        try {
+            connection.interactive(tty != null);
+            connection.transport().register(channel);
+            channel.open().await();
+            connection.transport().noMoreSessions();
+            if (tty != null) {
+                tty.onResize(() -> resized(tty, channel));
+            }
+            Thread.ofPlatform()
+                    .daemon()
+                    .name("input")
+                    .start(() -> input(connection, channel, tty));
+            channel.over().await();
+            if (!connection.condemned()) {
+                channel.awaitDry();
+            }
+        } catch (IOException e) {
+            log.debug("session: " + e.getMessage()); // the connection's own end says it better
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } finally {
+            if (tty != null) {
+                tty.restore();
+            }
+        }
+        return farewell(connection, channel, tty != null);
+    }
+
+    private SessionChannel.Wish wish(@Nullable Terminal tty) {
+        String command = settings.command();
+        SessionChannel.Wish.Kind kind =
+                settings.sessionType() == SessionType.SUBSYSTEM
+                        ? SessionChannel.Wish.Kind.SUBSYSTEM
+                        : command == null
+                                ? SessionChannel.Wish.Kind.SHELL
+                                : SessionChannel.Wish.Kind.EXEC;
+        byte[] bytes = command == null ? new byte[0] : SessionChannel.bytes(command);
+        if (kind != SessionChannel.Wish.Kind.SHELL) {
+            log.debug(
+                    kind == SessionChannel.Wish.Kind.EXEC
+                            ? "Sending command: " + command
+                            : "Sending subsystem: " + command);
+        }
+        SessionChannel.Pty pty = null;
+        if (tty != null) {
+            Terminal.Size size = tty.size();
+            String term = environment.getOrDefault("TERM", "");
+            pty =
+                    new SessionChannel.Pty(
+                            term,
+                            size.columns(),
+                            size.rows(),
+                            size.width(),
+                            size.height(),
+                            tty.modes());
+        }
+        return new SessionChannel.Wish(kind, bytes, sentEnvironment(), pty);
+    }
+
+    private Map<String, String> sentEnvironment() {
+        Map<String, String> sent = new LinkedHashMap<>();
+        if (!settings.sendEnv().isEmpty()) {
+            environment.forEach(
+                    (name, value) -> {
+                        for (String pattern : settings.sendEnv()) {
+                            if (matches(pattern, 0, name, 0)) {
+                                sent.put(name, value);
+                                return;
+                            }
+                        }
+                    });
+        }
+        sent.putAll(settings.setEnv());
+        return sent;
+    }
+
+    /** OpenSSH's match_pattern: {@code *} and {@code ?}. */
+    private static boolean matches(String pattern, int p, String name, int n) {
+        if (p == pattern.length()) {
+            return n == name.length();
+        }
+        char c = pattern.charAt(p);
+        if (c == '*') {
+            return matches(pattern, p + 1, name, n)
+                    || n < name.length() && matches(pattern, p, name, n + 1);
+        }
+        return n < name.length()
+                && (c == '?' || c == name.charAt(n))
+                && matches(pattern, p + 1, name, n + 1);
+    }
+
+    private static void resized(Terminal tty, SessionChannel channel) {
+        Terminal.Size size = tty.size();
+        channel.resized(size.columns(), size.rows(), size.width(), size.height());
+    }
+
+    // --- the input's thread
+
+    private void input(Connection connection, SessionChannel channel, @Nullable Terminal tty) {
+        Escapes escapes = tty == null ? null : new Escapes(settings.escapeChar());
+        ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK);
+        try {
+            while (!settings.stdinNull() && Patient.read(streams.in(), chunk.clear()) >= 0) {
+                chunk.flip();
+                if (escapes == null) {
+                    channel.send(chunk);
+                    continue;
+                }
+                byte[] typed = new byte[chunk.remaining()];
+                chunk.get(typed);
+                for (Escapes.Piece piece : escapes.typed(typed, 0, typed.length)) {
+                    switch (piece) {
+                        case Escapes.Typed plain -> {
+                            connection.loop().spoke();
+                            channel.send(ByteBuffer.wrap(plain.bytes()));
+                        }
+                        case Escapes.Command command ->
+                                obey(command, escapes.says(command), connection, channel, tty);
+                    }
+                }
+            }
+            channel.sendEnd();
+        } catch (IOException e) {
+            log.debug2("input ends: " + e.getMessage()); // the channel is over, or our stdin cannot be read
+            channel.sendEnd();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void obey(
+            Escapes.Command command,
+            byte[] says,
+            Connection connection,
+            SessionChannel channel,
+            @Nullable Terminal tty)
+            throws IOException {
+        if (says.length > 0) {
+            streams.err().write(ByteBuffer.wrap(says));
+        }
+        switch (command) {
+            case Escapes.Command.Close _ -> {
+                leftByEscape = true;
+                channel.over().countDown();
+            }
+            case Escapes.Command.Suspend _ -> {
+                if (tty != null) {
+                    tty.suspend();
+                }
+            }
+            case Escapes.Command.Rekey _ -> connection.transport().rekey();
+            case Escapes.Command.Help _, Escapes.Command.Unsupported _ -> {}
+        }
+    }
+
+    // --- the end
+
+    private void onSignals(Connection connection, SessionChannel channel) {
+        if (terminal == null) {
+            return; // the process is not ours alone
+        }
+        killedOn("HUP", 1, channel);
+        killedOn("INT", 2, channel);
+        killedOn("TERM", 15, channel);
+    }
+
+    private void killedOn(String name, int number, SessionChannel channel) {
+        Signals.on(
+                name,
+                () -> {
+                    killedBy = number;
+                    channel.over().countDown();
+                });
+    }
+
+    private int farewell(Connection connection, SessionChannel channel, boolean tty) {
+        Integer status = channel.status();
+        boolean lost = !connection.open();
+        List<String> why = lost && status == null && killedBy == 0 && !leftByEscape ? connection.whyEnded() : List.of();
+        if (!lost) {
+            connection.leave();
+            try {
+                connection.ended().await(GOODBYE.toMillis(), TimeUnit.MILLISECONDS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+        String refusal = channel.refusal();
+        if (refusal != null) {
+            if (!refusal.isEmpty()) {
+                log.info(refusal);
+            }
+            return FAILED;
+        }
+        why.forEach(log::info);
+        if (killedBy != 0) {
+            log.info("Killed by signal " + killedBy + ".");
+            return FAILED;
+        }
+        if (tty && !connection.condemned() && !connection.disconnected()) {
+            log.info("Connection to " + settings.host() + " closed.");
+        }
+        log.debug("Exit status " + (status == null ? -1 : status));
+        return leftByEscape || status == null ? FAILED : status & 0xff;
+    }
+
+    /** What a person at a terminal is told while the link is in doubt. */
+    private static final class Doubt implements Connection.Doubts {
+        private final @Nullable Terminal terminal;
+
+        Doubt(@Nullable Terminal terminal) {
+            this.terminal = terminal;
+        }
+
+        @Override
+        public void show(LinkCommand.ShowDoubt doubt) {}
+
+        @Override
+        public void hide() {}
+    }
+}

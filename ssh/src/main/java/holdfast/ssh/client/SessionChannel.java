@@ -1,0 +1,336 @@
+package holdfast.ssh.client;
+
+import holdfast.ssh.log.Log;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import org.apache.sshd.client.channel.AbstractClientChannel;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.channel.RequestHandler;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A "session" channel (RFC 4254 section 6): a shell, a command or a subsystem, with or without a terminal.
+ *
+ * <p>What comes from the peer goes into two {@link Drain}s; what goes to it is sent by the thread that calls
+ * {@link #send}, which blocks while the peer's window is full.
+ */
+final class SessionChannel extends AbstractClientChannel {
+
+    /** What is asked of the server once the channel is open. */
+    record Wish(Kind kind, byte[] command, Map<String, String> environment, @Nullable Pty pty) {
+        enum Kind {
+            SHELL("shell"),
+            EXEC("exec"),
+            SUBSYSTEM("subsystem");
+
+            final String request;
+
+            Kind(String request) {
+                this.request = request;
+            }
+        }
+    }
+
+    /**
+     * A terminal for the other end (RFC 4254 section 6.2).
+     *
+     * @param modes encoded as in RFC 4254 section 8, its TTY_OP_END included
+     */
+    record Pty(String term, int columns, int rows, int width, int height, byte[] modes) {}
+
+    /** For as long as the session may live: a full window is not a fault. */
+    private static final Duration FOREVER = Duration.ofDays(365_000);
+
+    private final Wish wish;
+    private final Log sshLog;
+    private final Drain stdout;
+    private final Drain stderr;
+    private final ArrayDeque<String> unanswered = new ArrayDeque<>();
+    private final CountDownLatch over = new CountDownLatch(1);
+    private volatile @Nullable String refusal;
+    private volatile @Nullable String exitSignal;
+    private volatile boolean running;
+
+    SessionChannel(Wish wish, WritableByteChannel out, WritableByteChannel err, Log log) {
+        super("session", List.<RequestHandler<org.apache.sshd.common.channel.Channel>>of());
+        this.wish = wish;
+        this.sshLog = log;
+        this.stdout = new Drain(out, new Give(true));
+        this.stderr = new Drain(err, new Give(false));
+    }
+
+    /** Gives the window back for what was written, and tells the peer when nobody reads any more. */
+    private final class Give implements Drain.Owner {
+        private final boolean tellsPeer;
+
+        Give(boolean tellsPeer) {
+            this.tellsPeer = tellsPeer;
+        }
+
+        @Override
+        public void drained(int count) {
+            try {
+                if (isOpen()) {
+                    getLocalWindow().release(count);
+                }
+            } catch (IOException e) {
+                sshLog.debug2("channel " + getChannelId() + ": " + e.getMessage()); // it is closing
+            }
+        }
+
+        @Override
+        public void broken(IOException error) {
+            sshLog.debug2("channel " + getChannelId() + ": write failed: " + error.getMessage());
+            if (tellsPeer) {
+                request("eow@openssh.com", false, buffer -> {});
+            }
+        }
+    }
+
+    // --- opening
+
+    @Override
+    protected void doOpen() {
+        sshLog.debug("Entering interactive session.");
+        Pty pty = wish.pty();
+        if (pty != null) {
+            request(
+                    "pty-req",
+                    true,
+                    buffer -> {
+                        buffer.putString(pty.term());
+                        buffer.putUInt(pty.columns());
+                        buffer.putUInt(pty.rows());
+                        buffer.putUInt(pty.width());
+                        buffer.putUInt(pty.height());
+                        buffer.putBytes(pty.modes());
+                    });
+        }
+        wish.environment()
+                .forEach(
+                        (name, value) -> {
+                            sshLog.debug("channel " + getChannelId() + ": setting env " + name);
+                            request(
+                                    "env",
+                                    false,
+                                    buffer -> {
+                                        buffer.putString(name);
+                                        buffer.putString(value);
+                                    });
+                        });
+        request(
+                wish.kind().request,
+                true,
+                buffer -> {
+                    if (wish.kind() != Wish.Kind.SHELL) {
+                        buffer.putBytes(wish.command());
+                    }
+                });
+    }
+
+    @Override
+    public void handleSuccess() {
+        String answered = answered();
+        if (!"pty-req".equals(answered)) {
+            running = true;
+        }
+    }
+
+    @Override
+    public void handleFailure() {
+        String answered = answered();
+        if ("pty-req".equals(answered)) {
+            sshLog.info("PTY allocation request failed on channel " + getChannelId());
+            return;
+        }
+        refusal = answered + " request failed on channel " + getChannelId();
+        over.countDown();
+        close(false);
+    }
+
+    private @Nullable String answered() {
+        synchronized (unanswered) {
+            return unanswered.poll();
+        }
+    }
+
+    @Override
+    public void handleOpenFailure(Buffer buffer) {
+        int at = buffer.rpos();
+        int reason = buffer.getInt();
+        String text = buffer.getString();
+        buffer.rpos(at);
+        String words =
+                switch (reason) {
+                    case 1 -> "administratively prohibited";
+                    case 2 -> "connect failed";
+                    case 3 -> "unknown channel type";
+                    case 4 -> "resource shortage";
+                    default -> "unknown reason";
+                };
+        sshLog.error(
+                "channel " + getChannelId() + ": open failed: " + words + ": " + Transport.printable(text));
+        refusal = "";
+        super.handleOpenFailure(buffer);
+        over.countDown();
+    }
+
+    // --- to the peer
+
+    private interface Filling {
+        void into(Buffer buffer);
+    }
+
+    private void request(String type, boolean wantReply, Filling filling) {
+        Buffer buffer = getSession().createBuffer(SshConstants.SSH_MSG_CHANNEL_REQUEST);
+        buffer.putUInt(getRecipient());
+        buffer.putString(type);
+        buffer.putBoolean(wantReply);
+        filling.into(buffer);
+        try {
+            synchronized (unanswered) {
+                if (wantReply) {
+                    unanswered.add(type);
+                }
+                writePacket(buffer);
+            }
+        } catch (IOException e) {
+            sshLog.debug2("channel request " + type + " not sent: " + e.getMessage()); // it is closing
+        }
+    }
+
+    /**
+     * Sends bytes as channel data, blocking while the window is full.
+     *
+     * @throws IOException when the channel has closed
+     */
+    void send(ByteBuffer bytes) throws IOException, InterruptedException {
+        while (bytes.hasRemaining()) {
+            long space = getRemoteWindow().waitForSpace(FOREVER);
+            long most = Math.min(space, getRemoteWindow().getPacketSize());
+            int some = (int) Math.min(bytes.remaining(), most);
+            Buffer packet = getSession().createBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, some + 8);
+            packet.putUInt(getRecipient());
+            packet.putUInt(some);
+            bytes.get(packet.array(), packet.wpos(), some);
+            packet.wpos(packet.wpos() + some);
+            getRemoteWindow().waitAndConsume(some, FOREVER);
+            writePacket(packet);
+        }
+    }
+
+    /** Our side has no more to send. */
+    void sendEnd() {
+        try {
+            sendEof();
+        } catch (IOException e) {
+            sshLog.debug2("eof not sent: " + e.getMessage()); // it is closing
+        }
+    }
+
+    /** Tells the other end's terminal its new size (RFC 4254 section 6.7). */
+    void resized(int columns, int rows, int width, int height) {
+        request(
+                "window-change",
+                false,
+                buffer -> {
+                    buffer.putUInt(columns);
+                    buffer.putUInt(rows);
+                    buffer.putUInt(width);
+                    buffer.putUInt(height);
+                });
+    }
+
+    // --- from the peer
+
+    @Override
+    protected void doWriteData(byte[] data, int offset, long length) {
+        stdout.put(data, offset, (int) length);
+    }
+
+    @Override
+    protected void doWriteExtendedData(byte[] data, int offset, long length) {
+        stderr.put(data, offset, (int) length);
+    }
+
+    @Override
+    public void handleRequest(Buffer buffer) throws IOException {
+        int at = buffer.rpos();
+        String type = buffer.getString();
+        boolean wantReply = buffer.getBoolean();
+        switch (type) {
+            case "exit-status" -> exitStatusHolder.set(buffer.getInt());
+            case "exit-signal" -> {
+                exitSignal = Transport.printable(buffer.getString());
+                boolean core = buffer.getBoolean();
+                String text = Transport.printable(buffer.getString());
+                sshLog.debug(
+                        "client_input_channel_req: exit-signal "
+                                + exitSignal
+                                + (core ? " (core dumped) " : " ")
+                                + text);
+            }
+            case "eow@openssh.com", "xon-xoff" -> {}
+            default -> {
+                buffer.rpos(at);
+                super.handleRequest(buffer);
+            }
+        }
+        if (wantReply && type.startsWith("exit-")) {
+            sendResponse(buffer, type, RequestHandler.Result.ReplySuccess, true);
+        }
+    }
+
+    @Override
+    protected void doCloseImmediately() {
+        stdout.finish();
+        stderr.finish();
+        over.countDown();
+        super.doCloseImmediately();
+    }
+
+    // --- the end
+
+    /** Opened when the channel is over: closed by the peer, refused, or lost with the connection. */
+    CountDownLatch over() {
+        return over;
+    }
+
+    /** Waits until all output has been written, or cannot be. */
+    void awaitDry() throws InterruptedException {
+        stdout.finish();
+        stderr.finish();
+        stdout.awaitDry();
+        stderr.awaitDry();
+    }
+
+    /** Why the server would not run it; empty: it has been said already; null: it did. */
+    @Nullable String refusal() {
+        return refusal;
+    }
+
+    /** The exit status the peer reported; null: none came. */
+    @Nullable Integer status() {
+        return getExitStatus();
+    }
+
+    boolean killed() {
+        return exitSignal != null;
+    }
+
+    boolean running() {
+        return running;
+    }
+
+    static byte[] bytes(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+}

@@ -1,0 +1,298 @@
+package holdfast.ssh.client;
+
+import holdfast.core.liveness.LinkEvent;
+import holdfast.core.liveness.Phase;
+import holdfast.core.time.Moment;
+import holdfast.ssh.link.LinkLoop;
+import holdfast.ssh.log.Log;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.sshd.client.ClientFactoryManager;
+import org.apache.sshd.client.channel.AbstractClientChannel;
+import org.apache.sshd.client.session.ClientSessionImpl;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.SshException;
+import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.kex.KexProposalOption;
+import org.apache.sshd.common.session.SessionListener;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * MINA's client session with our eyes on it: it tells the link's loop what it hears, how far the opening has
+ * come, and how it ended.
+ */
+final class Transport extends ClientSessionImpl {
+
+    /** OpenSSH's bounds on what may come before the identification line (kex.c). */
+    private static final int LONGEST_LINE = 8192;
+
+    private static final int MOST_LINES = 1024;
+
+    /** OpenSSH's client sends this request and takes any reply (OpenSSH PROTOCOL section 2). */
+    private static final String KEEPALIVE = "keepalive@openssh.com";
+
+
+    private final LinkLoop loop;
+    private final Log sshLog;
+    private final AtomicReference<Ending> ending;
+    private int preambleLines;
+    private boolean keysEstablished;
+
+    Transport(
+            ClientFactoryManager manager,
+            IoSession io,
+            LinkLoop loop,
+            AtomicReference<Ending> ending,
+            Log log)
+            throws Exception {
+        super(manager, io);
+        this.loop = loop;
+        this.ending = ending;
+        this.sshLog = log;
+    }
+
+    /** Sends a probe; its reply comes back to the loop as an event. Never blocks: a re-key queues it. */
+    void probe(Moment sent) {
+        Buffer request = createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, KEEPALIVE.length() + 16);
+        request.putString(KEEPALIVE);
+        request.putBoolean(true);
+        try {
+            request(
+                    request,
+                    KEEPALIVE,
+                    (command, reply) -> loop.post(new LinkEvent.ProbeAnswered(sent)));
+        } catch (IOException e) {
+            sshLog.debug2("keepalive not sent: " + e.getMessage()); // it is closing: the loop hears of that
+        }
+    }
+
+    /** Takes {@code channel} into the connection; it is still to be opened. */
+    void register(AbstractClientChannel channel) throws IOException {
+        getConnectionService().registerChannel(channel);
+    }
+
+    /**
+     * Says that no further session will be opened on this connection (OpenSSH PROTOCOL section 2.2), so that
+     * a server can refuse one if we should be made to ask.
+     */
+    void noMoreSessions() {
+        Buffer request = createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST);
+        request.putString("no-more-sessions@openssh.com");
+        request.putBoolean(false);
+        try {
+            writePacket(request);
+        } catch (IOException e) {
+            sshLog.debug2("no-more-sessions not sent: " + e.getMessage()); // it is closing
+        }
+    }
+
+    /** Asks for new keys (escape {@code ~R}). */
+    void rekey() {
+        try {
+            reExchangeKeys();
+        } catch (IOException e) {
+            sshLog.debug("rekey refused: " + e.getMessage());
+        }
+    }
+
+    @Override
+    protected void handleMessage(Buffer buffer) throws Exception {
+        loop.heardPacket();
+        super.handleMessage(buffer);
+    }
+
+    /**
+     * Reads the lines before and the identification line itself (RFC 4253 section 4.2), each consumed as it
+     * comes, so that a server that never ends its banner costs no memory.
+     */
+    @Override
+    protected boolean readIdentification(Buffer buffer) throws Exception {
+        while (true) {
+            byte[] bytes = buffer.array();
+            int start = buffer.rpos();
+            int end = start;
+            while (end < buffer.wpos() && bytes[end] != '\n') {
+                end++;
+            }
+            if (end - start > LONGEST_LINE) {
+                throw refused("kex_exchange_identification: banner line too long");
+            }
+            if (end == buffer.wpos()) {
+                buffer.compact();
+                return false;
+            }
+            int length = end - start;
+            if (length > 0 && bytes[end - 1] == '\r') {
+                length--;
+            }
+            String line = new String(bytes, start, length, StandardCharsets.UTF_8);
+            buffer.rpos(end + 1);
+            if (line.startsWith("SSH-")) {
+                identified(line);
+                return true;
+            }
+            if (++preambleLines >= MOST_LINES) {
+                throw refused("kex_exchange_identification: No SSH identification string received.");
+            }
+            for (int i = 0; i < line.length(); i++) {
+                if (line.charAt(i) == 0) {
+                    throw refused("kex_exchange_identification: banner line contains invalid characters");
+                }
+            }
+            sshLog.debug("kex_exchange_identification: banner line " + (preambleLines - 1) + ": " + printable(line));
+        }
+    }
+
+    private void identified(String line) throws Exception {
+        int software = line.indexOf('-', 4);
+        String protocol = software < 0 ? "" : line.substring(4, software);
+        if (software < 0) {
+            throw refused("Bad remote protocol version identification: '" + printable(line) + "'");
+        }
+        if (!protocol.equals("2.0") && !protocol.equals("1.99")) {
+            throw refused(
+                    "Protocol major versions differ: 2 vs. " + printable(protocol.split("\\.", 2)[0]));
+        }
+        serverVersion = line;
+        sshLog.debug(
+                "Remote protocol version "
+                        + protocol
+                        + ", remote software version "
+                        + printable(line.substring(software + 1)));
+        loop.post(new LinkEvent.Reached(Phase.KEY_EXCHANGE));
+        signalExtraServerVersionInfo(line, new ArrayList<>());
+    }
+
+    private SshException refused(String text) {
+        ending.compareAndSet(null, new Ending.Refused(text));
+        return new SshException(text);
+    }
+
+    /** What a peer said, fit for a terminal: control characters as octal escapes. */
+    static String printable(String text) {
+        StringBuilder out = new StringBuilder(text.length());
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c < ' ' && c != '\t' || c == 0x7f || c >= 0x80 && c < 0xa0) {
+                out.append('\\').append((char) ('0' + (c >> 6)));
+                out.append((char) ('0' + (c >> 3 & 7))).append((char) ('0' + (c & 7)));
+            } else {
+                out.append(c);
+            }
+        }
+        return out.toString();
+    }
+
+    @Override
+    protected Map<KexProposalOption, String> negotiate() throws Exception {
+        Map<KexProposalOption, String> agreed;
+        try {
+            agreed = super.negotiate();
+        } catch (Exception e) {
+            String none = nothingInCommon();
+            if (none != null) {
+                ending.compareAndSet(null, new Ending.Refused(none));
+            }
+            throw e;
+        }
+        if (sshLog.shows(Log.Level.DEBUG1)) {
+            sshLog.debug("kex: algorithm: " + agreed.get(KexProposalOption.ALGORITHMS));
+            sshLog.debug("kex: host key algorithm: " + agreed.get(KexProposalOption.SERVERKEYS));
+            sshLog.debug(
+                    "kex: server->client cipher: "
+                            + agreed.get(KexProposalOption.S2CENC)
+                            + " MAC: "
+                            + mac(agreed.get(KexProposalOption.S2CMAC))
+                            + " compression: "
+                            + agreed.get(KexProposalOption.S2CCOMP));
+            sshLog.debug(
+                    "kex: client->server cipher: "
+                            + agreed.get(KexProposalOption.C2SENC)
+                            + " MAC: "
+                            + mac(agreed.get(KexProposalOption.C2SMAC))
+                            + " compression: "
+                            + agreed.get(KexProposalOption.C2SCOMP));
+        }
+        return agreed;
+    }
+
+    private static String mac(@Nullable String name) {
+        return name == null || name.equals("aead") ? "<implicit>" : name;
+    }
+
+    /** OpenSSH's words for the first kind of algorithm that the two sides have none of in common. */
+    private @Nullable String nothingInCommon() {
+        Map<KexProposalOption, String> ours = getClientKexProposals();
+        Map<KexProposalOption, String> theirs = getServerKexProposals();
+        for (KexProposalOption option : KexProposalOption.VALUES) {
+            String kind =
+                    switch (option) {
+                        case ALGORITHMS -> "key exchange method";
+                        case SERVERKEYS -> "host key type";
+                        case C2SENC, S2CENC -> "cipher";
+                        case C2SMAC, S2CMAC -> "MAC";
+                        case C2SCOMP, S2CCOMP -> "compression method";
+                        case C2SLANG, S2CLANG -> null;
+                    };
+            String offer = theirs.get(option);
+            if (kind != null && offer != null && !anyIn(ours.get(option), offer)) {
+                return "no matching " + kind + " found. Their offer: " + printable(offer);
+            }
+        }
+        return null;
+    }
+
+    private static boolean anyIn(@Nullable String ours, String theirs) {
+        if (ours == null) {
+            return false;
+        }
+        List<String> offer = List.of(theirs.split(",", -1));
+        for (String name : ours.split(",", -1)) {
+            if (!name.startsWith("ext-info-")
+                    && !name.startsWith("kex-strict-")
+                    && offer.contains(name)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    @Override
+    protected void signalSessionEvent(SessionListener.Event event) throws Exception {
+        switch (event) {
+            case KeyEstablished -> {
+                if (!keysEstablished) {
+                    keysEstablished = true;
+                    loop.post(new LinkEvent.Reached(Phase.AUTHENTICATION));
+                }
+                sshLog.debug("SSH2_MSG_NEWKEYS received");
+            }
+            case Authenticated -> loop.post(new LinkEvent.Authenticated());
+            case KexCompleted -> {}
+        }
+        super.signalSessionEvent(event);
+    }
+
+    @Override
+    protected void handleDisconnect(int code, String text, String language, Buffer buffer)
+            throws Exception {
+        ending.compareAndSet(null, new Ending.Disconnected(code, text));
+        super.handleDisconnect(code, text, language, buffer);
+    }
+
+    @Override
+    public void exceptionCaught(Throwable error) {
+        if (!(error instanceof IOException) || error instanceof SshException) {
+            String text = error.getMessage();
+            ending.compareAndSet(
+                    null, new Ending.Refused(printable(text == null ? "protocol error" : text)));
+        }
+        sshLog.debug3("session: " + error);
+        super.exceptionCaught(error);
+    }
+}
