@@ -1,0 +1,158 @@
+package holdfast.ssh.terminal;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * The few functions of the C library that a terminal needs, all through one handle.
+ *
+ * <p>Each further shape of call costs the linker some ten milliseconds at start-up, so all of them
+ * are called in one shape: three machine words in, an int out. The two calling conventions of Linux
+ * that we serve (System V x86-64, AAPCS64) pass the first three integers and pointers in registers
+ * whatever their declared width, variadic or not, and a callee looks only at what it declared.
+ */
+final class Libc {
+
+    /** Numbers of asm-generic/ioctls.h, which both architectures use. */
+    static final long TCGETS = 0x5401;
+
+    static final long TCSETS = 0x5402;
+
+    /** Set when all output is sent: TCSADRAIN. */
+    static final long TCSETSW = 0x5403;
+
+    /** The same, and typed-ahead input is thrown away: TCSAFLUSH. */
+    static final long TCSETSF = 0x5404;
+
+    static final long TIOCGPGRP = 0x540F;
+    static final long TIOCGWINSZ = 0x5413;
+
+    static final long O_RDWR_CLOEXEC = 2 | 0x80000;
+
+    private static final int SIG_BLOCK = 0;
+    private static final int SIG_SETMASK = 2;
+    static final int SIGTSTP = 20;
+    private static final int SIGTTOU = 22;
+
+    /** sigset_t of glibc and musl: 1024 bits. */
+    private static final int SIGSET_BYTES = 128;
+
+    private static final MethodHandle CALL;
+    private static final MemorySegment IOCTL;
+    private static final MemorySegment OPEN;
+    private static final MemorySegment CLOSE;
+    private static final MemorySegment READ;
+    private static final MemorySegment WRITE;
+    private static final MemorySegment RAISE;
+    private static final MemorySegment GETPGRP;
+    private static final MemorySegment SIGMASK;
+
+    static {
+        Linker linker = Linker.nativeLinker();
+        CALL = link(linker);
+        SymbolLookup libc = linker.defaultLookup();
+        IOCTL = libc.findOrThrow("ioctl");
+        OPEN = libc.findOrThrow("open");
+        CLOSE = libc.findOrThrow("close");
+        READ = libc.findOrThrow("read");
+        WRITE = libc.findOrThrow("write");
+        RAISE = libc.findOrThrow("raise");
+        GETPGRP = libc.findOrThrow("getpgrp");
+        SIGMASK = libc.findOrThrow("pthread_sigmask");
+    }
+
+    private Libc() {}
+
+    // Restricted because a wrong signature can crash the VM; the manifest of the program grants it.
+    @SuppressWarnings("restricted")
+    private static MethodHandle link(Linker linker) {
+        return linker.downcallHandle(
+                FunctionDescriptor.of(
+                        ValueLayout.JAVA_INT,
+                        ValueLayout.JAVA_LONG,
+                        ValueLayout.JAVA_LONG,
+                        ValueLayout.JAVA_LONG),
+                // ioctl and open are variadic from here on; to the others it makes no difference
+                Linker.Option.firstVariadicArg(2));
+    }
+
+    /** True where the layouts and numbers of this package hold. */
+    static boolean known() {
+        if (!System.getProperty("os.name", "").equals("Linux")) {
+            return false;
+        }
+        String arch = System.getProperty("os.arch", "");
+        return arch.equals("amd64") || arch.equals("aarch64");
+    }
+
+    static int ioctl(int fd, long request, MemorySegment argument) {
+        return call(IOCTL, fd, request, argument.address());
+    }
+
+    /** Opens for reading and writing; the descriptor, or -1. */
+    static int open(MemorySegment path) {
+        return call(OPEN, path.address(), O_RDWR_CLOEXEC, 0);
+    }
+
+    static int close(int fd) {
+        return call(CLOSE, fd, 0, 0);
+    }
+
+    static int read(int fd, MemorySegment into) {
+        return call(READ, fd, into.address(), into.byteSize());
+    }
+
+    static int write(int fd, MemorySegment from) {
+        return call(WRITE, fd, from.address(), from.byteSize());
+    }
+
+    /**
+     * Sends the signal to the calling thread. For a stop this is better than kill(getpid()), which
+     * may pick another thread and let the caller run on for a moment before the process stands.
+     */
+    static int raise(int signal) {
+        return call(RAISE, signal, 0, 0);
+    }
+
+    /** True if our process group is the one the terminal obeys now. */
+    static boolean foreground(int fd) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment group = arena.allocate(ValueLayout.JAVA_INT);
+            return ioctl(fd, TIOCGPGRP, group) == 0
+                    && group.get(ValueLayout.JAVA_INT, 0) == call(GETPGRP, 0, 0, 0);
+        }
+    }
+
+    /**
+     * Runs {@code change} with SIGTTOU held off from this thread, so that the kernel neither stops
+     * the process nor refuses (EIO, when orphaned) a change of the terminal from the background.
+     */
+    static void despiteTtou(Runnable change) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment ttou = arena.allocate(SIGSET_BYTES, Long.BYTES);
+            MemorySegment before = arena.allocate(SIGSET_BYTES, Long.BYTES);
+            ttou.set(ValueLayout.JAVA_LONG, 0, 1L << (SIGTTOU - 1));
+            call(SIGMASK, SIG_BLOCK, ttou.address(), before.address());
+            try {
+                change.run();
+            } finally {
+                call(SIGMASK, SIG_SETMASK, before.address(), 0);
+            }
+        }
+    }
+
+    private static int call(MemorySegment function, long first, long second, long third) {
+        try {
+            return (int) CALL.invokeExact(function, first, second, third);
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable t) {
+            throw new IllegalStateException(t);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+package holdfast.ssh.terminal;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The terminal this process was started on, by its standard input: raw mode and back, size, modes,
+ * stop and go.
+ *
+ * <p>After OpenSSH's sshtty.c and ttymodes.c. There is one for the process, because there is one
+ * standard input. Once raw, the modes are given back on every way out of the VM but {@link
+ * Runtime#halt} and SIGKILL; whoever halts calls {@link #restore} first. A VM that crashes can be
+ * followed up by its launcher: {@code -XX:OnError="stty sane </dev/tty"}.
+ *
+ * <p>Threads: every method may be called from any, {@link #restore} also from shutdown hooks and
+ * signal handlers. Nothing here calls foreign functions, or loads what can, unless a terminal may
+ * really be there.
+ */
+public final class Terminal {
+
+    private static final int STDIN = 0;
+    private static final Terminal OF_PROCESS = new Terminal();
+
+    /**
+     * The size of the window.
+     *
+     * @param width in pixels, 0 where the terminal does not say
+     * @param height in pixels, 0 where the terminal does not say
+     */
+    public record Size(int columns, int rows, int width, int height) {
+        /** What is told of a terminal that is not there. */
+        public static final Size UNKNOWN = new Size(0, 0, 0, 0);
+    }
+
+    private volatile @Nullable Borrowed raw;
+    private volatile Runnable resized = () -> {};
+    private volatile boolean watching;
+
+    private Terminal() {}
+
+    public static Terminal ofProcess() {
+        return OF_PROCESS;
+    }
+
+    /**
+     * True if the descriptor of this process is a terminal.
+     *
+     * <p>The name of what is open answers nearly always: pipes, sockets, files and /dev/null are
+     * none, /dev/pts/N is one. Only what is left is asked by a foreign function, which costs some
+     * fifty milliseconds the first time.
+     */
+    public static boolean isTerminal(int fd) {
+        if (!Libc.known()) {
+            return false;
+        }
+        String name;
+        try {
+            name =
+                    Files.readSymbolicLink(Path.of("/proc/self/fd", Integer.toString(fd)))
+                            .toString();
+        } catch (IOException closedOrNoProc) {
+            return false;
+        }
+        return switch (Kind.of(name)) {
+            case TERMINAL -> true;
+            case OTHER -> false;
+            case UNCLEAR -> Termios.of(fd) != null;
+        };
+    }
+
+    /** What the name of an open file says. */
+    enum Kind {
+        TERMINAL,
+        OTHER,
+        UNCLEAR;
+
+        static Kind of(String name) {
+            if (name.startsWith("/dev/pts/")) {
+                return digits(name, "/dev/pts/".length()) ? TERMINAL : UNCLEAR;
+            }
+            // In a container the pty of the host can show under the root of its own mount: "/3".
+            if (digits(name, 1)) {
+                return UNCLEAR;
+            }
+            if (!name.startsWith("/dev/")) {
+                return OTHER;
+            }
+            return switch (name) {
+                case "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom" -> OTHER;
+                default -> name.startsWith("/dev/shm/") ? OTHER : UNCLEAR;
+            };
+        }
+
+        private static boolean digits(String name, int from) {
+            for (int i = from; i < name.length(); i++) {
+                if (name.charAt(i) < '0' || name.charAt(i) > '9') {
+                    return false;
+                }
+            }
+            return name.length() > from;
+        }
+    }
+
+    /**
+     * Puts the terminal into the raw mode of a session. Does nothing where it is in it already.
+     *
+     * @return false where standard input is no terminal or does not take the mode; OpenSSH then
+     *     says {@code tcgetattr: Inappropriate ioctl for device} unless a terminal was forced, and
+     *     goes on
+     */
+    public synchronized boolean enterRaw() {
+        if (raw != null) {
+            return true;
+        }
+        if (!isTerminal(STDIN)) {
+            return false;
+        }
+        Termios now = Termios.of(STDIN);
+        if (now == null) {
+            return false;
+        }
+        raw = Borrowed.take(STDIN, now, now.raw(), Libc.TCSETSW, Borrowed.Watcher.NOBODY);
+        return raw != null;
+    }
+
+    /** Undoes {@link #enterRaw}. Does nothing where there is nothing to undo. */
+    public void restore() {
+        Borrowed loan = raw;
+        if (loan != null) {
+            loan.giveBack();
+            raw = null;
+        }
+    }
+
+    public boolean raw() {
+        return raw != null;
+    }
+
+    /** The size now; {@link Size#UNKNOWN} where standard input is no terminal. */
+    public Size size() {
+        if (!isTerminal(STDIN)) {
+            return Size.UNKNOWN;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            // struct winsize: four unsigned shorts, rows before columns
+            MemorySegment c = arena.allocate(8, Long.BYTES);
+            if (Libc.ioctl(STDIN, Libc.TIOCGWINSZ, c) != 0) {
+                return Size.UNKNOWN;
+            }
+            return new Size(word(c, 2), word(c, 0), word(c, 4), word(c, 6));
+        }
+    }
+
+    private static int word(MemorySegment c, long at) {
+        return Short.toUnsignedInt(c.get(ValueLayout.JAVA_SHORT, at));
+    }
+
+    /**
+     * The modes for pty-req, encoded as in RFC 4254 section 8: those from before raw mode; only the
+     * end mark where standard input is no terminal, as OpenSSH.
+     */
+    public byte[] modes() {
+        Borrowed loan = raw;
+        if (loan != null) {
+            return loan.original.modes();
+        }
+        Termios now = isTerminal(STDIN) ? Termios.of(STDIN) : null;
+        return now == null ? Termios.noModes() : now.modes();
+    }
+
+    /**
+     * Calls {@code action} whenever the size may have changed: at SIGWINCH, and when the process
+     * goes on after a stop. It is called on a thread of the VM's and should only post the news.
+     */
+    public void onResize(Runnable action) {
+        resized = action;
+        synchronized (this) {
+            if (watching) {
+                return;
+            }
+            watching = true;
+        }
+        Signals.on("WINCH", () -> resized.run());
+        Borrowed.onResume(() -> resized.run());
+    }
+
+    /**
+     * What {@code ~^Z} does: gives the terminal back, stops the process, and takes the terminal
+     * again when somebody continues it. Returns after that.
+     */
+    public void suspend() {
+        if (Libc.known()) {
+            Borrowed.suspend();
+        }
+    }
+
+    /**
+     * Opens the terminal of the person in front of us, wherever standard input comes from.
+     *
+     * @return null where the process has none
+     */
+    static @Nullable Tty openTty() {
+        return Tty.open();
+    }
+}

@@ -1,0 +1,181 @@
+package holdfast.ssh.terminal;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+class EscapesTest {
+
+    @Test
+    void plain_typing_goes_through() {
+        assertThat(typed("ls -l\r")).isEqualTo("ls -l\r");
+    }
+
+    @Test
+    void the_session_starts_at_the_start_of_a_line() {
+        assertThat(typed("~R")).isEqualTo("<R>");
+    }
+
+    @Test
+    void tilde_dot_closes_and_nothing_after_it_counts() {
+        assertThat(typed("ls\r~.rm\r~R")).isEqualTo("ls\r<.>");
+    }
+
+    @Test
+    void nothing_is_taken_once_closed() {
+        Escapes escapes = new Escapes('~');
+        assertThat(show(escapes.typed(bytes("~."), 0, 2))).isEqualTo("<.>");
+        assertThat(escapes.typed(bytes("ls\r"), 0, 3)).isEmpty();
+    }
+
+    @Test
+    void an_escape_counts_after_CR_and_after_LF_only() {
+        assertThat(typed("a~.")).isEqualTo("a~.");
+        assertThat(typed("a\r~?")).isEqualTo("a\r<?>");
+        assertThat(typed("a\n~?")).isEqualTo("a\n<?>");
+        assertThat(typed("a\r ~?")).isEqualTo("a\r ~?");
+    }
+
+    @Test
+    void tilde_tilde_sends_one_and_ends_the_line_start() {
+        assertThat(typed("~~")).isEqualTo("~");
+        assertThat(typed("~~.")).isEqualTo("~.");
+        assertThat(typed("~~~.")).isEqualTo("~~.");
+    }
+
+    @Test
+    void tilde_control_Z_suspends() {
+        assertThat(typed("\r~\032x")).isEqualTo("\r<^Z>x");
+    }
+
+    @Test
+    void after_a_command_another_may_follow() {
+        assertThat(typed("~R~?~R~.")).isEqualTo("<R><?><R><.>");
+    }
+
+    @Test
+    void any_other_character_is_sent_with_the_escape() {
+        assertThat(typed("~x~.")).isEqualTo("~x~.");
+        assertThat(typed("~ ")).isEqualTo("~ ");
+        assertThat(typed("~/bin\r")).isEqualTo("~/bin\r");
+    }
+
+    @Test
+    void a_return_after_the_escape_is_sent_and_starts_a_line() {
+        assertThat(typed("~\r~.")).isEqualTo("~\r<.>");
+    }
+
+    @Test
+    void escapes_of_openssh_that_are_not_built_are_named_and_not_sent() {
+        assertThat(typed("~#~B~C~V~v~&~I")).isEqualTo("<!#><!B><!C><!V><!v><!&><!I>");
+        assertThat(says(new Escapes('~'), new Escapes.Command.Unsupported('C')))
+                .isEqualTo("~C escape not supported yet\r\n");
+    }
+
+    @Test
+    void bytes_above_127_pass_unchanged() {
+        assertThat(typed("\r~\u00fc\u00ff")).isEqualTo("\r~\u00fc\u00ff");
+    }
+
+    @Test
+    void another_escape_character_takes_the_place_of_the_tilde() {
+        assertThat(typed(new Escapes(29), "\r~.\r\035.")).isEqualTo("\r~.\r<.>");
+        assertThat(typed(new Escapes('%'), "%%\r%R")).isEqualTo("%\r<R>");
+    }
+
+    @Test
+    void without_an_escape_character_everything_is_sent() {
+        assertThat(typed(new Escapes(Escapes.NONE), "~.\r~?")).isEqualTo("~.\r~?");
+    }
+
+    @Test
+    void the_help_reads_as_openssh_prints_it() {
+        assertThat(says(new Escapes('~'), new Escapes.Command.Help()))
+                .isEqualTo(
+                        """
+                        ~?
+                        Supported escape sequences:
+                         ~.   - terminate connection
+                         ~R   - request rekey
+                         ~^Z  - suspend ssh
+                         ~?   - this message
+                         ~~   - send the escape character by typing it twice
+                        (Note that escapes are only recognized immediately after newline.)
+                        """
+                                .replace("\n", "\r\n"));
+    }
+
+    @Test
+    void suspending_says_so_and_closing_and_rekeying_are_silent() {
+        Escapes escapes = new Escapes('~');
+        assertThat(says(escapes, new Escapes.Command.Suspend())).isEqualTo("~^Z [suspend ssh]\r\n");
+        assertThat(says(escapes, new Escapes.Command.Close())).isEmpty();
+        assertThat(says(escapes, new Escapes.Command.Rekey())).isEmpty();
+    }
+
+    @Test
+    void what_is_typed_does_not_show_in_a_log_by_accident() {
+        List<Escapes.Piece> pieces = new Escapes('~').typed(bytes("hunter2"), 0, 7);
+        assertThat(pieces.toString()).doesNotContain("hunter2");
+    }
+
+    @Test
+    void how_typing_is_cut_into_reads_changes_nothing() {
+        long seed = Long.getLong("holdfast.seed", System.nanoTime());
+        Random random = new Random(seed);
+        String alphabet = "~~~\r\n.?R\032xC#~ ";
+        for (int round = 0; round < 5_000; round++) {
+            StringBuilder text = new StringBuilder();
+            for (int i = random.nextInt(24); i >= 0; i--) {
+                text.append(alphabet.charAt(random.nextInt(alphabet.length())));
+            }
+            Escapes cut = new Escapes('~');
+            StringBuilder result = new StringBuilder();
+            byte[] all = bytes(text.toString());
+            for (int at = 0; at < all.length; ) {
+                int length = random.nextInt(all.length - at + 1);
+                result.append(show(cut.typed(all, at, length)));
+                at += length;
+            }
+            assertThat(result.toString())
+                    .as("-Dholdfast.seed=%d round %d", seed, round)
+                    .isEqualTo(typed(text.toString()));
+        }
+    }
+
+    private static String typed(String text) {
+        return typed(new Escapes('~'), text);
+    }
+
+    private static String typed(Escapes escapes, String text) {
+        return show(escapes.typed(bytes(text), 0, text.length()));
+    }
+
+    private static String says(Escapes escapes, Escapes.Command command) {
+        return new String(escapes.says(command), StandardCharsets.ISO_8859_1);
+    }
+
+    private static byte[] bytes(String text) {
+        return text.getBytes(StandardCharsets.ISO_8859_1);
+    }
+
+    private static String show(List<Escapes.Piece> pieces) {
+        StringBuilder shown = new StringBuilder();
+        for (Escapes.Piece piece : pieces) {
+            shown.append(
+                    switch (piece) {
+                        case Escapes.Typed typed ->
+                                new String(typed.bytes(), StandardCharsets.ISO_8859_1);
+                        case Escapes.Command.Close() -> "<.>";
+                        case Escapes.Command.Help() -> "<?>";
+                        case Escapes.Command.Suspend() -> "<^Z>";
+                        case Escapes.Command.Rekey() -> "<R>";
+                        case Escapes.Command.Unsupported(char letter) -> "<!" + letter + ">";
+                    });
+        }
+        return shown.toString();
+    }
+}

@@ -1,0 +1,339 @@
+package holdfast.trials.harness;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Client, NAT and server in three network namespaces of this machine: a kernel that really forgets
+ * idle flows. Needs root, iproute2 and nftables; touches no route or address of the machine itself.
+ *
+ * <p>The names carry the id of this process, so that a later run can sweep away what a killed one
+ * left behind.
+ */
+public final class NatLab implements AutoCloseable {
+
+    /** What a packet meets for which the NAT has no mapping. */
+    public enum Mode {
+        /** Dropped in silence: both ends send into nothing. */
+        BLACKHOLE,
+        /** Answered with a reset: whoever speaks learns at once. */
+        RST,
+        /** Linux as it comes: a client's packet in mid-stream makes a new mapping. */
+        LOOSE
+    }
+
+    public static final String SERVER = "10.77.2.2";
+
+    private static final String CLIENT = "10.77.1.2";
+    private static final String NAT_LAN = "10.77.1.1";
+    private static final String NAT_WAN = "10.77.2.1";
+    private static final Pattern OURS = Pattern.compile("hft-(\\d+)-\\d+-[cns]");
+    private static final AtomicInteger NEXT = new AtomicInteger(1);
+
+    private final String client;
+    private final String nat;
+    private final String server;
+    private final Thread hook;
+    private boolean closed;
+
+    private NatLab(String prefix) {
+        client = prefix + "-c";
+        nat = prefix + "-n";
+        server = prefix + "-s";
+        hook = new Thread(this::remove, "remove-" + prefix);
+    }
+
+    private static final class Possible {
+        static final Optional<String> REASON_AGAINST = probe();
+    }
+
+    /** Why there can be no lab here, if so. */
+    public static Optional<String> impossible() {
+        return Possible.REASON_AGAINST;
+    }
+
+    /**
+     * Builds one.
+     *
+     * @param idle after how long without a packet the NAT forgets an established flow (whole
+     *     seconds)
+     */
+    public static NatLab up(Mode mode, Duration idle) {
+        NatLab lab =
+                new NatLab("hft-" + ProcessHandle.current().pid() + "-" + NEXT.getAndIncrement());
+        Runtime.getRuntime().addShutdownHook(lab.hook);
+        try {
+            lab.build(mode, idle);
+        } catch (AssertionError e) {
+            lab.close();
+            throw e;
+        }
+        return lab;
+    }
+
+    /** Words that put a command into the client's namespace. */
+    public List<String> client() {
+        return List.of("ip", "netns", "exec", client);
+    }
+
+    public List<String> server() {
+        return List.of("ip", "netns", "exec", server);
+    }
+
+    public void mode(Mode mode) {
+        String fate =
+                switch (mode) {
+                    case BLACKHOLE -> "drop";
+                    case RST -> "reject with tcp reset";
+                    case LOOSE -> "";
+                };
+        // loose=0 makes a mid-stream packet without mapping INVALID instead of a new flow.
+        inNat(
+                "sysctl",
+                "-qw",
+                "net.netfilter.nf_conntrack_tcp_loose=" + (mode == Mode.LOOSE ? "1" : "0"));
+        String rules = "flush chain inet lab unknown_fwd\nflush chain inet lab unknown_in\n";
+        if (mode != Mode.LOOSE) {
+            rules +=
+                    """
+                    add rule inet lab unknown_fwd ct state invalid meta l4proto tcp counter %1$s
+                    add rule inet lab unknown_fwd ct state invalid counter drop
+                    add rule inet lab unknown_in iifname wan meta l4proto tcp counter %1$s
+                    add rule inet lab unknown_in iifname wan counter drop
+                    """
+                            .formatted(fate);
+        }
+        nft(rules);
+    }
+
+    /** Drops everything that crosses the NAT, in silence, until {@link #heal}. */
+    public void cut() {
+        fault("counter drop");
+    }
+
+    /** Answers everything that crosses with a reset, until {@link #heal}. */
+    public void kill() {
+        fault("meta l4proto tcp counter reject with tcp reset");
+    }
+
+    public void loss(int percent) {
+        fault("numgen random mod 100 < " + percent + " counter drop");
+    }
+
+    public void heal() {
+        nft("flush chain inet lab fault_fwd\n");
+    }
+
+    /** The NAT restarts: every mapping is lost, its address stays. */
+    public void forget() {
+        // Masquerade drops its entries when the address goes away: no conntrack-tools needed.
+        rewan(NAT_WAN);
+    }
+
+    /** The NAT gets another address outside, as after a DSL reconnect. */
+    public void rewan(String address) {
+        inNat("ip", "addr", "flush", "dev", "wan");
+        inNat("ip", "addr", "add", address + "/24", "dev", "wan");
+    }
+
+    /** The client gets another address, as after a move from Wi-Fi to mobile. */
+    public void roam(String address) {
+        run("ip", "-n", client, "addr", "flush", "dev", "eth0");
+        run("ip", "-n", client, "addr", "add", address + "/24", "dev", "eth0");
+        run("ip", "-n", client, "route", "replace", "default", "via", NAT_LAN);
+    }
+
+    /** A slow line both ways, for instance {@code 256kbit} with a queue of so many milliseconds. */
+    public void rate(String rate, int queueMillis) {
+        for (String device : List.of("lan", "wan")) {
+            inNat(
+                    "tc",
+                    "qdisc",
+                    "replace",
+                    "dev",
+                    device,
+                    "root",
+                    "tbf",
+                    "rate",
+                    rate,
+                    "burst",
+                    "4kb",
+                    "latency",
+                    queueMillis + "ms");
+        }
+    }
+
+    /** Buffers of TCP so small that a peer who stops reading is felt at once. */
+    public void smallBuffers() {
+        for (String side : List.of(client, server)) {
+            run(
+                    "ip",
+                    "netns",
+                    "exec",
+                    side,
+                    "sysctl",
+                    "-qw",
+                    "net.ipv4.tcp_rmem=4096 16384 32768",
+                    "net.ipv4.tcp_wmem=4096 16384 32768");
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException shuttingDown) {
+            // Then the hook itself is at work, or will be.
+        }
+        remove();
+    }
+
+    private synchronized void remove() {
+        if (!closed) {
+            closed = true;
+            removeAll(List.of(client, nat, server));
+        }
+    }
+
+    private void build(Mode mode, Duration idle) {
+        for (String name : List.of(client, nat, server)) {
+            run("ip", "netns", "add", name);
+            run("ip", "-n", name, "link", "set", "lo", "up");
+        }
+        run(
+                "ip", "-n", nat, "link", "add", "lan", "type", "veth", "peer", "name", "eth0",
+                "netns", client);
+        run(
+                "ip", "-n", nat, "link", "add", "wan", "type", "veth", "peer", "name", "eth0",
+                "netns", server);
+        address(client, CLIENT, "eth0");
+        address(server, SERVER, "eth0");
+        address(nat, NAT_LAN, "lan");
+        address(nat, NAT_WAN, "wan");
+        // The server gets no route back to the client's network: all must pass the NAT's mapping.
+        run("ip", "-n", client, "route", "add", "default", "via", NAT_LAN);
+        inNat("sysctl", "-qw", "net.ipv4.ip_forward=1");
+        nft(
+                """
+                table inet lab {
+                  chain fault_fwd { }
+                  chain unknown_fwd { }
+                  chain unknown_in { }
+                  chain forward { type filter hook forward priority filter; policy accept; jump fault_fwd; jump unknown_fwd; }
+                  chain input { type filter hook input priority filter; policy accept; jump unknown_in; }
+                }
+                table ip labnat {
+                  chain postrouting { type nat hook postrouting priority srcnat; policy accept; oifname "wan" masquerade; }
+                }
+                """);
+        inNat(
+                "sysctl",
+                "-qw",
+                "net.netfilter.nf_conntrack_tcp_timeout_established=" + idle.toSeconds());
+        mode(mode);
+    }
+
+    private static void address(String namespace, String address, String device) {
+        run("ip", "-n", namespace, "addr", "add", address + "/24", "dev", device);
+        run("ip", "-n", namespace, "link", "set", device, "up");
+    }
+
+    private void fault(String rule) {
+        nft("flush chain inet lab fault_fwd\nadd rule inet lab fault_fwd " + rule + "\n");
+    }
+
+    private void nft(String script) {
+        check(
+                Command.of("ip", "netns", "exec", nat, "nft", "-f", "-").input(script),
+                "nft " + script);
+    }
+
+    private void inNat(String... argv) {
+        List<String> words = new ArrayList<>(List.of("ip", "netns", "exec", nat));
+        words.addAll(List.of(argv));
+        check(Command.of(words), String.join(" ", words));
+    }
+
+    private static void run(String... argv) {
+        check(Command.of(argv), String.join(" ", argv));
+    }
+
+    private static void check(Command command, String said) {
+        try {
+            Ended ended = command.end(Duration.ofSeconds(20));
+            if (ended.status() != 0) {
+                throw new AssertionError(said + ": " + ended.err());
+            }
+        } catch (InterruptedException e) {
+            throw new AssertionError("interrupted in " + said, e);
+        }
+    }
+
+    private static Optional<String> probe() {
+        if (!Sshd.user().equals("root")) {
+            return Optional.of("network namespaces need root");
+        }
+        try {
+            sweep();
+            try (NatLab lab = up(Mode.BLACKHOLE, Duration.ofSeconds(10))) {
+                lab.cut();
+            }
+            return Optional.empty();
+        } catch (AssertionError | UncheckedIOException | InterruptedException e) {
+            return Optional.of("no namespaces with NAT on this machine: " + e.getMessage());
+        }
+    }
+
+    /** Removes the labs of runs whose process is no more. */
+    private static void sweep() throws InterruptedException {
+        Ended list = Command.of("ip", "netns", "list").end(Duration.ofSeconds(20));
+        List<String> stale = new ArrayList<>();
+        Matcher names = OURS.matcher(list.out());
+        while (names.find()) {
+            if (!Files.exists(Path.of("/proc/" + names.group(1)))) {
+                stale.add(names.group());
+            }
+        }
+        removeAll(stale);
+    }
+
+    /** Ends the processes in our namespaces, then removes them. Waits for nothing of Java's. */
+    private static void removeAll(List<String> names) {
+        for (String name : names) {
+            try {
+                List<Long> pids = new ArrayList<>();
+                for (String pid : output("ip", "netns", "pids", name).split("\\s+", -1)) {
+                    if (!pid.isEmpty()) {
+                        pids.add(Long.parseLong(pid));
+                    }
+                }
+                Signals.send("KILL", pids);
+                output("ip", "netns", "del", name);
+            } catch (IOException e) {
+                // Nothing more can be done about it here; the next run sweeps.
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+        }
+    }
+
+    private static String output(String... argv) throws IOException, InterruptedException {
+        Process process =
+                new ProcessBuilder(argv).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        String out =
+                new String(
+                        process.getInputStream().readAllBytes(),
+                        java.nio.charset.StandardCharsets.UTF_8);
+        return process.waitFor() == 0 ? out : "";
+    }
+}

@@ -1,0 +1,270 @@
+package holdfast.trials.harness;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * A throw-away sshd of the system: newly made configuration, keys and directory, on a free port of
+ * loopback or in a namespace. It can be stopped with all its children, as a hung machine is.
+ */
+public final class Sshd implements AutoCloseable {
+
+    /** What processes started by a session carry in their environment: whose trial they are. */
+    public static final String SERVER_MARK = "HOLDFAST_TRIAL_SERVER";
+
+    private static final List<String> PLACES =
+            List.of("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/lib/ssh/sshd");
+
+    private final Path directory;
+    private final List<String> behind;
+    private final String address;
+    private final int port;
+    private final Process process;
+    private boolean frozen;
+
+    private Sshd(Path directory, List<String> behind, String address, int port, Process process) {
+        this.directory = directory;
+        this.behind = behind;
+        this.address = address;
+        this.port = port;
+        this.process = process;
+    }
+
+    /** One on loopback. */
+    public static Sshd start(Path directory, String... settings) {
+        return start(directory, List.of(), "127.0.0.1", settings);
+    }
+
+    /**
+     * One wherever it is to be.
+     *
+     * @param directory its own, made if need be
+     * @param behind words before its command line: {@code ip netns exec …}
+     * @param settings lines of sshd_config that win over those written here
+     */
+    public static Sshd start(
+            Path directory, List<String> behind, String address, String... settings) {
+        for (int attempt = 0; ; attempt++) {
+            try {
+                return open(directory, behind, address, settings);
+            } catch (PortTaken taken) {
+                if (attempt == 5) {
+                    throw new AssertionError("no port stays free", taken);
+                }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            } catch (InterruptedException e) {
+                throw new AssertionError("interrupted while sshd started", e);
+            }
+        }
+    }
+
+    public int port() {
+        return port;
+    }
+
+    public String address() {
+        return address;
+    }
+
+    /** Its directory: {@code authorized_keys}, {@code known_hosts}, {@code config}, the log. */
+    public Path directory() {
+        return directory;
+    }
+
+    /** For {@code -F}: the host {@code trial} is this server, its key known, ours accepted. */
+    public Path config() {
+        return directory.resolve("config");
+    }
+
+    public Path knownHosts() {
+        return directory.resolve("known_hosts");
+    }
+
+    public Path authorizedKeys() {
+        return directory.resolve("authorized_keys");
+    }
+
+    public static String user() {
+        return System.getProperty("user.name");
+    }
+
+    public String log() {
+        try {
+            return Files.readString(directory.resolve("log"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** The words that make a client come to this server: it, {@code -F} our file, then the rest. */
+    public Command client(Client client, String... rest) {
+        List<String> argv = new ArrayList<>(client.argv());
+        argv.addAll(List.of("-F", config().toString()));
+        argv.addAll(Arrays.asList(rest));
+        return Command.of(argv);
+    }
+
+    /** The listener and everything below it, the sessions' own commands too. */
+    public List<Long> processes() {
+        return Signals.tree(process.pid());
+    }
+
+    /** Processes of connections now open: everything but the listener. */
+    public List<Long> sessions() {
+        List<Long> all = new ArrayList<>(processes());
+        all.removeFirst();
+        return all;
+    }
+
+    /** SIGSTOP for the listener and every process below it: the machine hangs. */
+    public void freeze() {
+        frozen = true;
+        // Twice: one may have forked between the look and the signal.
+        Signals.send("STOP", processes());
+        Signals.send("STOP", processes());
+    }
+
+    public void thaw() {
+        if (frozen) {
+            frozen = false;
+            Signals.send("CONT", processes());
+        }
+    }
+
+    /** SIGKILL for the processes of every connection: the kernel closes their sockets. */
+    public void killSessions() {
+        Signals.send("KILL", sessions());
+    }
+
+    /** Ends it and all below it, whatever state they are in. */
+    @Override
+    public void close() {
+        List<Long> all = processes();
+        Signals.send("KILL", all);
+        thaw();
+        try {
+            process.waitFor();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static Sshd open(
+            Path directory, List<String> behind, String address, String... settings)
+            throws IOException, InterruptedException, PortTaken {
+        Files.createDirectories(directory);
+        boolean root = user().equals("root");
+        if (root) {
+            // sshd's privilege separation directory; systemd makes it where there is systemd.
+            Files.createDirectories(Path.of("/run/sshd"));
+        }
+        int port = behind.isEmpty() ? freePort() : 2222;
+        Path key = Keys.of("ed25519", "user");
+        List<String> lines = new ArrayList<>(Arrays.asList(settings));
+        boolean ownHostKeys = lines.stream().anyMatch(line -> line.startsWith("HostKey "));
+        lines.add("ListenAddress " + address + ":" + port);
+        lines.add("PidFile none");
+        lines.add("AuthorizedKeysFile " + directory.resolve("authorized_keys"));
+        lines.add("StrictModes no");
+        lines.add("UsePAM no");
+        lines.add("PermitRootLogin yes");
+        lines.add("PasswordAuthentication no");
+        lines.add("KbdInteractiveAuthentication no");
+        lines.add("PrintMotd no");
+        lines.add("PrintLastLog no");
+        lines.add("UseDNS no");
+        lines.add("MaxStartups 100:30:200");
+        lines.add("LogLevel VERBOSE");
+        lines.add("Subsystem sftp internal-sftp");
+        lines.add("SetEnv " + SERVER_MARK + "=" + directory);
+        List<Path> hostKeys = new ArrayList<>();
+        if (!ownHostKeys) {
+            for (String type : Keys.TYPES) {
+                Path hostKey = Keys.of(type, "host");
+                hostKeys.add(hostKey);
+                lines.add("HostKey " + hostKey);
+            }
+        }
+        Path config = directory.resolve("sshd_config");
+        Files.write(config, lines);
+        Files.writeString(directory.resolve("authorized_keys"), Keys.publicLine(key) + "\n");
+        StringBuilder known = new StringBuilder();
+        for (Path hostKey : hostKeys) {
+            String[] words = Keys.publicLine(hostKey).split(" ", 3);
+            known.append("[%s]:%d %s %s\n".formatted(address, port, words[0], words[1]));
+        }
+        Files.writeString(directory.resolve("known_hosts"), known);
+        Files.write(
+                directory.resolve("config"),
+                List.of(
+                        "Host trial",
+                        "    HostName " + address,
+                        "Host *",
+                        "    Port " + port,
+                        "    User " + user(),
+                        "    IdentityFile " + key,
+                        "    IdentitiesOnly yes",
+                        "    IdentityAgent none",
+                        "    UserKnownHostsFile " + directory.resolve("known_hosts"),
+                        "    GlobalKnownHostsFile /dev/null",
+                        "    StrictHostKeyChecking yes"));
+        Path log = directory.resolve("log");
+        Files.deleteIfExists(log);
+        List<String> argv = new ArrayList<>(behind);
+        argv.addAll(List.of(program(), "-D", "-e", "-f", config.toString()));
+        Process process =
+                new ProcessBuilder(argv)
+                        .redirectInput(Path.of("/dev/null").toFile())
+                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .redirectError(log.toFile())
+                        .start();
+        Sshd sshd = new Sshd(directory, behind, address, port, process);
+        long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+        while (!sshd.log().contains("Server listening on")) {
+            if (!process.isAlive() && sshd.log().contains("already in use")) {
+                throw new PortTaken();
+            }
+            if (!process.isAlive() || System.nanoTime() > deadline) {
+                sshd.close();
+                throw new AssertionError("sshd did not start: " + sshd.log());
+            }
+            Thread.sleep(5);
+        }
+        return sshd;
+    }
+
+    /** Where this machine has its sshd. */
+    public static String program() {
+        for (String place : PLACES) {
+            if (Files.isExecutable(Path.of(place))) {
+                return place;
+            }
+        }
+        throw new AssertionError("no sshd here (openssh-server)");
+    }
+
+    /** A port of loopback that nobody listened on just now. */
+    public static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return socket.getLocalPort();
+        }
+    }
+
+    @Override
+    public String toString() {
+        return behind.isEmpty() ? address + ":" + port : behind.getLast() + " " + address;
+    }
+
+    private static final class PortTaken extends Exception {
+        private static final long serialVersionUID = 1L;
+    }
+}
