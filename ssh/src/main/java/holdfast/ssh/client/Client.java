@@ -1,7 +1,6 @@
 package holdfast.ssh.client;
 
 import holdfast.core.liveness.LinkCommand;
-import holdfast.core.time.Moment;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.RequestTty;
 import holdfast.ssh.config.ClientSettings.SessionType;
@@ -23,10 +22,11 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One run of {@code ssh}: connect, run a shell, a command or a subsystem, and leave with the right status.
+ * One run of {@code ssh}: connect, run a shell, a command or a subsystem, and leave with the right
+ * status.
  *
- * <p>What belongs to the process comes from outside, so that the demo can run several in one: the streams,
- * the terminal, the log, the environment.
+ * <p>What belongs to the process comes from outside, so that the demo can run several in one: the
+ * streams, the terminal, the log, the environment.
  */
 public final class Client {
 
@@ -78,12 +78,13 @@ public final class Client {
     /**
      * Runs to the end.
      *
-     * @return the exit status: the remote command's own, or {@link #FAILED}; what went wrong has been said
+     * @return the exit status: the remote command's own, or {@link #FAILED}; what went wrong has
+     *     been said
      */
     public int run() {
         boolean atTerminal = terminal != null && Terminal.isTerminal(0);
         boolean pty = wantsPty(atTerminal);
-        Doubt doubt = new Doubt(pty && atTerminal ? terminal : null);
+        Doubt doubt = new Doubt();
         ClientParts parts = new ClientParts(settings, prompter, log);
         try (Connection connection =
                 Connection.open(settings, parts, watcher, doubt, pty && atTerminal)) {
@@ -112,7 +113,7 @@ public final class Client {
     private int session(Connection connection, @Nullable Terminal tty, boolean atTerminal) {
         SessionChannel channel = new SessionChannel(wish(tty), streams.out(), streams.err(), log);
         connection.whenEnded(() -> channel.over().countDown());
-        onSignals(connection, channel);
+        onSignals(channel);
         boolean raw = tty != null && (atTerminal || settings.requestTty() != RequestTty.FORCE);
         if (tty != null && raw) {
             tty.enterRaw();
@@ -125,10 +126,7 @@ public final class Client {
             if (tty != null) {
                 tty.onResize(() -> resized(tty, channel));
             }
-            Thread.ofPlatform()
-                    .daemon()
-                    .name("input")
-                    .start(() -> input(connection, channel, tty));
+            Thread.ofPlatform().daemon().name("input").start(() -> input(connection, channel, tty));
             channel.over().await();
             if (!connection.condemned()) {
                 channel.awaitDry();
@@ -179,15 +177,14 @@ public final class Client {
     private Map<String, String> sentEnvironment() {
         Map<String, String> sent = new LinkedHashMap<>();
         if (!settings.sendEnv().isEmpty()) {
-            environment.forEach(
-                    (name, value) -> {
-                        for (String pattern : settings.sendEnv()) {
-                            if (matches(pattern, 0, name, 0)) {
-                                sent.put(name, value);
-                                return;
-                            }
-                        }
-                    });
+            environment.forEach((name, value) -> {
+                for (String pattern : settings.sendEnv()) {
+                    if (matches(pattern, 0, name, 0)) {
+                        sent.put(name, value);
+                        return;
+                    }
+                }
+            });
         }
         sent.putAll(settings.setEnv());
         return sent;
@@ -201,7 +198,7 @@ public final class Client {
         char c = pattern.charAt(p);
         if (c == '*') {
             return matches(pattern, p + 1, name, n)
-                    || n < name.length() && matches(pattern, p, name, n + 1);
+                    || (n < name.length() && matches(pattern, p, name, n + 1));
         }
         return n < name.length()
                 && (c == '?' || c == name.charAt(n))
@@ -240,7 +237,9 @@ public final class Client {
             }
             channel.sendEnd();
         } catch (IOException e) {
-            log.debug2("input ends: " + e.getMessage()); // the channel is over, or our stdin cannot be read
+            log.debug2(
+                    "input ends: "
+                            + e.getMessage()); // the channel is over, or our stdin cannot be read
             channel.sendEnd();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -274,7 +273,7 @@ public final class Client {
 
     // --- the end
 
-    private void onSignals(Connection connection, SessionChannel channel) {
+    private void onSignals(SessionChannel channel) {
         if (terminal == null) {
             return; // the process is not ours alone
         }
@@ -295,7 +294,10 @@ public final class Client {
     private int farewell(Connection connection, SessionChannel channel, boolean tty) {
         Integer status = channel.status();
         boolean lost = !connection.open();
-        List<String> why = lost && status == null && killedBy == 0 && !leftByEscape ? connection.whyEnded() : List.of();
+        List<String> why =
+                lost && status == null && killedBy == 0 && !leftByEscape
+                        ? connection.whyEnded()
+                        : List.of();
         if (!lost) {
             connection.leave();
             try {
@@ -325,11 +327,6 @@ public final class Client {
 
     /** What a person at a terminal is told while the link is in doubt. */
     private static final class Doubt implements Connection.Doubts {
-        private final @Nullable Terminal terminal;
-
-        Doubt(@Nullable Terminal terminal) {
-            this.terminal = terminal;
-        }
 
         @Override
         public void show(LinkCommand.ShowDoubt doubt) {}

@@ -3,8 +3,8 @@ package holdfast.ssh.client;
 import java.util.List;
 
 /**
- * The client cannot go on; its message is what the person is told, in OpenSSH's words where it has words.
- * The exit status is 255.
+ * The client cannot go on; its message is what the person is told, in OpenSSH's words where it has
+ * words. The exit status is 255.
  */
 public final class ClientFailure extends Exception {
 

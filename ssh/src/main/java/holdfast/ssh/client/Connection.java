@@ -27,17 +27,17 @@ import org.apache.sshd.common.io.IoSession;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One authenticated SSH connection: dialled, verified, proved, watched over by a {@link LinkLoop}, and at its
- * end able to say why it ended in OpenSSH's words.
+ * One authenticated SSH connection: dialled, verified, proved, watched over by a {@link LinkLoop},
+ * and at its end able to say why it ended in OpenSSH's words.
  */
 final class Connection implements AutoCloseable {
 
     /**
-     * How long opening may take after the name is looked up when no ConnectTimeout says otherwise, the
-     * person's time not counted: sshd's own LoginGraceTime, so that a server is never given up that would
-     * still have answered.
+     * How long opening may take after the name is looked up when no ConnectTimeout says otherwise,
+     * the person's time not counted: sshd's own LoginGraceTime, so that a server is never given up
+     * that would still have answered.
      */
-    private static final Duration OPENING_LIMIT = Duration.ofSeconds(120);
+    private static final Duration OPENING_LIMIT = Duration.ofMinutes(2);
 
     /** Told when the link is in doubt and when no longer; called on the loop's thread. */
     interface Doubts {
@@ -118,10 +118,8 @@ final class Connection implements AutoCloseable {
                     null,
                     switch (end) {
                         case Wire.End.Eof _ -> new Ending.Closed();
-                        case Wire.End.ReadFailed failed ->
-                                new Ending.Broken(failed.error(), false);
-                        case Wire.End.WriteFailed failed ->
-                                new Ending.Broken(failed.error(), true);
+                        case Wire.End.ReadFailed failed -> new Ending.Broken(failed.error(), false);
+                        case Wire.End.WriteFailed failed -> new Ending.Broken(failed.error(), true);
                     });
             finish();
         }
@@ -187,14 +185,14 @@ final class Connection implements AutoCloseable {
     }
 
     private static Transport start(
-            SshClient factories, Dialer.Dialed dialed, Opening opening, LinkLoop loop, Log log)
+            SshClient factories, Dialer.Dialed dialed, Opening opening, LinkLoop loop, Log debug)
             throws ClientFailure {
         SessionFactory sessions =
                 new SessionFactory(factories) {
                     @Override
                     protected ClientSessionImpl doCreateSession(IoSession io) throws Exception {
                         Transport made =
-                                new Transport(getClient(), io, loop, opening.ending, log);
+                                new Transport(getClient(), io, loop, opening.ending, debug);
                         opening.transport = made;
                         return made;
                     }
@@ -203,12 +201,11 @@ final class Connection implements AutoCloseable {
             SocketAddress local = dialed.channel().getLocalAddress();
             Wire wire = new Wire(dialed.channel(), local, dialed.address(), sessions, opening);
             opening.wire = wire;
-            wire.addCloseFutureListener(
-                    future -> {
-                        opening.ending.compareAndSet(null, new Ending.Left());
-                        opening.ended.countDown();
-                        loop.post(new LinkEvent.Ended());
-                    });
+            wire.addCloseFutureListener(future -> {
+                opening.ending.compareAndSet(null, new Ending.Left());
+                opening.ended.countDown();
+                loop.post(new LinkEvent.Ended());
+            });
             sessions.sessionCreated(wire);
             wire.start("ssh");
         } catch (IOException e) {
@@ -230,8 +227,13 @@ final class Connection implements AutoCloseable {
             future.await();
             if (future.isSuccess()) {
                 log.verbose(
-                        "Authenticated to " + settings.host() + " (" + where() + ") using \""
-                                + parts.methodUsed() + "\".");
+                        "Authenticated to "
+                                + settings.host()
+                                + " ("
+                                + where()
+                                + ") using \""
+                                + parts.methodUsed()
+                                + "\".");
                 return;
             }
             throw new ClientFailure(whyNotOpened(parts.describe(future.getException())));
@@ -259,8 +261,8 @@ final class Connection implements AutoCloseable {
     void leave() {
         if (ending.compareAndSet(null, new Ending.Left())) {
             try {
-                transport
-                        .disconnect(SshConstants.SSH2_DISCONNECT_BY_APPLICATION, "disconnected by user");
+                transport.disconnect(
+                        SshConstants.SSH2_DISCONNECT_BY_APPLICATION, "disconnected by user");
             } catch (IOException e) {
                 log.debug2("disconnect not sent: " + e.getMessage());
             }
@@ -285,10 +287,15 @@ final class Connection implements AutoCloseable {
         return transport.getServerVersion() != null;
     }
 
-    /** Why the connection never came up; {@code inner} is the authentication's own word, if it has one. */
+    /**
+     * Why the connection never came up; {@code inner} is the authentication's own word, if it has
+     * one.
+     */
     private List<String> whyNotOpened(@Nullable List<String> inner) {
         Ending how = awaitEnding(inner == null);
-        if (inner != null && !(how instanceof Ending.Disconnected) && !(how instanceof Ending.Condemned)) {
+        if (inner != null
+                && !(how instanceof Ending.Disconnected)
+                && !(how instanceof Ending.Condemned)) {
             return inner;
         }
         String to = where();
@@ -326,11 +333,18 @@ final class Connection implements AutoCloseable {
                     refused.text().startsWith("no matching ")
                             ? List.of("Unable to negotiate with " + to + ": " + refused.text())
                             : identified()
-                                    ? List.of("ssh_dispatch_run_fatal: Connection to " + to + ": " + refused.text())
+                                    ? List.of(
+                                            "ssh_dispatch_run_fatal: Connection to "
+                                                    + to
+                                                    + ": "
+                                                    + refused.text())
                                     : List.of(
                                             refused.text(),
-                                            "banner exchange: Connection to " + to + ": invalid format");
-            case Ending.Left _ -> inner == null ? List.of("Connection to " + to + " closed.") : inner;
+                                            "banner exchange: Connection to "
+                                                    + to
+                                                    + ": invalid format");
+            case Ending.Left _ ->
+                    inner == null ? List.of("Connection to " + to + " closed.") : inner;
         };
     }
 
@@ -343,14 +357,20 @@ final class Connection implements AutoCloseable {
             case Ending.Closed _ -> List.of("Connection to " + host + " closed by remote host.");
             case Ending.Broken broken ->
                     broken.writing()
-                            ? List.of("client_loop: send disconnect: " + Dialer.reason(broken.error()))
+                            ? List.of(
+                                    "client_loop: send disconnect: "
+                                            + Dialer.reason(broken.error()))
                             : List.of(
                                     "Read from remote host "
                                             + host
                                             + ": "
                                             + resetByPeer(Dialer.reason(broken.error())));
             case Ending.Refused refused ->
-                    List.of("ssh_dispatch_run_fatal: Connection to " + where() + ": " + refused.text());
+                    List.of(
+                            "ssh_dispatch_run_fatal: Connection to "
+                                    + where()
+                                    + ": "
+                                    + refused.text());
             case Ending.Left _ -> List.of();
         };
     }
@@ -401,14 +421,20 @@ final class Connection implements AutoCloseable {
         transport.getIoSession().addCloseFutureListener(future -> action.run());
     }
 
-    /** Marks the packets for the network: IPQoS (RFC 8325), as OpenSSH does once the session begins. */
+    /**
+     * Marks the packets for the network: IPQoS (RFC 8325), as OpenSSH does once the session begins.
+     */
     void interactive(boolean yes) {
         int tos = yes ? settings.ipQosInteractive() : settings.ipQosBulk();
         if (tos >= 0) {
             try {
                 channel.setOption(StandardSocketOptions.IP_TOS, tos);
             } catch (IOException | UnsupportedOperationException e) {
-                log.debug2("setsockopt IP_TOS " + tos + ": " + e.getMessage()); // only a hint to the network
+                log.debug2(
+                        "setsockopt IP_TOS "
+                                + tos
+                                + ": "
+                                + e.getMessage()); // only a hint to the network
             }
         }
     }

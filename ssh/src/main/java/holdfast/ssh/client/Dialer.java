@@ -25,8 +25,8 @@ import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * From a name to a connected socket, as OpenSSH's sshconnect.c goes about it: every address of the name in
- * turn, ConnectionAttempts times, a second apart.
+ * From a name to a connected socket, as OpenSSH's sshconnect.c goes about it: every address of the
+ * name in turn, ConnectionAttempts times, a second apart.
  */
 final class Dialer {
 
@@ -127,7 +127,8 @@ final class Dialer {
                     return address;
                 }
             }
-            throw new ClientFailure("getaddrinfo: " + settings.bindAddress() + ": no address of this family");
+            throw new ClientFailure(
+                    "getaddrinfo: " + settings.bindAddress() + ": no address of this family");
         }
         if (settings.bindInterface() != null) {
             NetworkInterface device = NetworkInterface.getByName(settings.bindInterface());

@@ -6,12 +6,12 @@ import java.nio.channels.WritableByteChannel;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One stream of a session on its way out: bytes from the peer, kept in a ring until the person's side takes
- * them.
+ * One stream of a session on its way out: bytes from the peer, kept in a ring until the person's
+ * side takes them.
  *
- * <p>The thread that reads the network puts, and never blocks: the channel's window is the ring's bound, and
- * is given back only for what has been written. A thread of the drain's own writes, and may block for as long
- * as the reader of our output pleases.
+ * <p>The thread that reads the network puts, and never blocks: the channel's window is the ring's
+ * bound, and is given back only for what has been written. A thread of the drain's own writes, and
+ * may block for as long as the reader of our output pleases.
  */
 final class Drain implements Runnable {
 

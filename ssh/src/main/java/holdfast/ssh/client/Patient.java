@@ -6,8 +6,8 @@ import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
 
 /**
- * Reading and writing our own standard streams, which another program may have made non-blocking under us:
- * O_NONBLOCK belongs to the open file, and a parent or a sibling may share it.
+ * Reading and writing our own standard streams, which another program may have made non-blocking
+ * under us: O_NONBLOCK belongs to the open file, and a parent or a sibling may share it.
  */
 final class Patient {
 

@@ -17,10 +17,11 @@ import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A "session" channel (RFC 4254 section 6): a shell, a command or a subsystem, with or without a terminal.
+ * A "session" channel (RFC 4254 section 6): a shell, a command or a subsystem, with or without a
+ * terminal.
  *
- * <p>What comes from the peer goes into two {@link Drain}s; what goes to it is sent by the thread that calls
- * {@link #send}, which blocks while the peer's window is full.
+ * <p>What comes from the peer goes into two {@link Drain}s; what goes to it is sent by the thread
+ * that calls {@link #send}, which blocks while the peer's window is full.
  */
 final class SessionChannel extends AbstractClientChannel {
 
@@ -67,7 +68,9 @@ final class SessionChannel extends AbstractClientChannel {
         this.stderr = new Drain(err, new Give(false));
     }
 
-    /** Gives the window back for what was written, and tells the peer when nobody reads any more. */
+    /**
+     * Gives the window back for what was written, and tells the peer when nobody reads any more.
+     */
     private final class Give implements Drain.Owner {
         private final boolean tellsPeer;
 
@@ -115,17 +118,16 @@ final class SessionChannel extends AbstractClientChannel {
                     });
         }
         wish.environment()
-                .forEach(
-                        (name, value) -> {
-                            sshLog.debug("channel " + getChannelId() + ": setting env " + name);
-                            request(
-                                    "env",
-                                    false,
-                                    buffer -> {
-                                        buffer.putString(name);
-                                        buffer.putString(value);
-                                    });
-                        });
+                .forEach((name, value) -> {
+                    sshLog.debug("channel " + getChannelId() + ": setting env " + name);
+                    request(
+                            "env",
+                            false,
+                            buffer -> {
+                                buffer.putString(name);
+                                buffer.putString(value);
+                            });
+                });
         request(
                 wish.kind().request,
                 true,
@@ -177,7 +179,12 @@ final class SessionChannel extends AbstractClientChannel {
                     default -> "unknown reason";
                 };
         sshLog.error(
-                "channel " + getChannelId() + ": open failed: " + words + ": " + Transport.printable(text));
+                "channel "
+                        + getChannelId()
+                        + ": open failed: "
+                        + words
+                        + ": "
+                        + Transport.printable(text));
         refusal = "";
         super.handleOpenFailure(buffer);
         over.countDown();
@@ -203,7 +210,8 @@ final class SessionChannel extends AbstractClientChannel {
                 writePacket(buffer);
             }
         } catch (IOException e) {
-            sshLog.debug2("channel request " + type + " not sent: " + e.getMessage()); // it is closing
+            sshLog.debug2(
+                    "channel request " + type + " not sent: " + e.getMessage()); // it is closing
         }
     }
 
@@ -290,16 +298,16 @@ final class SessionChannel extends AbstractClientChannel {
     }
 
     @Override
-    protected void doCloseImmediately() {
-        stdout.finish();
-        stderr.finish();
+    protected void preClose() {
+        super.preClose();
         over.countDown();
-        super.doCloseImmediately();
     }
 
     // --- the end
 
-    /** Opened when the channel is over: closed by the peer, refused, or lost with the connection. */
+    /**
+     * Opened when the channel is over: closed by the peer, refused, or lost with the connection.
+     */
     CountDownLatch over() {
         return over;
     }

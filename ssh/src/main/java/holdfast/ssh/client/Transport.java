@@ -23,8 +23,8 @@ import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * MINA's client session with our eyes on it: it tells the link's loop what it hears, how far the opening has
- * come, and how it ended.
+ * MINA's client session with our eyes on it: it tells the link's loop what it hears, how far the
+ * opening has come, and how it ended.
  */
 final class Transport extends ClientSessionImpl {
 
@@ -35,7 +35,6 @@ final class Transport extends ClientSessionImpl {
 
     /** OpenSSH's client sends this request and takes any reply (OpenSSH PROTOCOL section 2). */
     private static final String KEEPALIVE = "keepalive@openssh.com";
-
 
     private final LinkLoop loop;
     private final Log sshLog;
@@ -56,7 +55,10 @@ final class Transport extends ClientSessionImpl {
         this.sshLog = log;
     }
 
-    /** Sends a probe; its reply comes back to the loop as an event. Never blocks: a re-key queues it. */
+    /**
+     * Sends a probe; its reply comes back to the loop as an event. Never blocks: a re-key queues
+     * it.
+     */
     void probe(Moment sent) {
         Buffer request = createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, KEEPALIVE.length() + 16);
         request.putString(KEEPALIVE);
@@ -67,7 +69,9 @@ final class Transport extends ClientSessionImpl {
                     KEEPALIVE,
                     (command, reply) -> loop.post(new LinkEvent.ProbeAnswered(sent)));
         } catch (IOException e) {
-            sshLog.debug2("keepalive not sent: " + e.getMessage()); // it is closing: the loop hears of that
+            sshLog.debug2(
+                    "keepalive not sent: "
+                            + e.getMessage()); // it is closing: the loop hears of that
         }
     }
 
@@ -77,8 +81,8 @@ final class Transport extends ClientSessionImpl {
     }
 
     /**
-     * Says that no further session will be opened on this connection (OpenSSH PROTOCOL section 2.2), so that
-     * a server can refuse one if we should be made to ask.
+     * Says that no further session will be opened on this connection (OpenSSH PROTOCOL section
+     * 2.2), so that a server can refuse one if we should be made to ask.
      */
     void noMoreSessions() {
         Buffer request = createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST);
@@ -107,8 +111,8 @@ final class Transport extends ClientSessionImpl {
     }
 
     /**
-     * Reads the lines before and the identification line itself (RFC 4253 section 4.2), each consumed as it
-     * comes, so that a server that never ends its banner costs no memory.
+     * Reads the lines before and the identification line itself (RFC 4253 section 4.2), each
+     * consumed as it comes, so that a server that never ends its banner costs no memory.
      */
     @Override
     protected boolean readIdentification(Buffer buffer) throws Exception {
@@ -137,14 +141,20 @@ final class Transport extends ClientSessionImpl {
                 return true;
             }
             if (++preambleLines >= MOST_LINES) {
-                throw refused("kex_exchange_identification: No SSH identification string received.");
+                throw refused(
+                        "kex_exchange_identification: No SSH identification string received.");
             }
             for (int i = 0; i < line.length(); i++) {
                 if (line.charAt(i) == 0) {
-                    throw refused("kex_exchange_identification: banner line contains invalid characters");
+                    throw refused(
+                            "kex_exchange_identification: banner line contains invalid characters");
                 }
             }
-            sshLog.debug("kex_exchange_identification: banner line " + (preambleLines - 1) + ": " + printable(line));
+            sshLog.debug(
+                    "kex_exchange_identification: banner line "
+                            + (preambleLines - 1)
+                            + ": "
+                            + printable(line));
         }
     }
 
@@ -156,7 +166,8 @@ final class Transport extends ClientSessionImpl {
         }
         if (!protocol.equals("2.0") && !protocol.equals("1.99")) {
             throw refused(
-                    "Protocol major versions differ: 2 vs. " + printable(protocol.split("\\.", 2)[0]));
+                    "Protocol major versions differ: 2 vs. "
+                            + printable(protocol.split("\\.", 2)[0]));
         }
         serverVersion = line;
         sshLog.debug(
@@ -178,7 +189,7 @@ final class Transport extends ClientSessionImpl {
         StringBuilder out = new StringBuilder(text.length());
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            if (c < ' ' && c != '\t' || c == 0x7f || c >= 0x80 && c < 0xa0) {
+            if ((c < ' ' && c != '\t') || (c >= 0x7f && c < 0xa0)) {
                 out.append('\\').append((char) ('0' + (c >> 6)));
                 out.append((char) ('0' + (c >> 3 & 7))).append((char) ('0' + (c & 7)));
             } else {
@@ -225,7 +236,9 @@ final class Transport extends ClientSessionImpl {
         return name == null || name.equals("aead") ? "<implicit>" : name;
     }
 
-    /** OpenSSH's words for the first kind of algorithm that the two sides have none of in common. */
+    /**
+     * OpenSSH's words for the first kind of algorithm that the two sides have none of in common.
+     */
     private @Nullable String nothingInCommon() {
         Map<KexProposalOption, String> ours = getClientKexProposals();
         Map<KexProposalOption, String> theirs = getServerKexProposals();

@@ -10,9 +10,9 @@ import java.time.Duration;
 /**
  * The clock that links are judged by: it never jumps, and it goes on while the machine sleeps.
  *
- * <p>{@link System#nanoTime} stands still during a suspend on Linux; the kernel's uptime does not. {@link
- * #look} compares the two and adds what was slept, so that a {@link Moment} means what CLOCK_BOOTTIME means
- * to OpenSSH. Where there is no uptime to read, sleep stays unnoticed.
+ * <p>{@link System#nanoTime} stands still during a suspend on Linux; the kernel's uptime does not.
+ * {@link #look} compares the two and adds what was slept, so that a {@link Moment} means what
+ * CLOCK_BOOTTIME means to OpenSSH. Where there is no uptime to read, sleep stays unnoticed.
  *
  * <p>Thread-safe; only the loop that owns the clock calls {@link #look}.
  */
@@ -35,8 +35,8 @@ public final class LinkClock {
     }
 
     /**
-     * How long the machine has slept since the last look; zero if it has not. From this call on {@link #now}
-     * counts that time.
+     * How long the machine has slept since the last look; zero if it has not. From this call on
+     * {@link #now} counts that time.
      */
     public Duration look() {
         long nowAhead = ahead();
@@ -45,7 +45,7 @@ public final class LinkClock {
             return Duration.ZERO;
         }
         offset = nowAhead;
-        sleptNanos += slept.toNanos();
+        sleptNanos = sleptNanos + slept.toNanos();
         return slept;
     }
 

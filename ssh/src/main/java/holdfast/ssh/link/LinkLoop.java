@@ -13,12 +13,12 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The one loop of a link: takes events from a mailbox, asks {@link Link#on}, and has the answers carried
- * out.
+ * The one loop of a link: takes events from a mailbox, asks {@link Link#on}, and has the answers
+ * carried out.
  *
- * <p>Everything that decides runs on the loop's own thread; every other thread only posts, or writes a
- * volatile that the loop reads when it wakes. What bulk traffic costs is one such write for each read of the
- * socket.
+ * <p>Everything that decides runs on the loop's own thread; every other thread only posts, or
+ * writes a volatile that the loop reads when it wakes. What bulk traffic costs is one such write
+ * for each read of the socket.
  */
 public final class LinkLoop implements Runnable {
 
@@ -35,8 +35,8 @@ public final class LinkLoop implements Runnable {
     }
 
     /**
-     * The longest wait between two looks at the clock: nothing wakes a process when the machine wakes, so
-     * this bounds how late a sleep is noticed.
+     * The longest wait between two looks at the clock: nothing wakes a process when the machine
+     * wakes, so this bounds how late a sleep is noticed.
      */
     private static final Duration LOOK_ROUND = Duration.ofSeconds(5);
 
@@ -44,7 +44,8 @@ public final class LinkLoop implements Runnable {
     private final LinkClock clock;
     private final Hands hands;
     private final Watcher watcher;
-    // Bounded by what posts: a handful of events for each phase, probe, question and second of typing.
+    // Bounded by what posts: a handful of events for each phase, probe, question and second of
+    // typing.
     private final LinkedBlockingQueue<LinkEvent> mailbox = new LinkedBlockingQueue<>();
 
     private volatile Moment lastByte;

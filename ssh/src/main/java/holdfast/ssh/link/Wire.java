@@ -24,12 +24,13 @@ import org.apache.sshd.common.util.closeable.AbstractCloseable;
 import org.jspecify.annotations.Nullable;
 
 /**
- * MINA's view of one blocking byte stream: a TCP connection, and later a proxy command's pipes or a tether.
+ * MINA's view of one blocking byte stream: a TCP connection, and later a proxy command's pipes or a
+ * tether.
  *
- * <p>Two threads: the reader hands every byte that comes to MINA, the writer takes packets from a queue and
- * writes as many as there are in one go. A packet is never written by the thread that made it, so that a full
- * send buffer stops neither the reader nor the loop that judges the link. What can queue up is bounded by the
- * peer's channel windows.
+ * <p>Two threads: the reader hands every byte that comes to MINA, the writer takes packets from a
+ * queue and writes as many as there are in one go. A packet is never written by the thread that
+ * made it, so that a full send buffer stops neither the reader nor the loop that judges the link.
+ * What can queue up is bounded by the peer's channel windows.
  */
 public final class Wire extends AbstractCloseable implements IoSession {
 
@@ -55,7 +56,9 @@ public final class Wire extends AbstractCloseable implements IoSession {
     /** One read of the socket: as much as two of OpenSSH's largest packets. */
     private static final int READ_SIZE = 64 * 1024;
 
-    /** One write of the socket: several packets when they queue up, one at once when they do not. */
+    /**
+     * One write of the socket: several packets when they queue up, one at once when they do not.
+     */
     private static final int WRITE_SIZE = 128 * 1024;
 
     private static final AtomicLong IDS = new AtomicLong();
@@ -162,7 +165,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
                 }
                 buffer.clear();
                 for (Pending packet : whole) {
-                    packet.setValue(Boolean.TRUE);
+                    packet.setValue(true);
                 }
                 whole.clear();
             }
@@ -238,7 +241,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
         Pending last = new Pending(new byte[0], 0, 0);
         synchronized (queueLock) {
             if (noMoreWrites) {
-                last.setValue(Boolean.TRUE);
+                last.setValue(true);
             } else {
                 queue.add(last);
                 queueLock.notifyAll();
