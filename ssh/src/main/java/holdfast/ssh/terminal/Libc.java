@@ -81,15 +81,6 @@ final class Libc {
                 Linker.Option.firstVariadicArg(2));
     }
 
-    /** True where the layouts and numbers of this package hold. */
-    static boolean known() {
-        if (!System.getProperty("os.name", "").equals("Linux")) {
-            return false;
-        }
-        String arch = System.getProperty("os.arch", "");
-        return arch.equals("amd64") || arch.equals("aarch64");
-    }
-
     static int ioctl(int fd, long request, MemorySegment argument) {
         return call(IOCTL, fd, request, argument.address());
     }

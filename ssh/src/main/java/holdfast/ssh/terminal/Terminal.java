@@ -48,6 +48,18 @@ public final class Terminal {
     }
 
     /**
+     * True where the layouts and numbers of this package hold. Asked here and not in Libc, whose
+     * mere loading links the foreign functions.
+     */
+    static boolean known() {
+        if (!System.getProperty("os.name", "").equals("Linux")) {
+            return false;
+        }
+        String arch = System.getProperty("os.arch", "");
+        return arch.equals("amd64") || arch.equals("aarch64");
+    }
+
+    /**
      * True if the descriptor of this process is a terminal.
      *
      * <p>The name of what is open answers nearly always: pipes, sockets, files and /dev/null are
@@ -55,7 +67,7 @@ public final class Terminal {
      * fifty milliseconds the first time.
      */
     public static boolean isTerminal(int fd) {
-        if (!Libc.known()) {
+        if (!known()) {
             return false;
         }
         String name;
@@ -194,7 +206,7 @@ public final class Terminal {
      * again when somebody continues it. Returns after that.
      */
     public void suspend() {
-        if (Libc.known()) {
+        if (known()) {
             Borrowed.suspend();
         }
     }

@@ -24,7 +24,7 @@ final class Tty implements AutoCloseable {
     }
 
     static @Nullable Tty open() {
-        if (!Libc.known() || !Files.exists(Path.of("/dev/tty"))) {
+        if (!Terminal.known() || !Files.exists(Path.of("/dev/tty"))) {
             return null;
         }
         try (Arena arena = Arena.ofConfined()) {

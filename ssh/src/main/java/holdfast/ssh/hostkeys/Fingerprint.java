@@ -1,0 +1,36 @@
+package holdfast.ssh.hostkeys;
+
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Base64;
+import java.util.HexFormat;
+
+/** The short form of a key that people compare, as {@code ssh-keygen -l} prints it. */
+public final class Fingerprint {
+
+    private Fingerprint() {}
+
+    /** {@code SHA256:} and 43 letters of Base64 without padding. */
+    public static String sha256(HostKey key) {
+        return sha256(key.blob());
+    }
+
+    /** {@link #sha256(HostKey)} of any public key's blob. */
+    public static String sha256(byte[] blob) {
+        return "SHA256:"
+                + Base64.getEncoder().withoutPadding().encodeToString(digest("SHA-256", blob));
+    }
+
+    /** {@code MD5:} and 16 hexadecimal pairs with colons between. */
+    public static String md5(HostKey key) {
+        return "MD5:" + HexFormat.ofDelimiter(":").formatHex(digest("MD5", key.blob()));
+    }
+
+    private static byte[] digest(String name, byte[] bytes) {
+        try {
+            return MessageDigest.getInstance(name).digest(bytes);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java runtime has " + name, e);
+        }
+    }
+}

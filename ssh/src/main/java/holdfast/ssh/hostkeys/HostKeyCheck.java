@@ -1,0 +1,546 @@
+package holdfast.ssh.hostkeys;
+
+import holdfast.ssh.config.ClientSettings;
+import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
+import holdfast.ssh.hostkeys.KnownHosts.Entry;
+import holdfast.ssh.hostkeys.KnownHosts.Standing;
+import holdfast.ssh.hostkeys.KnownHosts.Status;
+import holdfast.ssh.log.Log;
+import holdfast.ssh.terminal.Prompter;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Decides whether the key a server presents is its own, and says and asks what OpenSSH's
+ * sshconnect.c (verify_host_key) says and asks, word for word as OpenSSH 9.2 does on Debian.
+ *
+ * <p>One for each connection. It asks the person and waits for the answer, so the calling thread
+ * must be one that may wait. Not thread-safe.
+ */
+public final class HostKeyCheck {
+
+    /** What came of a presented key. Everything there is to say to a person has been said. */
+    public sealed interface Verdict {}
+
+    /**
+     * Go on.
+     *
+     * @param passwordsAllowed false where the key is known to be wrong and StrictHostKeyChecking is
+     *     off: then neither password nor keyboard-interactive authentication may be used, nor any
+     *     forwarding, because somebody else may be listening
+     */
+    public record Accepted(boolean passwordsAllowed) implements Verdict {}
+
+    /** End the connection, with exit status 255 and without a further word. */
+    public record Rejected() implements Verdict {}
+
+    /** How far the check of one name may go. */
+    private enum Reach {
+        /** May ask and write. */
+        FULL,
+        /** Only what is already known counts; nothing is asked or written. */
+        READ_ONLY,
+        /** READ_ONLY, and a changed key is passed over in silence: the look without the port. */
+        QUIET
+    }
+
+    private static final String RULE =
+            "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@";
+
+    private static final String NO_ADDRESS = "<no hostip for proxy command>";
+
+    private final ClientSettings settings;
+    private final @Nullable InetAddress address;
+    private final Prompter prompter;
+    private final Log log;
+    private final KnownHosts known;
+    private final String host;
+
+    private boolean passwords = true;
+    private boolean passwordWarned;
+    private @Nullable HostKey acceptedKey;
+
+    /**
+     * @param address the server's; null through a ProxyCommand
+     */
+    public HostKeyCheck(
+            ClientSettings settings, @Nullable InetAddress address, Prompter prompter, Log log) {
+        this.settings = settings;
+        this.address = address;
+        this.prompter = prompter;
+        this.log = log;
+        this.known = KnownHosts.of(settings, log);
+        this.host = HostNames.lower(settings.host());
+    }
+
+    /**
+     * The order to offer host key algorithms in: those whose keys are known first, unless the
+     * person set HostKeyAlgorithms.
+     *
+     * @param algorithms what the client can do of the effective list, in order of preference
+     */
+    public List<String> orderAlgorithms(List<String> algorithms) {
+        return settings.hostKeyAlgorithmsGiven()
+                ? algorithms
+                : known.orderAlgorithms(algorithms, knownName(settings.port()));
+    }
+
+    /**
+     * Checks the key that the server proved to hold. The same key again (a re-key) is accepted as
+     * it was the first time.
+     *
+     * @param blob the public key as in the key exchange reply
+     */
+    public Verdict check(byte[] blob) {
+        HostKey key = HostKey.of(blob);
+        if (key == null) {
+            log.fatal("Bad server host key: invalid format");
+            return new Rejected();
+        }
+        if (key.rsaBits() >= 0 && key.rsaBits() < settings.requiredRsaSize()) {
+            log.fatal("Bad server host key: Invalid key length");
+            return new Rejected();
+        }
+        if (log.shows(Log.Level.DEBUG1)) {
+            log.debug("Server host key: " + key.type() + ' ' + Fingerprint.sha256(key));
+        }
+        if (key.equals(acceptedKey)) {
+            return new Accepted(passwords);
+        }
+        if (trusted(key, settings.port(), Reach.FULL)) {
+            acceptedKey = key;
+            return new Accepted(passwords);
+        }
+        log.fatal("Host key verification failed.");
+        return new Rejected();
+    }
+
+    private String knownName(int port) {
+        String alias = settings.hostKeyAlias();
+        return alias != null ? HostNames.lower(alias) : KnownHosts.name(host, port);
+    }
+
+    /** sshconnect.c, check_host_key, in its order. Port 0 looks the bare name up. */
+    private boolean trusted(HostKey key, int port, Reach wanted) {
+        boolean local = address != null && address.isLoopbackAddress();
+        if (settings.noHostAuthenticationForLocalhost()
+                && local
+                && settings.hostKeyAlias() == null) {
+            log.debug("Forcing accepting of host key for loopback/localhost.");
+            return true;
+        }
+        Reach reach = wanted;
+        if (reach == Reach.FULL && !writable(host)) {
+            reach = Reach.READ_ONLY;
+        }
+        if (settings.hostKeyAlias() != null && log.shows(Log.Level.DEBUG1)) {
+            log.debug("using hostkeyalias: " + settings.hostKeyAlias());
+        }
+        String name = knownName(port);
+        String ip =
+                address == null ? NO_ADDRESS : KnownHosts.name(NumericAddress.text(address), port);
+        boolean checkIp = settings.checkHostIp() && address != null && !local && !host.equals(ip);
+        if (!permitted(key)) {
+            log.error("host key " + key.type() + " not permitted by HostkeyAlgorithms");
+            return false;
+        }
+        Standing byName = known.standing(name, key);
+        if (reach == Reach.FULL && known.writable() == null) {
+            reach = Reach.READ_ONLY;
+        }
+        Standing byIp = checkIp ? known.standing(ip, key) : byName;
+
+        switch (byName.status()) {
+            case KNOWN -> {
+                if (log.shows(Log.Level.DEBUG1)) {
+                    log.debug(
+                            "Host '"
+                                    + cut(name, 200)
+                                    + "' is known and matches the "
+                                    + key.kind()
+                                    + " host key.");
+                    log.debug("Found key in " + at(byName.entry()));
+                }
+                if (checkIp && byIp.status() == Status.NEW) {
+                    addAddress(key, ip, reach);
+                }
+            }
+            case NEW -> {
+                boolean bare = port == 0 || port == 22 || settings.hostKeyAlias() != null;
+                if (!bare) {
+                    log.debug("checking without port identifier");
+                    if (revokedWithoutPort(key)) {
+                        return false;
+                    }
+                    if (trusted(key, 0, Reach.QUIET)) {
+                        log.debug("found matching key w/out port");
+                        break;
+                    }
+                }
+                if (reach != Reach.FULL || !acceptNew(key, name, ip)) {
+                    return false;
+                }
+                addHost(key, name, checkIp && byIp.status() == Status.NEW ? ip : null);
+            }
+            case REVOKED -> {
+                warnRevoked(key, name);
+                if (strict()) {
+                    log.error(
+                            key.kind()
+                                    + " host key for "
+                                    + cut(name, 200)
+                                    + " was revoked and you have requested strict checking.");
+                    return false;
+                }
+                goOnUnsafely();
+            }
+            case CHANGED -> {
+                if (reach == Reach.QUIET) {
+                    return false;
+                }
+                if (checkIp && differs(byName, byIp)) {
+                    warnSpoofed(key, name, ip, byIp);
+                }
+                warnChanged(key, name, byName);
+                if (strict()) {
+                    log.error(
+                            "Host key for "
+                                    + cut(name, 200)
+                                    + " has changed and you have requested strict checking.");
+                    return false;
+                }
+                goOnUnsafely();
+            }
+        }
+        return !checkIp
+                || byName.status() == Status.CHANGED
+                || byIp.status() != Status.CHANGED
+                || despiteAddress(key, name, ip, byName, byIp);
+    }
+
+    private boolean strict() {
+        return settings.strictHostKeyChecking() != StrictHostKeyChecking.NO;
+    }
+
+    /** Whether the name can stand in a known_hosts file without meaning something else there. */
+    private boolean writable(String name) {
+        for (int i = 0; i < name.length(); i++) {
+            if ("@?*#[]|'\"\\".indexOf(name.charAt(i)) >= 0) {
+                log.debug(
+                        "check_host_key: invalid hostname \""
+                                + name
+                                + "\"; will not record: "
+                                + known.writable());
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Certificates are not built yet, so none is taken, not even as the key inside it. */
+    private boolean permitted(HostKey key) {
+        if (key.isCertificate()) {
+            return false;
+        }
+        List<String> algorithms = settings.hostKeyAlgorithms();
+        for (String algorithm : algorithms) {
+            if (!HostKey.isCertificate(algorithm)
+                    && HostKey.plainType(algorithm).equals(key.type())) {
+                return true;
+            }
+        }
+        return algorithms.isEmpty();
+    }
+
+    /**
+     * Whether the key is revoked under the bare name and must not be trusted on another port
+     * either. OpenSSH prints its warning here and then takes the key for new.
+     */
+    private boolean revokedWithoutPort(HostKey key) {
+        if (known.standing(host, key).status() != Status.REVOKED || !strict()) {
+            return false;
+        }
+        warnRevoked(key, host);
+        log.error(
+                key.kind()
+                        + " host key for "
+                        + cut(host, 200)
+                        + " was revoked and you have requested strict checking.");
+        return true;
+    }
+
+    private boolean acceptNew(HostKey key, String name, String ip) {
+        String doubt = known.doubt();
+        if (doubt != null) {
+            log.error(doubt);
+            return false;
+        }
+        return switch (settings.strictHostKeyChecking()) {
+            case YES -> {
+                log.error(
+                        "No "
+                                + key.kind()
+                                + " host key is known for "
+                                + cut(name, 200)
+                                + " and you have requested strict checking.");
+                yield false;
+            }
+            case ASK -> {
+                if (settings.batchMode()) {
+                    yield false;
+                }
+                String fingerprint = Fingerprint.sha256(key);
+                yield confirm(
+                        "The authenticity of host '"
+                                + cut(name, 200)
+                                + " ("
+                                + ip
+                                + ")' can't be established.\n"
+                                + key.kind()
+                                + " key fingerprint is "
+                                + fingerprint
+                                + ".\n"
+                                + known.otherNames(name, key)
+                                + "\nAre you sure you want to continue connecting"
+                                + " (yes/no/[fingerprint])? ",
+                        fingerprint);
+            }
+            case NO, ACCEPT_NEW -> true;
+        };
+    }
+
+    private void addHost(HostKey key, String name, @Nullable String newIp) {
+        boolean added;
+        String names = newIp == null ? name : name + ',' + newIp;
+        if (newIp != null && settings.hashKnownHosts()) {
+            added = known.add(name, key, true) && known.add(newIp, key, true);
+        } else {
+            added = known.add(names, key, settings.hashKnownHosts());
+        }
+        if (added) {
+            log.info(
+                    "Warning: Permanently added '"
+                            + cut(names, 200)
+                            + "' ("
+                            + key.kind()
+                            + ") to the list of known hosts.");
+        } else {
+            log.info(
+                    "Failed to add the host to the list of known hosts ("
+                            + cut(known.writable(), 500)
+                            + ").");
+        }
+    }
+
+    private void addAddress(HostKey key, String ip, Reach reach) {
+        if (reach != Reach.FULL) {
+            log.info(
+                    key.kind()
+                            + " host key for IP address '"
+                            + cut(ip, 128)
+                            + "' not in list of known hosts.");
+        } else if (known.add(ip, key, settings.hashKnownHosts())) {
+            log.info(
+                    "Warning: Permanently added the "
+                            + key.kind()
+                            + " host key for IP address '"
+                            + cut(ip, 128)
+                            + "' to the list of known hosts.");
+        } else {
+            log.info(
+                    "Failed to add the "
+                            + key.kind()
+                            + " host key for IP address '"
+                            + cut(ip, 128)
+                            + "' to the list of known hosts ("
+                            + cut(known.writable(), 500)
+                            + ").");
+        }
+    }
+
+    private void warnRevoked(HostKey key, String name) {
+        log.error(RULE);
+        log.error("@       WARNING: REVOKED HOST KEY DETECTED!               @");
+        log.error(RULE);
+        log.error("The " + key.kind() + " host key for " + name + " is marked as revoked.");
+        log.error("This could mean that a stolen key is being used to");
+        log.error("impersonate this host.");
+    }
+
+    private void warnChanged(HostKey key, String name, Standing byName) {
+        log.error(RULE);
+        log.error("@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @");
+        log.error(RULE);
+        log.error("IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!");
+        log.error("Someone could be eavesdropping on you right now (man-in-the-middle attack)!");
+        log.error("It is also possible that a host key has just been changed.");
+        log.error(
+                "The fingerprint for the "
+                        + key.kind()
+                        + " key sent by the remote host is\n"
+                        + Fingerprint.sha256(key)
+                        + '.');
+        log.error("Please contact your system administrator.");
+        Path correct = known.correctable();
+        if (correct != null) {
+            log.error(
+                    "Add correct host key in "
+                            + cut(correct, 100)
+                            + " to get rid of this message.");
+        }
+        Entry offending = byName.entry();
+        if (offending != null) {
+            log.error("Offending " + offending.key().kind() + " key in " + at(offending));
+            sayHowToRemove(offending, name);
+        }
+    }
+
+    private void warnSpoofed(HostKey key, String name, String ip, Standing byIp) {
+        log.error(RULE);
+        log.error("@       WARNING: POSSIBLE DNS SPOOFING DETECTED!          @");
+        log.error(RULE);
+        log.error("The " + key.kind() + " host key for " + name + " has changed,");
+        log.error("and the key for the corresponding IP address " + ip);
+        String state =
+                switch (byIp.status()) {
+                    case NEW -> "is unknown";
+                    case KNOWN -> "is unchanged";
+                    case CHANGED, REVOKED -> "has a different value";
+                };
+        log.error(state + ". This could either mean that");
+        log.error("DNS SPOOFING is happening or the IP address for the host");
+        log.error("and its host key have changed at the same time.");
+        Entry offending = byIp.entry();
+        if (offending != null) {
+            log.error("Offending key for IP in " + at(offending));
+            sayHowToRemove(offending, ip);
+        }
+    }
+
+    /** Debian's addition to the warning. */
+    private void sayHowToRemove(Entry offending, String name) {
+        log.error("  remove with:");
+        log.error("  ssh-keygen -f \"" + offending.file() + "\" -R \"" + name + '"');
+    }
+
+    private static boolean differs(Standing byName, Standing byIp) {
+        Entry one = byName.entry();
+        Entry other = byIp.entry();
+        return byIp.status() != Status.CHANGED
+                || (one != null && other != null && !one.key().equals(other.key()));
+    }
+
+    /** The name is fine, but its address is known by another key. */
+    private boolean despiteAddress(
+            HostKey key, String name, String ip, Standing byName, Standing byIp) {
+        StringBuilder warning =
+                new StringBuilder("Warning: the ")
+                        .append(key.kind())
+                        .append(" host key for '")
+                        .append(cut(name, 200))
+                        .append("' differs from the key for the IP address '")
+                        .append(cut(ip, 128))
+                        .append("'\nOffending key for IP in ")
+                        .append(at(byIp.entry()));
+        if (byName.status() == Status.KNOWN) {
+            warning.append("\nMatching host key in ").append(at(byName.entry()));
+        }
+        return switch (settings.strictHostKeyChecking()) {
+            case ASK ->
+                    confirm(
+                            warning.append(
+                                            "\nAre you sure you want to continue connecting"
+                                                    + " (yes/no)? ")
+                                    .toString(),
+                            null);
+            case YES, ACCEPT_NEW -> {
+                log.info(warning.toString());
+                log.error("Exiting, you have requested strict checking.");
+                yield false;
+            }
+            case NO -> {
+                log.info(warning.toString());
+                yield true;
+            }
+        };
+    }
+
+    private void goOnUnsafely() {
+        passwords = false;
+        if (passwordWarned) {
+            return;
+        }
+        passwordWarned = true;
+        if (settings.passwordAuthentication()) {
+            log.error("Password authentication is disabled to avoid man-in-the-middle attacks.");
+        }
+        if (settings.kbdInteractiveAuthentication()) {
+            log.error(
+                    "Keyboard-interactive authentication is disabled to avoid"
+                            + " man-in-the-middle attacks.");
+        }
+    }
+
+    /**
+     * Asks until the answer is one; nothing, or nobody to answer, is no.
+     *
+     * @param fingerprint an answer as good as yes; null where it would not be
+     */
+    private boolean confirm(String question, @Nullable String fingerprint) {
+        if (settings.batchMode()) {
+            return false;
+        }
+        String prompt = question;
+        while (true) {
+            String answer;
+            try {
+                answer = prompter.ask(prompt, Prompter.Echo.ON);
+            } catch (IOException noTerminal) {
+                log.debug("read_passphrase: " + noTerminal.getMessage());
+                return false;
+            }
+            if (answer == null) {
+                return false;
+            }
+            String word = firstWord(answer);
+            if (word.isEmpty() || word.equalsIgnoreCase("no")) {
+                return false;
+            }
+            if (word.equalsIgnoreCase("yes") || word.equals(fingerprint)) {
+                return true;
+            }
+            prompt =
+                    fingerprint == null
+                            ? "Please type 'yes' or 'no': "
+                            : "Please type 'yes', 'no' or the fingerprint: ";
+        }
+    }
+
+    private static String firstWord(String answer) {
+        int from = 0;
+        while (from < answer.length() && blank(answer.charAt(from))) {
+            from++;
+        }
+        int to = from;
+        while (to < answer.length() && !blank(answer.charAt(to))) {
+            to++;
+        }
+        return answer.substring(from, to);
+    }
+
+    private static boolean blank(char c) {
+        return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    }
+
+    private static String at(@Nullable Entry entry) {
+        return entry == null ? "" : entry.file() + ":" + entry.line();
+    }
+
+    private static String cut(@Nullable Object text, int most) {
+        String whole = String.valueOf(text);
+        return whole.length() <= most ? whole : whole.substring(0, most);
+    }
+}
