@@ -24,6 +24,7 @@ public final class LinkClock {
     private static final Duration LEAST_SLEEP = Duration.ofSeconds(1);
 
     private volatile long sleptNanos;
+    private long sleptSoFar;
     private long offset;
 
     public LinkClock() {
@@ -45,7 +46,8 @@ public final class LinkClock {
             return Duration.ZERO;
         }
         offset = nowAhead;
-        sleptNanos = sleptNanos + slept.toNanos();
+        sleptSoFar += slept.toNanos();
+        sleptNanos = sleptSoFar;
         return slept;
     }
 
