@@ -1,0 +1,864 @@
+package holdfast.ssh.auth;
+
+import holdfast.ssh.auth.Wire.Reader;
+import holdfast.ssh.auth.Wire.Writer;
+import holdfast.ssh.config.ClientSettings;
+import holdfast.ssh.log.Log;
+import holdfast.ssh.terminal.Prompter;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.apache.sshd.client.SshClient;
+import org.apache.sshd.client.auth.UserAuth;
+import org.apache.sshd.client.auth.UserAuthFactory;
+import org.apache.sshd.client.future.AuthFuture;
+import org.apache.sshd.client.session.ClientConnectionServiceFactory;
+import org.apache.sshd.client.session.ClientSession;
+import org.apache.sshd.client.session.ClientUserAuthService;
+import org.apache.sshd.common.Service;
+import org.apache.sshd.common.ServiceFactory;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.io.IoWriteFuture;
+import org.apache.sshd.common.kex.extension.DefaultClientKexExtensionHandler;
+import org.apache.sshd.common.session.Session;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Proves to the server who the person is, in the order and with the words of OpenSSH's
+ * sshconnect2.c: public keys from the agent and from files, keyboard-interactive, password.
+ *
+ * <p>It takes the place of MINA's user authentication service, so none of MINA's agents, identity
+ * providers and user interactions is consulted. It serves one login; the messages arrive, and the
+ * person is asked, on the transport's thread for this connection. Nothing but the login waits for
+ * that thread, and whoever counts time hears of the waiting through the {@link Prompter}.
+ */
+public final class Authentication {
+
+    private static final String PUBLICKEY = "publickey";
+    private static final String KEYBOARD_INTERACTIVE = "keyboard-interactive";
+    private static final String PASSWORD = "password";
+    private static final String HOST_BOUND = "publickey-hostbound-v00@openssh.com";
+    private static final String CERTIFICATE = "-cert-v01@openssh.com";
+
+    /** Those of OpenSSH's default order that exist here. */
+    private static final List<String> PREFERRED =
+            List.of(PUBLICKEY, KEYBOARD_INTERACTIVE, PASSWORD);
+
+    /** How long an agent may take to list its keys; OpenSSH waits for ever. */
+    private static final Duration AGENT_PATIENCE = Duration.ofSeconds(10);
+
+    /** OpenSSH cuts longer banners here. */
+    private static final int LONGEST_BANNER = 65536;
+
+    private final ClientSettings settings;
+    private final Prompter prompter;
+
+    /** Not named log: the superclass of the conversation has a logger of that name. */
+    private final Log journal;
+
+    private final Consumer<String> stderr;
+    private final String user;
+
+    /** How prompts name the host. */
+    private final String promptHost;
+
+    private final List<Identity> identities = new ArrayList<>();
+    private @Nullable Agent agent;
+    private boolean prepared;
+    private volatile boolean passwordsForbidden;
+
+    private Authentication(
+            ClientSettings settings, Prompter prompter, Log log, Consumer<String> stderr) {
+        this.settings = settings;
+        this.prompter = prompter;
+        this.journal = log;
+        this.stderr = stderr;
+        this.user = settings.user();
+        String alias = settings.hostKeyAlias();
+        this.promptHost = alias == null ? settings.host() : alias;
+    }
+
+    /**
+     * Makes {@code client}, not started yet, authenticate its session in this way.
+     *
+     * <p>{@code ClientSession.auth()} then ends with success or with {@link AuthenticationFailed}.
+     *
+     * @param prompter asked for pass phrases, passwords and answers, never in BatchMode
+     * @param stderr takes the server's banner, made harmless, with the line ends it came with
+     */
+    public static Authentication install(
+            SshClient client,
+            ClientSettings settings,
+            Prompter prompter,
+            Log log,
+            Consumer<String> stderr) {
+        Authentication authentication = new Authentication(settings, prompter, log, stderr);
+        client.setServiceFactories(
+                List.of(
+                        authentication.new UserAuthentication(),
+                        ClientConnectionServiceFactory.INSTANCE));
+        client.setUserAuthFactories(List.of(new NoMethod()));
+        return authentication;
+    }
+
+    /** No passwords and no prompts from now on: the host key is not the one that was known. */
+    public void forbidPasswords() {
+        passwordsForbidden = true;
+    }
+
+    /**
+     * Reads the public halves of the identities and asks the agent for its keys. Done by itself
+     * when authentication begins; done earlier, for example while the key exchange is under way, it
+     * saves the person that time.
+     */
+    public synchronized void prepare() {
+        if (prepared) {
+            return;
+        }
+        prepared = true;
+        if (!settings.pubkeyAuthentication()) {
+            return;
+        }
+        List<Identity> files = fromFiles();
+        List<Identity> fromAgent = new ArrayList<>();
+        for (Agent.Held held : agentKeys()) {
+            Identity listed = null;
+            for (Identity file : files) {
+                if (held.key().equals(file.key)) {
+                    listed = file;
+                    break;
+                }
+            }
+            if (listed != null) {
+                files.remove(listed);
+                listed.agentHasIt = true;
+                identities.add(listed);
+            } else if (!settings.identitiesOnly()) {
+                Identity more = new Identity(Visible.of(held.comment()), null, held.key(), false);
+                more.agentHasIt = true;
+                fromAgent.add(more);
+            }
+        }
+        identities.addAll(fromAgent);
+        identities.addAll(files);
+        identities.removeIf(this::isUnacceptable);
+        for (Identity identity : identities) {
+            journal.debug("Will attempt key: " + identity);
+        }
+        journal.debug2("pubkey_prepare: done");
+    }
+
+    private List<Identity> fromFiles() {
+        List<Identity> files = new ArrayList<>();
+        for (Path file : settings.identityFiles()) {
+            boolean given = settings.identityFilesGiven();
+            PublicIdentity key = IdentityFile.publicHalf(file);
+            journal.debug(
+                    "identity file " + file + " type " + (key == null ? -1 : key.typeNumber()));
+            files.add(new Identity(file.toString(), file, key, given));
+            PublicIdentity certificate = IdentityFile.certificate(file);
+            journal.debug(
+                    "identity file "
+                            + file
+                            + "-cert type "
+                            + (certificate == null ? -1 : certificate.typeNumber()));
+            if (certificate != null) {
+                files.add(new Identity(file.toString(), file, certificate, given));
+            }
+        }
+        return files;
+    }
+
+    private List<Agent.Held> agentKeys() {
+        String socket = settings.identityAgent();
+        if (socket == null) {
+            return List.of();
+        }
+        Agent connected;
+        try {
+            connected = Agent.connect(socket, AGENT_PATIENCE);
+        } catch (IOException e) {
+            journal.debug("get_agent_identities: ssh_get_authentication_socket: " + e.getMessage());
+            return List.of();
+        }
+        try {
+            List<Agent.Held> held = connected.identities();
+            journal.debug("get_agent_identities: agent returned " + held.size() + " keys");
+            agent = connected;
+            return held;
+        } catch (IOException e) {
+            journal.debug("get_agent_identities: ssh_fetch_identitylist: " + e.getMessage());
+            connected.close();
+            return List.of();
+        }
+    }
+
+    private boolean isUnacceptable(Identity identity) {
+        PublicIdentity key = identity.key;
+        if (key == null) {
+            return false;
+        }
+        if (key.isRsa() && key.rsaBits() < settings.requiredRsaSize()) {
+            journal.debug("Skipping key " + identity.name + ": Invalid key length");
+            return true;
+        }
+        for (String accepted : settings.pubkeyAcceptedAlgorithms()) {
+            if (isFor(accepted, key)) {
+                return false;
+            }
+        }
+        journal.debug(
+                "Skipping "
+                        + key.algorithm()
+                        + " key "
+                        + identity.name
+                        + " - corresponding algorithm not in PubkeyAcceptedAlgorithms");
+        return true;
+    }
+
+    /** Whether a signature algorithm is one for this key or certificate. */
+    private static boolean isFor(String algorithm, PublicIdentity key) {
+        if (algorithm.equals(key.algorithm())) {
+            return true;
+        }
+        if (!key.isRsa() || !algorithm.startsWith("rsa-sha2-")) {
+            return false;
+        }
+        return algorithm.endsWith(CERTIFICATE) == key.isCertificate();
+    }
+
+    /** What stands in a signature made under {@code algorithm}, which may be a certificate's. */
+    private static String plain(String algorithm) {
+        if (!algorithm.endsWith(CERTIFICATE)) {
+            return algorithm;
+        }
+        String plain = algorithm.substring(0, algorithm.length() - CERTIFICATE.length());
+        return plain.startsWith("sk-") ? plain + "@openssh.com" : plain;
+    }
+
+    private synchronized void release() {
+        if (agent != null) {
+            agent.close();
+            agent = null;
+        }
+    }
+
+    /** One key to be tried: OpenSSH's struct identity. */
+    private static final class Identity {
+        final String name;
+        final @Nullable Path file;
+        final @Nullable PublicIdentity key;
+        final boolean given;
+        boolean agentHasIt;
+        boolean tried;
+
+        Identity(String name, @Nullable Path file, @Nullable PublicIdentity key, boolean given) {
+            this.name = name;
+            this.file = file;
+            this.key = key;
+            this.given = given;
+        }
+
+        /** OpenSSH's format_identity. */
+        @Override
+        public String toString() {
+            return name
+                    + " "
+                    + (key == null ? "" : key.toString())
+                    + (given ? " explicit" : "")
+                    + (agentHasIt ? " agent" : "");
+        }
+    }
+
+    /** MINA insists on one method in its own list; it is never asked for. */
+    private record NoMethod() implements UserAuthFactory {
+        @Override
+        public String getName() {
+            return "none";
+        }
+
+        @Override
+        public UserAuth createUserAuth(ClientSession session) {
+            throw new UnsupportedOperationException("Authentication speaks for itself");
+        }
+    }
+
+    private final class UserAuthentication implements ServiceFactory {
+        @Override
+        public String getName() {
+            return "ssh-userauth";
+        }
+
+        @Override
+        public Service create(Session session) {
+            return new Conversation(session);
+        }
+    }
+
+    /** One run of RFC 4252 with the server. */
+    private final class Conversation extends ClientUserAuthService {
+
+        private final List<String> preferred =
+                settings.preferredAuthentications().isEmpty()
+                        ? PREFERRED
+                        : settings.preferredAuthentications();
+        private final Set<String> disabled = new HashSet<>();
+        private int nextPreferred;
+        private @Nullable String supported;
+        private @Nullable String current;
+        private String serverList = "";
+        private @Nullable Identity offered;
+        private String offeredAlgorithm = "";
+        private int passwordAttempts;
+        private int interactiveAttempts;
+        private boolean questionsSeen;
+
+        Conversation(Session session) {
+            super(session);
+        }
+
+        @Override
+        public AuthFuture auth(String service) throws IOException {
+            prepare();
+            return super.auth(service);
+        }
+
+        @Override
+        protected IoWriteFuture sendInitialAuthRequest(ClientSession session, String service)
+                throws IOException {
+            journal.debug2("service_accept: ssh-userauth");
+            journal.debug("SSH2_MSG_SERVICE_ACCEPT received");
+            return session.writePacket(request("none"));
+        }
+
+        private Buffer request(String method) throws IOException {
+            Buffer buffer = clientSession.createBuffer(SshConstants.SSH_MSG_USERAUTH_REQUEST, 512);
+            buffer.putString(user);
+            buffer.putString(getCurrentServiceName());
+            buffer.putString(method);
+            return buffer;
+        }
+
+        private void send(Buffer buffer) throws IOException {
+            clientSession.writePacket(buffer);
+        }
+
+        @Override
+        public void process(int cmd, Buffer buffer) throws Exception {
+            if (cmd == SshConstants.SSH_MSG_USERAUTH_BANNER) {
+                banner(buffer.getString());
+            } else {
+                super.process(cmd, buffer);
+            }
+        }
+
+        private void banner(String text) {
+            journal.debug3("input_userauth_banner: entering");
+            if (!text.isEmpty() && journal.shows(Log.Level.INFO)) {
+                stderr.accept(
+                        Visible.of(
+                                text.length() > LONGEST_BANNER
+                                        ? text.substring(0, LONGEST_BANNER)
+                                        : text));
+            }
+        }
+
+        @Override
+        protected void processUserAuth(int cmd, Buffer buffer, AuthFuture future) throws Exception {
+            if (cmd == SshConstants.SSH_MSG_USERAUTH_SUCCESS) {
+                release();
+                journal.verbose("Authenticated to " + where() + " using \"" + method() + "\".");
+                super.processUserAuth(cmd, buffer, future);
+                return;
+            }
+            future.setCancellable(true);
+            if (future.isCanceled()) {
+                release();
+                future.getCancellation().setCanceled();
+                return;
+            }
+            future.setCancellable(false);
+            try {
+                if (cmd == SshConstants.SSH_MSG_USERAUTH_FAILURE) {
+                    failure(buffer.getString(), buffer.getBoolean());
+                } else if (cmd == 60 && PUBLICKEY.equals(current)) {
+                    keyAccepted(buffer);
+                } else if (cmd == 60 && KEYBOARD_INTERACTIVE.equals(current)) {
+                    questions(buffer);
+                } else if (cmd == 60 && PASSWORD.equals(current)) {
+                    passwordChange(buffer);
+                } else {
+                    // As OpenSSH's dispatch_protocol_error: not expected, not fatal.
+                    journal.debug("dispatch_protocol_error: type " + cmd);
+                }
+            } catch (AuthenticationFailed e) {
+                release();
+                future.setException(e);
+            }
+        }
+
+        private String method() {
+            return current == null ? "none" : current;
+        }
+
+        private String where() {
+            return clientSession.getConnectAddress() instanceof InetSocketAddress address
+                            && address.getAddress() != null
+                    ? settings.host()
+                            + " (["
+                            + address.getAddress().getHostAddress()
+                            + "]:"
+                            + address.getPort()
+                            + ")"
+                    : settings.host() + " (via proxy)";
+        }
+
+        private void failure(String list, boolean partial) throws Exception {
+            if (partial) {
+                journal.verbose("Authenticated using \"" + method() + "\" with partial success.");
+                for (Identity identity : identities) {
+                    identity.tried = false;
+                }
+            }
+            serverList = Visible.of(list);
+            journal.debug("Authentications that can continue: " + serverList);
+            next();
+        }
+
+        /** Tries methods until one has sent something. */
+        private void next() throws Exception {
+            while (true) {
+                String method = choose();
+                if (method == null) {
+                    throw new AuthenticationFailed(
+                            user
+                                    + "@"
+                                    + settings.host()
+                                    + ": Permission denied ("
+                                    + serverList
+                                    + ").");
+                }
+                boolean sent =
+                        switch (method) {
+                            case PUBLICKEY -> offerKey();
+                            case KEYBOARD_INTERACTIVE -> askForQuestions();
+                            case PASSWORD -> sendPassword();
+                            default -> false;
+                        };
+                if (sent) {
+                    journal.debug2("we sent a " + method + " packet, wait for reply");
+                    return;
+                }
+                journal.debug2("we did not send a packet, disable method");
+                disabled.add(method);
+            }
+        }
+
+        /** OpenSSH's authmethod_get. */
+        private @Nullable String choose() {
+            if (!serverList.equals(supported)) {
+                journal.debug3("start over, passed a different list " + serverList);
+                supported = serverList;
+                journal.debug3("preferred " + String.join(",", preferred));
+                nextPreferred = 0;
+                current = null;
+            } else if (current != null && isEnabled(current)) {
+                return current;
+            }
+            List<String> offeredByServer = List.of(serverList.split(",", -1));
+            while (nextPreferred < preferred.size()) {
+                String name = preferred.get(nextPreferred++);
+                if (!offeredByServer.contains(name)) {
+                    continue;
+                }
+                journal.debug3("authmethod_lookup " + name);
+                journal.debug3(
+                        "remaining preferred: "
+                                + String.join(
+                                        ",", preferred.subList(nextPreferred, preferred.size())));
+                if (isEnabled(name)) {
+                    journal.debug3("authmethod_is_enabled " + name);
+                    journal.debug("Next authentication method: " + name);
+                    current = name;
+                    return name;
+                }
+            }
+            journal.debug("No more authentication methods to try.");
+            current = null;
+            return null;
+        }
+
+        private boolean isEnabled(String method) {
+            if (disabled.contains(method)) {
+                return false;
+            }
+            boolean mayAsk = !settings.batchMode() && !passwordsForbidden;
+            return switch (method) {
+                case PUBLICKEY -> settings.pubkeyAuthentication();
+                case KEYBOARD_INTERACTIVE -> mayAsk && settings.kbdInteractiveAuthentication();
+                case PASSWORD -> mayAsk && settings.passwordAuthentication();
+                default -> false;
+            };
+        }
+
+        // ---- publickey
+
+        private boolean offerKey() throws Exception {
+            for (Identity identity : identities) {
+                if (identity.tried) {
+                    continue;
+                }
+                identity.tried = true;
+                if (identity.key != null) {
+                    journal.debug("Offering public key: " + identity);
+                    if (offer(identity, identity.key)) {
+                        return true;
+                    }
+                } else {
+                    journal.debug("Trying private key: " + identity.name);
+                    PrivateIdentity loaded = load(identity);
+                    if (loaded != null && signAndSend(identity, loaded.open(), loaded)) {
+                        return true;
+                    }
+                }
+            }
+            return false;
+        }
+
+        private boolean offer(Identity identity, PublicIdentity key) throws IOException {
+            String algorithm = signatureAlgorithm(key);
+            if (algorithm == null) {
+                journal.debug("send_pubkey_test: no mutual signature algorithm");
+                return false;
+            }
+            offered = identity;
+            offeredAlgorithm = algorithm;
+            boolean bound = isHostBound();
+            Buffer buffer = request(bound ? HOST_BOUND : PUBLICKEY);
+            buffer.putBoolean(false);
+            buffer.putString(algorithm);
+            buffer.putBytes(key.blob());
+            if (bound) {
+                buffer.putRawBytes(hostKeyString());
+            }
+            send(buffer);
+            return true;
+        }
+
+        /** OpenSSH's key_sig_algorithm. */
+        private @Nullable String signatureAlgorithm(PublicIdentity key) {
+            Set<String> byServer =
+                    clientSession.getAttribute(DefaultClientKexExtensionHandler.SERVER_ALGORITHMS);
+            for (String accepted : settings.pubkeyAcceptedAlgorithms()) {
+                if ((byServer != null && key.isRsa())
+                        ? isFor(accepted, key) && byServer.contains(plain(accepted))
+                        : accepted.equals(key.algorithm())) {
+                    return accepted;
+                }
+            }
+            return null;
+        }
+
+        private boolean isHostBound() {
+            return clientSession.getAttribute(
+                                    DefaultClientKexExtensionHandler.HOSTBOUND_AUTHENTICATION)
+                            != null
+                    && clientSession.getServerKey() != null;
+        }
+
+        private byte[] hostKeyString() {
+            Buffer buffer = new ByteArrayBuffer();
+            buffer.putPublicKey(clientSession.getServerKey());
+            return buffer.getCompactData();
+        }
+
+        private void keyAccepted(Buffer buffer) throws Exception {
+            String algorithm = buffer.getString();
+            byte[] blob = buffer.getBytes();
+            Identity identity = offered;
+            PublicIdentity key = identity == null ? null : identity.key;
+            offered = null;
+            boolean sent = false;
+            if (identity == null || key == null || !Arrays.equals(key.blob(), blob)) {
+                journal.debug("input_userauth_pk_ok: server replied with unknown key");
+            } else if (!algorithm.equals(offeredAlgorithm)) {
+                journal.debug("input_userauth_pk_ok: type mismatch for decoded key");
+            } else {
+                journal.debug("Server accepts key: " + identity);
+                sent = signAndSend(identity, key, null);
+            }
+            if (!sent) {
+                next();
+            }
+        }
+
+        /**
+         * @param ready the private key when it has been loaded already
+         */
+        private boolean signAndSend(
+                Identity identity, PublicIdentity key, @Nullable PrivateIdentity ready)
+                throws IOException {
+            String algorithm = signatureAlgorithm(key);
+            if (algorithm == null) {
+                journal.debug("sign_and_send_pubkey: no mutual supported signature algorithm");
+                return false;
+            }
+            boolean bound = isHostBound();
+            String method = bound ? HOST_BOUND : PUBLICKEY;
+            journal.debug3("sign_and_send_pubkey: using " + method + " with " + key);
+            Writer body =
+                    new Writer()
+                            .u8(SshConstants.SSH_MSG_USERAUTH_REQUEST)
+                            .text(user)
+                            .text(getCurrentServiceName())
+                            .text(method)
+                            .u8(1)
+                            .text(algorithm)
+                            .string(key.blob());
+            if (bound) {
+                body.raw(hostKeyString());
+            }
+            byte[] request = body.bytes();
+            byte[] toSign = new Writer().string(clientSession.getSessionId()).raw(request).bytes();
+            journal.debug3(
+                    "sign_and_send_pubkey: signing using " + algorithm + " " + key.fingerprint());
+            byte[] signature = sign(identity, key, ready, plain(algorithm), toSign);
+            if (signature == null) {
+                return false;
+            }
+            Buffer buffer =
+                    clientSession.createBuffer(
+                            SshConstants.SSH_MSG_USERAUTH_REQUEST,
+                            request.length + signature.length + 8);
+            buffer.putRawBytes(request, 1, request.length - 1);
+            buffer.putBytes(signature);
+            send(buffer);
+            return true;
+        }
+
+        private byte @Nullable [] sign(
+                Identity identity,
+                PublicIdentity key,
+                @Nullable PrivateIdentity ready,
+                String algorithm,
+                byte[] data) {
+            Identity signer = key.isCertificate() ? keyOf(identity, key) : identity;
+            PublicIdentity signerKey = signer.key == null ? key : signer.key;
+            Agent holder = signer.agentHasIt ? agent : null;
+            try {
+                if (holder != null) {
+                    return holder.sign(signerKey, algorithm, data);
+                }
+                PrivateIdentity loaded = ready == null ? load(signer) : ready;
+                if (loaded == null) {
+                    return null;
+                }
+                if (!loaded.open().sameKey(key)) {
+                    journal.error(
+                            "identity_sign: private key "
+                                    + signer.name
+                                    + " contents do not match public");
+                    return null;
+                }
+                return loaded.sign(algorithm, data);
+            } catch (IOException | GeneralSecurityException e) {
+                journal.error(
+                        "sign_and_send_pubkey: signing failed for "
+                                + signerKey.typeName()
+                                + " \""
+                                + signer.name
+                                + "\""
+                                + (holder == null
+                                        ? ": error in libcrypto"
+                                        : " from agent: " + e.getMessage()));
+                return null;
+            }
+        }
+
+        /** The separate private key of a certificate, or the certificate's own entry. */
+        private Identity keyOf(Identity certified, PublicIdentity certificate) {
+            for (Identity other : identities) {
+                if (other.key != null
+                        && !other.key.isCertificate()
+                        && other.key.sameKey(certificate)) {
+                    journal.debug2(
+                            "sign_and_send_pubkey: using private key \""
+                                    + other.name
+                                    + "\""
+                                    + (other.agentHasIt ? " from agent" : "")
+                                    + " for certificate");
+                    return other;
+                }
+            }
+            journal.debug("no separate private key for certificate \"" + certified.name + "\"");
+            return certified;
+        }
+
+        /** OpenSSH's load_identity_file: first without a pass phrase, then with up to three. */
+        private @Nullable PrivateIdentity load(Identity identity) {
+            Path file = identity.file;
+            if (file == null) {
+                return null;
+            }
+            if (!IdentityFile.exists(file)) {
+                journal.write(
+                        identity.given ? Log.Level.INFO : Log.Level.DEBUG3,
+                        "no such identity: " + file + ": No such file or directory");
+                return null;
+            }
+            String prompt = "Enter passphrase for key '" + file + "': ";
+            for (int attempt = 0; attempt <= settings.numberOfPasswordPrompts(); attempt++) {
+                String passphrase = attempt == 0 ? "" : ask(prompt, Prompter.Echo.OFF);
+                if (attempt > 0 && passphrase.isEmpty()) {
+                    journal.debug2("no passphrase given, try next key");
+                    return null;
+                }
+                switch (IdentityFile.load(file, passphrase, journal)) {
+                    case IdentityFile.Loaded(PrivateIdentity loaded) -> {
+                        int bits = loaded.rsaBits();
+                        if (bits >= 0 && bits < settings.requiredRsaSize()) {
+                            journal.debug(
+                                    "load_identity_file: Skipping key "
+                                            + file
+                                            + ": Invalid key length");
+                            return null;
+                        }
+                        return loaded;
+                    }
+                    case IdentityFile.WrongPassphrase() -> {
+                        if (settings.batchMode()) {
+                            return null;
+                        }
+                        if (attempt > 0) {
+                            journal.debug2("bad passphrase given, try again...");
+                        }
+                    }
+                    case IdentityFile.Missing() -> {
+                        journal.debug2("Load key \"" + file + "\": No such file or directory");
+                        return null;
+                    }
+                    case IdentityFile.Unusable(String reason) -> {
+                        journal.error("Load key \"" + file + "\": " + reason);
+                        return null;
+                    }
+                }
+            }
+            return null;
+        }
+
+        // ---- keyboard-interactive (RFC 4256)
+
+        private boolean askForQuestions() throws IOException {
+            if (interactiveAttempts++ >= settings.numberOfPasswordPrompts()) {
+                return false;
+            }
+            if (interactiveAttempts > 1 && !questionsSeen) {
+                journal.debug3("userauth_kbdint: disable: no info_req_seen");
+                return false;
+            }
+            journal.debug2("userauth_kbdint");
+            Buffer buffer = request(KEYBOARD_INTERACTIVE);
+            buffer.putString("");
+            buffer.putString("");
+            send(buffer);
+            return true;
+        }
+
+        private void questions(Buffer buffer) throws Exception {
+            journal.debug2("input_userauth_info_req: entering");
+            questionsSeen = true;
+            Reader in = new Reader(buffer.getCompactData());
+            say(in.text());
+            say(in.text());
+            in.string(); // the language
+            int count = in.u32();
+            journal.debug2("input_userauth_info_req: num_prompts " + count);
+            List<String> answers = new ArrayList<>();
+            for (int i = 0; i < count; i++) {
+                String prompt = "(" + user + "@" + promptHost + ") " + Visible.of(in.text());
+                Prompter.Echo echo = in.u8() == 0 ? Prompter.Echo.OFF : Prompter.Echo.ON;
+                answers.add(ask(prompt, echo));
+            }
+            Buffer reply =
+                    clientSession.createBuffer(SshConstants.SSH_MSG_USERAUTH_INFO_RESPONSE, 256);
+            reply.putInt(answers.size());
+            for (String answer : answers) {
+                reply.putString(answer);
+            }
+            send(reply);
+        }
+
+        private void say(String text) {
+            if (!text.isEmpty()) {
+                journal.info(Visible.of(text));
+            }
+        }
+
+        // ---- password
+
+        private boolean sendPassword() throws IOException {
+            if (passwordAttempts++ >= settings.numberOfPasswordPrompts()) {
+                return false;
+            }
+            if (passwordAttempts != 1) {
+                journal.error("Permission denied, please try again.");
+            }
+            String password = ask(user + "@" + promptHost + "'s password: ", Prompter.Echo.OFF);
+            Buffer buffer = request(PASSWORD);
+            buffer.putBoolean(false);
+            buffer.putString(password);
+            send(buffer);
+            return true;
+        }
+
+        /** The server wants a new password before it lets the person in (RFC 4252, section 8). */
+        private void passwordChange(Buffer buffer) throws IOException {
+            journal.debug2("input_userauth_passwd_changereq");
+            say(buffer.getString());
+            String name = user + "@" + promptHost;
+            String old = ask("Enter " + name + "'s old password: ", Prompter.Echo.OFF);
+            String fresh;
+            while (true) {
+                String first = askOrNull("Enter " + name + "'s new password: ", Prompter.Echo.OFF);
+                if (first == null) {
+                    return; // as OpenSSH: nothing is sent, and the server's patience decides
+                }
+                if (first.equals(ask("Retype " + name + "'s new password: ", Prompter.Echo.OFF))) {
+                    fresh = first;
+                    break;
+                }
+                journal.info("Mismatch; try again, EOF to quit.");
+            }
+            Buffer request = request(PASSWORD);
+            request.putBoolean(true);
+            request.putString(old);
+            request.putString(fresh);
+            send(request);
+        }
+
+        /** As OpenSSH's read_passphrase: where nobody can be asked the answer is empty. */
+        private String ask(String prompt, Prompter.Echo echo) {
+            String answer = askOrNull(prompt, echo);
+            return answer == null ? "" : answer;
+        }
+
+        private @Nullable String askOrNull(String prompt, Prompter.Echo echo) {
+            try {
+                return prompter.ask(prompt, echo);
+            } catch (IOException e) {
+                journal.debug("read_passphrase: " + e.getMessage());
+                return null;
+            }
+        }
+    }
+}

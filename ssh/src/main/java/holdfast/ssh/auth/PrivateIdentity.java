@@ -1,0 +1,72 @@
+package holdfast.ssh.auth;
+
+import java.math.BigInteger;
+import java.security.GeneralSecurityException;
+import java.security.PrivateKey;
+import java.security.Signature;
+import java.security.interfaces.RSAKey;
+import java.util.Arrays;
+
+/** A private key together with its public half, able to sign. */
+final class PrivateIdentity {
+
+    private final PublicIdentity open;
+    private final PrivateKey key;
+
+    PrivateIdentity(PublicIdentity open, PrivateKey key) {
+        this.open = open;
+        this.key = key;
+    }
+
+    PublicIdentity open() {
+        return open;
+    }
+
+    /** The modulus in bits for RSA, else -1. */
+    int rsaBits() {
+        return key instanceof RSAKey rsa ? rsa.getModulus().bitLength() : -1;
+    }
+
+    /**
+     * Signs {@code data}.
+     *
+     * @param algorithm the signature algorithm, such as {@code rsa-sha2-512}
+     * @return the signature as it travels: the algorithm and its blob
+     */
+    byte[] sign(String algorithm, byte[] data) throws GeneralSecurityException {
+        byte[] signature =
+                switch (algorithm) {
+                    case "ssh-ed25519" -> sign("Ed25519", key, data);
+                    case "rsa-sha2-512" -> sign("SHA512withRSA", key, data);
+                    case "rsa-sha2-256" -> sign("SHA256withRSA", key, data);
+                    case "ssh-rsa" -> sign("SHA1withRSA", key, data);
+                    case "ecdsa-sha2-nistp256" ->
+                            twoNumbers(sign("SHA256withECDSAinP1363Format", key, data));
+                    case "ecdsa-sha2-nistp384" ->
+                            twoNumbers(sign("SHA384withECDSAinP1363Format", key, data));
+                    case "ecdsa-sha2-nistp521" ->
+                            twoNumbers(sign("SHA512withECDSAinP1363Format", key, data));
+                    default ->
+                            throw new GeneralSecurityException(
+                                    "signature algorithm not supported: " + algorithm);
+                };
+        return new Wire.Writer().text(algorithm).string(signature).bytes();
+    }
+
+    private static byte[] sign(String name, PrivateKey key, byte[] data)
+            throws GeneralSecurityException {
+        Signature signature = Signature.getInstance(name);
+        signature.initSign(key);
+        signature.update(data);
+        return signature.sign();
+    }
+
+    /** r and s side by side, written as RFC 5656, section 3.1.2, wants them. */
+    private static byte[] twoNumbers(byte[] both) {
+        int half = both.length / 2;
+        return new Wire.Writer()
+                .mpint(new BigInteger(1, Arrays.copyOf(both, half)))
+                .mpint(new BigInteger(1, Arrays.copyOfRange(both, half, both.length)))
+                .bytes();
+    }
+}
