@@ -1,9 +1,10 @@
 package holdfast.ssh.client;
 
-import holdfast.core.liveness.LinkCommand;
+import holdfast.core.liveness.LinkCommand.ShowDoubt;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.RequestTty;
 import holdfast.ssh.config.ClientSettings.SessionType;
+import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Escapes;
@@ -14,6 +15,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -42,6 +44,16 @@ public final class Client {
     /** Where a session's bytes come from and go to. */
     public record Streams(
             ReadableByteChannel in, WritableByteChannel out, WritableByteChannel err) {}
+
+    /** Where no person waits, doubt is shown to nobody. */
+    private static final Connection.Doubts NOBODY =
+            new Connection.Doubts() {
+                @Override
+                public void show(ShowDoubt doubt) {}
+
+                @Override
+                public void hide() {}
+            };
 
     private final ClientSettings settings;
     private final Map<String, String> environment;
@@ -84,11 +96,26 @@ public final class Client {
     public int run() {
         boolean atTerminal = terminal != null && Terminal.isTerminal(0);
         boolean pty = wantsPty(atTerminal);
-        Doubt doubt = new Doubt();
-        ClientParts parts = new ClientParts(settings, prompter, log);
+        LinkClock clock = new LinkClock();
+        Screen screen =
+                pty && atTerminal && terminal != null
+                        ? new Screen(
+                                streams.out(),
+                                environment.get("TERM"),
+                                terminal.size(),
+                                clock::now,
+                                log)
+                        : null;
+        ClientParts parts = new ClientParts(settings, prompter, log, this::toStderr);
         try (Connection connection =
-                Connection.open(settings, parts, watcher, doubt, pty && atTerminal)) {
-            return session(connection, pty ? terminal : null, atTerminal);
+                Connection.open(
+                        settings,
+                        parts,
+                        clock,
+                        watcher,
+                        screen == null ? NOBODY : screen,
+                        screen != null)) {
+            return session(connection, pty ? terminal : null, screen);
         } catch (ClientFailure failure) {
             failure.lines().forEach(log::info);
             return FAILED;
@@ -110,13 +137,15 @@ public final class Client {
         return asked;
     }
 
-    private int session(Connection connection, @Nullable Terminal tty, boolean atTerminal) {
-        SessionChannel channel = new SessionChannel(wish(tty), streams.out(), streams.err(), log);
+    private int session(Connection connection, @Nullable Terminal tty, @Nullable Screen screen) {
+        SessionChannel channel =
+                new SessionChannel(
+                        wish(tty), screen == null ? streams.out() : screen, streams.err(), log);
         connection.whenEnded(() -> channel.over().countDown());
         onSignals(channel);
-        boolean raw = tty != null && (atTerminal || settings.requestTty() != RequestTty.FORCE);
-        if (tty != null && raw) {
+        if (tty != null && screen != null) {
             tty.enterRaw();
+            screen.onRedraw(() -> redraw(tty, channel));
         }
         try {
             connection.interactive(tty != null);
@@ -124,12 +153,14 @@ public final class Client {
             channel.open().await();
             connection.transport().noMoreSessions();
             if (tty != null) {
-                tty.onResize(() -> resized(tty, channel));
+                tty.onResize(() -> resized(tty, screen, channel));
             }
             Thread.ofPlatform().daemon().name("input").start(() -> input(connection, channel, tty));
             channel.over().await();
             if (!connection.condemned()) {
                 channel.awaitDry();
+            } else if (screen != null) {
+                screen.abandon();
             }
         } catch (IOException e) {
             log.debug("session: " + e.getMessage()); // the connection's own end says it better
@@ -205,9 +236,29 @@ public final class Client {
                 && matches(pattern, p + 1, name, n + 1);
     }
 
-    private static void resized(Terminal tty, SessionChannel channel) {
+    private static void resized(Terminal tty, @Nullable Screen screen, SessionChannel channel) {
         Terminal.Size size = tty.size();
+        if (screen != null) {
+            screen.resized(size);
+        }
         channel.resized(size.columns(), size.rows(), size.width(), size.height());
+    }
+
+    /** A row less and back: every full-screen program paints anew. */
+    private static void redraw(Terminal tty, SessionChannel channel) {
+        Terminal.Size size = tty.size();
+        channel.resized(size.columns(), Math.max(1, size.rows() - 1), size.width(), size.height());
+        channel.resized(size.columns(), size.rows(), size.width(), size.height());
+    }
+
+    private void toStderr(String text) {
+        try {
+            Patient.write(streams.err(), ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
+        } catch (IOException e) {
+            log.debug2("stderr: " + e.getMessage()); // nobody reads what would be said there
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     // --- the input's thread
@@ -323,15 +374,5 @@ public final class Client {
         }
         log.debug("Exit status " + (status == null ? -1 : status));
         return leftByEscape || status == null ? FAILED : status & 0xff;
-    }
-
-    /** What a person at a terminal is told while the link is in doubt. */
-    private static final class Doubt implements Connection.Doubts {
-
-        @Override
-        public void show(LinkCommand.ShowDoubt doubt) {}
-
-        @Override
-        public void hide() {}
     }
 }

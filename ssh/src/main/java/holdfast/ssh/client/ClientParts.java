@@ -1,80 +1,176 @@
 package holdfast.ssh.client;
 
+import holdfast.core.liveness.LinkEvent;
+import holdfast.ssh.auth.Authentication;
+import holdfast.ssh.auth.AuthenticationFailed;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
+import holdfast.ssh.hostkeys.HostKeyCheck;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
-import java.net.InetSocketAddress;
+import holdfast.ssh.terminal.Prompter;
+import java.net.InetAddress;
+import java.security.PublicKey;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.apache.sshd.client.SshClient;
 import org.apache.sshd.client.config.hosts.HostConfigEntryResolver;
 import org.apache.sshd.client.config.keys.ClientIdentityLoader;
+import org.apache.sshd.client.session.ClientSession;
 import org.apache.sshd.common.compression.BuiltinCompressions;
 import org.apache.sshd.common.config.keys.FilePasswordProvider;
 import org.apache.sshd.common.forward.DefaultForwarderFactory;
+import org.apache.sshd.common.global.KeepAliveHandler;
 import org.apache.sshd.common.kex.extension.DefaultClientKexExtensionHandler;
+import org.apache.sshd.common.keyprovider.KeyIdentityProvider;
 import org.apache.sshd.common.random.JceRandomFactory;
 import org.apache.sshd.common.random.SingletonRandomFactory;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
 import org.apache.sshd.core.CoreModuleProperties;
 import org.jspecify.annotations.Nullable;
 
+/**
+ * What one connection is made of: the algorithms, the host key check and the authentication, fitted
+ * into MINA's client with all of MINA's own timers off.
+ */
 final class ClientParts {
-    final Log log;
 
-    ClientParts(ClientSettings settings, holdfast.ssh.terminal.Prompter prompter, Log log) {
+    /** MINA knows no "for ever"; longer than any session. */
+    private static final Duration FOREVER = Duration.ofDays(365_000);
+
+    /**
+     * OpenSSH renews the keys of a cipher with short blocks (chacha20-poly1305) every GiB. A
+     * different number keeps the two ends from starting at the same packet.
+     */
+    private static final long SHORT_BLOCK_REKEY = 768L << 20;
+
+    /**
+     * RFC 4344 section 3.2 asks for new keys after 2^32 blocks of 16 bytes; half of that, as
+     * OpenSSH.
+     */
+    private static final long LONG_BLOCK_REKEY = 32L << 30;
+
+    private static final class Lean extends SshClient {
+        /** Completes what is unset, as start() would, but opens no sockets of its own. */
+        void ready() {
+            checkConfig();
+        }
+    }
+
+    private final ClientSettings settings;
+    private final Prompter prompter;
+    private final Log log;
+    private final Consumer<String> stderr;
+    private boolean hostKeyRejected;
+
+    ClientParts(ClientSettings settings, Prompter prompter, Log log, Consumer<String> stderr) {
+        this.settings = settings;
+        this.prompter = prompter;
         this.log = log;
+        this.stderr = stderr;
     }
 
     Log log() {
         return log;
     }
 
-    String methodUsed() {
-        return "publickey";
-    }
-
-    @Nullable List<String> describe(@Nullable Throwable t) {
-        return t == null ? null : List.of("" + t);
-    }
-
-    private static final class Lean extends SshClient {
-        void ready() {
-            checkConfig();
-        }
-    }
-
-    SshClient factories(ClientSettings settings, InetSocketAddress address, LinkLoop loop)
-            throws ClientFailure {
+    /**
+     * A MINA client for one connection.
+     *
+     * @param address the server's
+     * @param loop told while a person is being asked
+     */
+    SshClient fitted(InetAddress address, LinkLoop loop) throws ClientFailure {
         JdkCrypto.install();
+        Prompter watched =
+                (prompt, echo) -> {
+                    loop.post(new LinkEvent.PersonAsked());
+                    try {
+                        return prompter.ask(prompt, echo);
+                    } finally {
+                        loop.post(new LinkEvent.PersonAnswered());
+                    }
+                };
+        HostKeyCheck check = new HostKeyCheck(settings, address, watched, log);
         Lean client = new Lean();
-        Algorithms.install(
-                client,
-                Algorithms.Side.CLIENT,
-                settings.kexAlgorithms(),
-                settings.ciphers(),
-                settings.macs(),
-                settings.hostKeyAlgorithms());
+        try {
+            Algorithms.install(
+                    client,
+                    Algorithms.Side.CLIENT,
+                    settings.kexAlgorithms(),
+                    settings.ciphers(),
+                    settings.macs(),
+                    check.orderAlgorithms(new ArrayList<>(settings.hostKeyAlgorithms())));
+        } catch (IllegalArgumentException e) {
+            throw new ClientFailure(e.getMessage());
+        }
         client.setRandomFactory(new SingletonRandomFactory(JceRandomFactory.INSTANCE));
         client.setCompressionFactories(List.of(BuiltinCompressions.none));
         client.setKexExtensionHandler(DefaultClientKexExtensionHandler.INSTANCE);
         client.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
         client.setChannelFactories(List.of());
-        client.setGlobalRequestHandlers(
-                List.of(org.apache.sshd.common.global.KeepAliveHandler.INSTANCE));
-        client.setServerKeyVerifier((s, a, k) -> true);
+        client.setGlobalRequestHandlers(List.of(KeepAliveHandler.INSTANCE));
         client.setHostConfigEntryResolver(HostConfigEntryResolver.EMPTY);
         client.setClientIdentityLoader(ClientIdentityLoader.DEFAULT);
         client.setFilePasswordProvider(FilePasswordProvider.EMPTY);
-        client.setKeyIdentityProvider(
-                new org.apache.sshd.common.keyprovider.FileKeyPairProvider(
-                        settings.identityFiles()));
-        Duration forever = Duration.ofDays(365_000);
-        CoreModuleProperties.IDLE_TIMEOUT.set(client, Duration.ZERO);
-        CoreModuleProperties.AUTH_TIMEOUT.set(client, Duration.ZERO);
-        CoreModuleProperties.WAIT_FOR_SPACE_TIMEOUT.set(client, forever);
+        client.setKeyIdentityProvider(KeyIdentityProvider.EMPTY_KEYS_PROVIDER);
+        Authentication authentication =
+                Authentication.install(client, settings, watched, log, stderr);
+        client.setServerKeyVerifier(
+                (session, peer, key) -> verified(check, session, key, authentication));
+        noTimers(client);
         client.ready();
         return client;
+    }
+
+    private boolean verified(
+            HostKeyCheck check,
+            ClientSession session,
+            PublicKey key,
+            Authentication authentication) {
+        Buffer blob = new ByteArrayBuffer();
+        blob.putRawPublicKey(key);
+        return switch (check.check(blob.getCompactData())) {
+            case HostKeyCheck.Accepted accepted -> {
+                if (!accepted.passwordsAllowed()) {
+                    authentication.forbidPasswords();
+                }
+                yield true;
+            }
+            case HostKeyCheck.Rejected _ -> {
+                hostKeyRejected = true;
+                yield false;
+            }
+        };
+    }
+
+    private void noTimers(SshClient client) {
+        CoreModuleProperties.IDLE_TIMEOUT.set(client, Duration.ZERO);
+        CoreModuleProperties.AUTH_TIMEOUT.set(client, Duration.ZERO);
+        CoreModuleProperties.WAIT_FOR_SPACE_TIMEOUT.set(client, FOREVER);
+        CoreModuleProperties.CHANNEL_CLOSE_TIMEOUT.set(client, FOREVER);
+        long limit = settings.rekeyLimitBytes();
+        if (limit == 0) {
+            boolean shortBlocks = settings.ciphers().getFirst().startsWith("chacha20");
+            limit = shortBlocks ? SHORT_BLOCK_REKEY : LONG_BLOCK_REKEY;
+        }
+        CoreModuleProperties.REKEY_BYTES_LIMIT.set(client, limit);
+        CoreModuleProperties.REKEY_TIME_LIMIT.set(client, settings.rekeyLimitTime());
+    }
+
+    /**
+     * What the host key check or the authentication had to say of a failure; empty when it has been
+     * said already; null when it was neither of them.
+     */
+    @Nullable List<String> describe(@Nullable Throwable failure) {
+        if (hostKeyRejected) {
+            return List.of();
+        }
+        String line = AuthenticationFailed.lineIn(failure);
+        return line == null ? null : List.of(line);
     }
 }

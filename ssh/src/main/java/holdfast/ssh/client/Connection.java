@@ -142,12 +142,12 @@ final class Connection implements AutoCloseable {
     static Connection open(
             ClientSettings settings,
             ClientParts parts,
+            LinkClock clock,
             LinkLoop.Watcher watcher,
             Doubts doubts,
             boolean attended)
             throws ClientFailure {
         Log log = parts.log();
-        LinkClock clock = new LinkClock();
         Dialer.Dialed dialed = new Dialer(settings, clock, log).dial();
         Opening opening = new Opening(doubts);
         Duration limit =
@@ -160,7 +160,7 @@ final class Connection implements AutoCloseable {
                         attended);
         LinkLoop loop = new LinkLoop(policy, clock, dialed.started(), opening, watcher);
         opening.loop = loop;
-        SshClient factories = parts.factories(settings, dialed.address(), loop);
+        SshClient factories = parts.fitted(dialed.address().getAddress(), loop);
         Transport transport = start(factories, dialed, opening, loop, log);
         Connection connection =
                 new Connection(
@@ -226,14 +226,6 @@ final class Connection implements AutoCloseable {
             var future = transport.auth();
             future.await();
             if (future.isSuccess()) {
-                log.verbose(
-                        "Authenticated to "
-                                + settings.host()
-                                + " ("
-                                + where()
-                                + ") using \""
-                                + parts.methodUsed()
-                                + "\".");
                 return;
             }
             throw new ClientFailure(whyNotOpened(parts.describe(future.getException())));

@@ -1,0 +1,55 @@
+package holdfast.app;
+
+import holdfast.app.command.Demo;
+import holdfast.app.command.Ssh;
+import java.util.List;
+
+/** {@code holdfast COMMAND ...}: finds the command and leaves with its status. */
+public final class Main {
+
+    /** What {@code -V} and {@code --version} print, and the first line of {@code -v}. */
+    public static final String VERSION = "0.1.0";
+
+    private static final String USAGE =
+            """
+            usage: holdfast COMMAND [ARGUMENT...]
+
+              ssh [OPTION...] [USER@]HOST [COMMAND]   log in or run a command, as ssh does, and say when the link is dead
+              demo                                    see a connection die and another live, in half a minute
+              --version                               print the version
+              --help                                  print this
+
+            Called under the name ssh (a symbolic link), holdfast is `holdfast ssh`.
+            """;
+
+    private Main() {}
+
+    public static void main(String[] arguments) {
+        System.exit(run(List.of(Arguments.exact(arguments))));
+    }
+
+    private static int run(List<String> arguments) {
+        if (arguments.isEmpty()) {
+            System.err.print(USAGE);
+            return 2;
+        }
+        List<String> rest = arguments.subList(1, arguments.size());
+        return switch (arguments.getFirst()) {
+            case "ssh" -> Ssh.run(rest);
+            case "demo" -> Demo.run(rest);
+            case "--version", "version" -> {
+                System.out.println("holdfast " + VERSION);
+                yield 0;
+            }
+            case "--help", "-h", "help" -> {
+                System.out.print(USAGE);
+                yield 0;
+            }
+            default -> {
+                System.err.println(
+                        "holdfast: unknown command \"" + arguments.getFirst() + "\"; see holdfast --help");
+                yield 2;
+            }
+        };
+    }
+}

@@ -1,0 +1,124 @@
+package holdfast.app.command;
+
+import holdfast.app.Main;
+import holdfast.ssh.client.Client;
+import holdfast.ssh.config.ClientConfig;
+import holdfast.ssh.config.ClientSettings;
+import holdfast.ssh.config.CommandLine;
+import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.Surroundings;
+import holdfast.ssh.link.LinkLoop;
+import holdfast.ssh.log.Log;
+import holdfast.ssh.log.MinaLog;
+import holdfast.ssh.terminal.Terminal;
+import holdfast.ssh.terminal.TtyPrompter;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+
+/** {@code holdfast ssh}: OpenSSH's client to the letter, with a better eye on the link. */
+public final class Ssh {
+
+    private Ssh() {}
+
+    /**
+     * Runs one client to its end.
+     *
+     * @param arguments as for ssh(1), without the program's name
+     * @return the exit status
+     */
+    public static int run(List<String> arguments) {
+        FileOutputStream stderr = new FileOutputStream(FileDescriptor.err);
+        Surroundings surroundings = Surroundings.ofProcess();
+        Log log = new Log(Log.Level.INFO, line -> write(stderr, line));
+        try {
+            CommandLine line = CommandLine.parse(arguments, surroundings);
+            line.notes().forEach(note -> write(stderr, note + "\r\n"));
+            if (line.printsVersion()) {
+                write(stderr, version() + "\n");
+                return 0;
+            }
+            FileOutputStream logged = stderr;
+            String file = line.logFile();
+            if (file != null) {
+                logged = open(file);
+            }
+            FileOutputStream sink = logged;
+            log = new Log(line.logLevel(), text -> write(sink, text));
+            if (line.verbose()) {
+                log.debug(version());
+            }
+            ClientConfig config = ClientConfig.resolve(line, surroundings, log);
+            if (line.printsConfiguration()) {
+                System.out.print(config.print());
+                System.out.flush();
+                return 0;
+            }
+            return connect(config, surroundings, log);
+        } catch (ConfigException e) {
+            if (e.evenWhenQuiet()) {
+                write(stderr, e.text() + "\r\n");
+            } else {
+                log.fatal(e.text());
+            }
+            return ConfigException.EXIT_STATUS;
+        }
+    }
+
+    private static int connect(ClientConfig config, Surroundings surroundings, Log log)
+            throws ConfigException {
+        ClientSettings settings = config.settings();
+        log.level(settings.logLevel());
+        MinaLog.to(log);
+        String refusal = config.refusal();
+        if (refusal != null) {
+            log.fatal(refusal);
+            return Client.FAILED;
+        }
+        config.warnings().forEach(log::info);
+        Client.Streams streams =
+                new Client.Streams(
+                        new FileInputStream(FileDescriptor.in).getChannel(),
+                        new FileOutputStream(FileDescriptor.out).getChannel(),
+                        new FileOutputStream(FileDescriptor.err).getChannel());
+        return new Client(
+                        settings,
+                        surroundings.environment(),
+                        streams,
+                        Terminal.ofProcess(),
+                        new TtyPrompter(settings.batchMode()),
+                        log,
+                        LinkLoop.Watcher.NOBODY)
+                .run();
+    }
+
+    /**
+     * Names the OpenSSH whose behaviour is followed first, because that is what programs look for in {@code
+     * ssh -V}.
+     */
+    private static String version() {
+        return "OpenSSH_10.0 compatible, Holdfast "
+                + Main.VERSION
+                + ", Java "
+                + Runtime.version();
+    }
+
+    private static FileOutputStream open(String file) throws ConfigException {
+        try {
+            return new FileOutputStream(file, true);
+        } catch (IOException e) {
+            throw new ConfigException("Couldn't open logfile " + file + ": " + e.getMessage());
+        }
+    }
+
+    private static void write(FileOutputStream to, String text) {
+        try {
+            to.write(text.getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            // nobody reads our words any more, and there is nowhere else to say so
+        }
+    }
+}

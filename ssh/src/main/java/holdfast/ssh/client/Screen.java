@@ -1,0 +1,150 @@
+package holdfast.ssh.client;
+
+import holdfast.core.liveness.LinkCommand.ShowDoubt;
+import holdfast.core.time.Moment;
+import holdfast.ssh.log.Log;
+import holdfast.ssh.terminal.StatusLine;
+import holdfast.ssh.terminal.Terminal;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.WritableByteChannel;
+import java.time.Duration;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The person's screen while a session with a terminal runs: the remote side's output, and the one
+ * line that says when the link is in doubt.
+ */
+final class Screen implements Connection.Doubts, WritableByteChannel {
+
+    /** How often the line's times are told anew. */
+    private static final Duration TICK = Duration.ofSeconds(1);
+
+    private final WritableByteChannel out;
+    private final StatusLine line;
+    private final Supplier<Moment> clock;
+    private final boolean quiet;
+    private final Log log;
+    private volatile Runnable redraw = () -> {};
+    private @Nullable Thread teller;
+
+    Screen(
+            WritableByteChannel out,
+            @Nullable String term,
+            Terminal.Size size,
+            Supplier<Moment> clock,
+            Log log) {
+        this.out = out;
+        this.clock = clock;
+        this.log = log;
+        this.quiet = !log.shows(Log.Level.INFO);
+        this.line = new StatusLine(Channels.newOutputStream(out), term, size, () -> redraw.run());
+    }
+
+    /** How to have a full-screen program paint anew once the line has been over it. */
+    void onRedraw(Runnable action) {
+        redraw = action;
+    }
+
+    void resized(Terminal.Size size) {
+        try {
+            line.resized(size);
+        } catch (IOException e) {
+            log.debug2("terminal: " + e.getMessage()); // it is gone, and its output notices too
+        }
+    }
+
+    /** The remote side is gone without a good-bye: undoes what its programs left set. */
+    void abandon() {
+        try {
+            line.abandon();
+        } catch (IOException e) {
+            log.debug2("terminal: " + e.getMessage());
+        }
+    }
+
+    // --- doubt
+
+    @Override
+    public synchronized void show(ShowDoubt doubt) {
+        if (quiet || teller != null) {
+            return;
+        }
+        teller = Thread.ofPlatform().daemon().name("doubt").start(() -> tell(doubt));
+    }
+
+    @Override
+    public synchronized void hide() {
+        if (teller != null) {
+            teller.interrupt();
+            try {
+                teller.join(TICK);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            teller = null;
+        }
+    }
+
+    private void tell(ShowDoubt doubt) {
+        try {
+            while (!Thread.currentThread().isInterrupted()) {
+                Moment now = clock.get();
+                line.show(words(doubt, now), now);
+                Thread.sleep(TICK);
+            }
+        } catch (InterruptedException e) {
+            // the doubt is over
+        } catch (IOException e) {
+            log.debug2("terminal: " + e.getMessage());
+            return;
+        }
+        try {
+            line.clear();
+        } catch (IOException e) {
+            log.debug2("terminal: " + e.getMessage());
+        }
+    }
+
+    /** The line itself: since when, what happens next, the way out; most important first. */
+    static String words(ShowDoubt doubt, Moment now) {
+        String silence = "[holdfast: nothing heard for " + brief(now.since(doubt.lastByte()));
+        Moment end = doubt.givenUpAt();
+        String next =
+                end == null
+                        ? "; waiting, ServerAliveInterval is off"
+                        : "; giving up in " + brief(now.until(end));
+        return silence + next + "; ~. leaves now]";
+    }
+
+    private static String brief(Duration time) {
+        long seconds = Math.max(0, Math.round(time.toMillis() / 1000.0));
+        if (seconds < 120) {
+            return seconds + " s";
+        }
+        long minutes = seconds / 60;
+        return minutes < 120 ? minutes + " min" : minutes / 60 + " h";
+    }
+
+    // --- the remote side's output
+
+    @Override
+    public int write(ByteBuffer bytes) throws IOException {
+        byte[] copy = new byte[bytes.remaining()];
+        bytes.get(copy);
+        line.write(copy, 0, copy.length);
+        return copy.length;
+    }
+
+    @Override
+    public boolean isOpen() {
+        return out.isOpen();
+    }
+
+    @Override
+    public void close() throws IOException {
+        out.close();
+    }
+}
