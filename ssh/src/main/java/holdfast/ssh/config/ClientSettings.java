@@ -3,6 +3,8 @@ package holdfast.ssh.config;
 import holdfast.ssh.log.Log;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -30,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  *     message)
  * @param identityAgent socket path; null: no agent ("none" or SSH_AUTH_SOCK unset)
  * @param escapeChar the character; -1: none
+ * @param compression whether to offer zlib@openssh.com before none
  * @param rekeyLimitBytes 0: the cipher's default
  * @param rekeyLimitTime zero: none
  * @param sendEnv name patterns
@@ -83,6 +86,7 @@ public record ClientSettings(
         @Nullable String command,
         boolean stdinNull,
         int escapeChar,
+        boolean compression,
         long rekeyLimitBytes,
         Duration rekeyLimitTime,
         List<String> sendEnv,
@@ -133,5 +137,6 @@ public record ClientSettings(
         identityFiles = List.copyOf(identityFiles);
         preferredAuthentications = List.copyOf(preferredAuthentications);
         sendEnv = List.copyOf(sendEnv);
+        setEnv = Collections.unmodifiableMap(new LinkedHashMap<>(setEnv));
     }
 }

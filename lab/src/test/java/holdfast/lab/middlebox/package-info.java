@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.lab.middlebox;
+
+import org.jspecify.annotations.NullMarked;

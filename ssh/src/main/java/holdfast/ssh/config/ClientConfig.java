@@ -1,0 +1,687 @@
+package holdfast.ssh.config;
+
+import holdfast.ssh.log.Log;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The configuration of one run of the client, resolved: options, then the user's file, then the
+ * system's, then defaults.
+ */
+public final class ClientConfig {
+
+    private static final List<String> DEFAULT_IDENTITIES =
+            List.of(
+                    "~/.ssh/id_rsa",
+                    "~/.ssh/id_ecdsa",
+                    "~/.ssh/id_ecdsa_sk",
+                    "~/.ssh/id_ed25519",
+                    "~/.ssh/id_ed25519_sk");
+
+    private static final List<String> DEFAULT_AUTHENTICATIONS =
+            List.of("publickey", "keyboard-interactive", "password");
+
+    private final CommandLine line;
+    private final Surroundings surroundings;
+    private final Log log;
+    private final Given given;
+    private final List<String> warnings = new ArrayList<>(0);
+
+    private String host;
+    private @Nullable String refusal;
+    private @Nullable ClientSettings settings;
+
+    private ClientConfig(CommandLine line, Surroundings surroundings, Log log) {
+        this.line = line;
+        this.surroundings = surroundings;
+        this.log = log;
+        given = line.given();
+        host = line.host();
+    }
+
+    /**
+     * Reads the files and resolves everything.
+     *
+     * @param log takes debug lines while files are read; its level should be {@link
+     *     CommandLine#logLevel()}, as the files' own LogLevel is not known before they are read
+     * @throws ConfigException what is wrong and where
+     */
+    public static ClientConfig resolve(CommandLine line, Surroundings surroundings, Log log)
+            throws ConfigException {
+        ClientConfig config = new ClientConfig(line, surroundings, log);
+        config.readFiles();
+        config.settings = config.settle();
+        return config;
+    }
+
+    /** The settings of the connection. */
+    public ClientSettings settings() {
+        ClientSettings settled = settings;
+        if (settled == null) {
+            throw new IllegalStateException("not resolved");
+        }
+        return settled;
+    }
+
+    /**
+     * Why no connection may be made although everything is understood: what was asked for is not
+     * built, and going on without it would go elsewhere or trust whom it should not. One line;
+     * null: go on. {@code -G} prints all the same.
+     */
+    public @Nullable String refusal() {
+        return refusal;
+    }
+
+    /** One line each, for INFO, when really connecting: what was asked for and will be missing. */
+    public List<String> warnings() {
+        return List.copyOf(warnings);
+    }
+
+    private void readFiles() throws ConfigException {
+        ConfigReader reader = new ConfigReader(given, surroundings, log);
+        reader.lookingFor(host, line.host(), line.command(), false);
+        readBoth(reader);
+        boolean again = reader.finalPassWanted();
+        if (again) {
+            log.debug("configuration requests final Match pass");
+        }
+        Given.Value hostName = given.value(Keyword.HOST_NAME);
+        if (hostName != null) {
+            host = expand(tokens(), hostName.text(), "%h", false, hostName.where());
+        }
+        if (!NumericAddress.looksLikeOne(host)) {
+            host = host.toLowerCase(Locale.ROOT);
+        } else {
+            String canonical = NumericAddress.canonical(host);
+            if (canonical == null) {
+                log.debug("hostname " + host + " is an unrecognised address");
+            } else {
+                host = canonical;
+            }
+        }
+        again |= !"false".equals(given.text(Keyword.CANONICALIZE_HOSTNAME));
+        if (again) {
+            log.debug("re-parsing configuration");
+            given.override(Keyword.HOST_NAME, host);
+            reader.lookingFor(host, line.host(), line.command(), true);
+            readBoth(reader);
+        }
+    }
+
+    private void readBoth(ConfigReader reader) throws ConfigException {
+        String file = line.configFile();
+        if (file != null) {
+            if (!file.equalsIgnoreCase("none")) {
+                String reason = reader.file(file, true, false);
+                if (reason != null) {
+                    throw ConfigException.of("Can't open user config file " + file + ": " + reason);
+                }
+            }
+            return;
+        }
+        // A file that cannot be opened is as good as none here.
+        reader.file(surroundings.home() + "/.ssh/config", true, true);
+        reader.file(surroundings.systemDirectory() + "/ssh_config", false, false);
+    }
+
+    private Tokens tokens() {
+        String alias = given.text(Keyword.HOST_KEY_ALIAS);
+        String jump = given.text(Keyword.PROXY_JUMP);
+        return new Tokens(
+                surroundings,
+                host,
+                line.host(),
+                Integer.parseInt(text(Keyword.PORT)),
+                user(),
+                alias == null ? line.host() : alias,
+                jump == null || isNone(jump) ? "" : jump);
+    }
+
+    private String user() {
+        String user = given.text(Keyword.USER);
+        return user == null ? surroundings.localUser() : user;
+    }
+
+    private static boolean isNone(@Nullable String text) {
+        return text == null || text.equalsIgnoreCase("none");
+    }
+
+    /** The value of a keyword that has a default. */
+    private String text(Keyword keyword) {
+        String text = given.text(keyword);
+        if (text == null) {
+            throw new IllegalStateException("no default for " + keyword);
+        }
+        return text;
+    }
+
+    private int number(Keyword keyword) {
+        return Integer.parseInt(text(keyword));
+    }
+
+    private String where(Keyword keyword) {
+        Given.Value value = given.value(keyword);
+        return value == null ? keyword.spelled() : value.where();
+    }
+
+    /** Expands, and says where the value came from if that fails. */
+    private static String expand(
+            Tokens tokens, String text, String allowed, boolean variables, String where)
+            throws ConfigException {
+        try {
+            return tokens.expand(text, allowed, variables);
+        } catch (ConfigException e) {
+            throw ConfigException.of(where + ": " + e.text());
+        }
+    }
+
+    /** Expands the name of a file: tilde, tokens and variables. */
+    private String expandPath(Tokens tokens, String text, String where) throws ConfigException {
+        String path;
+        try {
+            path = Tokens.tilde(text, surroundings);
+        } catch (ConfigException e) {
+            throw ConfigException.of(where + ": " + e.text());
+        }
+        return expand(tokens, path, Tokens.ALL, true, where);
+    }
+
+    private static Path path(String text, String where) throws ConfigException {
+        try {
+            return Path.of(text);
+        } catch (InvalidPathException e) {
+            throw ConfigException.of(where + ": not a file name in this locale: " + text);
+        }
+    }
+
+    private ClientSettings settle() throws ConfigException {
+        clearNone(Keyword.LOCAL_COMMAND);
+        clearNone(Keyword.REMOTE_COMMAND);
+        clearNone(Keyword.PROXY_COMMAND);
+        clearNone(Keyword.PROXY_JUMP);
+        clearNone(Keyword.CONTROL_PATH);
+        clearNone(Keyword.REVOKED_HOST_KEYS);
+        clearNone(Keyword.PKCS11_PROVIDER);
+        clearNone(Keyword.KNOWN_HOSTS_COMMAND);
+        clearNone(Keyword.VERSION_ADDENDUM);
+        if (number(Keyword.CONNECTION_ATTEMPTS) <= 0) {
+            throw ConfigException.of(
+                    where(Keyword.CONNECTION_ATTEMPTS) + ": Invalid number of ConnectionAttempts");
+        }
+        String command = line.command();
+        Given.Value remoteCommand = given.value(Keyword.REMOTE_COMMAND);
+        if (command != null && remoteCommand != null) {
+            throw ConfigException.of("Cannot execute command-line and remote command.");
+        }
+        String user = expandedUser();
+        Tokens expansion = tokens();
+        if (remoteCommand != null) {
+            command =
+                    expand(
+                            expansion,
+                            remoteCommand.text(),
+                            Tokens.ALL,
+                            false,
+                            remoteCommand.where());
+            given.replaceWords(Keyword.REMOTE_COMMAND, List.of(command));
+        }
+        Given.Value controlPath = given.value(Keyword.CONTROL_PATH);
+        if (controlPath != null) {
+            given.replaceWords(
+                    Keyword.CONTROL_PATH,
+                    List.of(expandPath(expansion, controlPath.text(), controlPath.where())));
+        }
+        String agent = identityAgent(expansion);
+        List<Path> userKnownHosts = userKnownHosts(expansion);
+        List<Path> globalKnownHosts = new ArrayList<>();
+        for (String name : words(Keyword.GLOBAL_KNOWN_HOSTS_FILE)) {
+            globalKnownHosts.add(path(name, where(Keyword.GLOBAL_KNOWN_HOSTS_FILE)));
+        }
+        Given.Value alias = given.value(Keyword.HOST_KEY_ALIAS);
+        if (alias != null) {
+            given.replaceWords(
+                    Keyword.HOST_KEY_ALIAS, List.of(alias.text().toLowerCase(Locale.ROOT)));
+        }
+        Given.Value timeout = given.value(Keyword.CONNECT_TIMEOUT);
+        int timeoutSeconds = timeout == null ? 0 : Integer.parseInt(timeout.text());
+        List<String> rekey = rekeyLimit();
+        List<String> qos = words(Keyword.IP_QOS);
+        ClientSettings.SessionType sessionType = sessionType();
+        judge(sessionType, command);
+        String logFile = line.logFile();
+        return new ClientSettings(
+                line.host(),
+                host,
+                given.text(Keyword.HOST_KEY_ALIAS),
+                user,
+                number(Keyword.PORT),
+                addressFamily(),
+                given.text(Keyword.BIND_ADDRESS),
+                given.text(Keyword.BIND_INTERFACE),
+                timeoutSeconds == 0 ? null : Duration.ofSeconds(timeoutSeconds),
+                number(Keyword.CONNECTION_ATTEMPTS),
+                given.isYes(Keyword.TCP_KEEP_ALIVE),
+                Duration.ofSeconds(number(Keyword.SERVER_ALIVE_INTERVAL)),
+                number(Keyword.SERVER_ALIVE_COUNT_MAX),
+                given.isYes(Keyword.BATCH_MODE),
+                strictHostKeyChecking(),
+                userKnownHosts,
+                globalKnownHosts,
+                given.isYes(Keyword.HASH_KNOWN_HOSTS),
+                given.isYes(Keyword.CHECK_HOST_IP),
+                given.isYes(Keyword.NO_HOST_AUTHENTICATION_FOR_LOCALHOST),
+                algorithms(Keyword.CIPHERS),
+                algorithms(Keyword.MACS),
+                algorithms(Keyword.KEX_ALGORITHMS),
+                algorithms(Keyword.HOST_KEY_ALGORITHMS),
+                given.has(Keyword.HOST_KEY_ALGORITHMS),
+                algorithms(Keyword.PUBKEY_ACCEPTED_ALGORITHMS),
+                number(Keyword.REQUIRED_RSA_SIZE),
+                identityFiles(expansion),
+                identityFilesGiven(),
+                given.isYes(Keyword.IDENTITIES_ONLY),
+                agent,
+                preferredAuthentications(),
+                !"false".equals(given.text(Keyword.PUBKEY_AUTHENTICATION)),
+                given.isYes(Keyword.PASSWORD_AUTHENTICATION),
+                given.isYes(Keyword.KBD_INTERACTIVE_AUTHENTICATION),
+                number(Keyword.NUMBER_OF_PASSWORD_PROMPTS),
+                requestTty(),
+                sessionType,
+                command,
+                given.isYes(Keyword.STDIN_NULL),
+                ConfigReader.escapeCharOf(text(Keyword.ESCAPE_CHAR)),
+                given.isYes(Keyword.COMPRESSION),
+                Long.parseLong(rekey.get(0)),
+                Duration.ofSeconds(Long.parseLong(rekey.get(1))),
+                given.has(Keyword.SEND_ENV) ? words(Keyword.SEND_ENV) : List.of(),
+                setEnv(expansion),
+                TypeOfService.value(qos.get(0)),
+                TypeOfService.value(qos.get(1)),
+                Log.Level.valueOf(text(Keyword.LOG_LEVEL)),
+                logFile == null ? null : path(logFile, "-E"));
+    }
+
+    private void clearNone(Keyword keyword) {
+        if (given.has(keyword) && isNone(given.text(keyword))) {
+            given.remove(keyword);
+        }
+    }
+
+    /** The words given, or those of the default; "none" alone: no words. */
+    private List<String> words(Keyword keyword) {
+        Given.Value value = given.value(keyword);
+        List<String> words = value == null ? List.of(text(keyword).split(" ")) : value.words();
+        return words.size() == 1 && isNone(words.get(0)) ? List.of() : words;
+    }
+
+    /** A User of a file may have tokens; what comes out must be as harmless as one typed. */
+    private String expandedUser() throws ConfigException {
+        Given.Value value = given.value(Keyword.USER);
+        if (value == null) {
+            return surroundings.localUser();
+        }
+        String user = value.text();
+        if (!value.file().equals("command-line")) {
+            user = expand(tokens(), user, "%dhijkLlnpu", true, value.where());
+            if (!user.equals(value.text()) && !CommandLine.isValidUser(user)) {
+                throw ConfigException.of(
+                        value.where() + ": remote username contains invalid characters");
+            }
+            given.replaceWords(Keyword.USER, List.of(user));
+        }
+        return user;
+    }
+
+    private @Nullable String identityAgent(Tokens expansion) throws ConfigException {
+        Given.Value value = given.value(Keyword.IDENTITY_AGENT);
+        String agent = value == null ? "SSH_AUTH_SOCK" : value.text();
+        if (value != null) {
+            agent = expandPath(expansion, agent, value.where());
+            given.replaceWords(Keyword.IDENTITY_AGENT, List.of(agent));
+        }
+        if (agent.equals("none")) {
+            return null;
+        }
+        String socket = agent;
+        if (agent.equals("SSH_AUTH_SOCK")) {
+            socket = surroundings.environment().get(agent);
+        } else if (agent.startsWith("$")) {
+            socket = surroundings.environment().get(agent.substring(1));
+        }
+        return socket == null || socket.isEmpty() ? null : socket;
+    }
+
+    private List<Path> userKnownHosts(Tokens expansion) throws ConfigException {
+        List<Path> files = new ArrayList<>();
+        List<String> names = new ArrayList<>();
+        String where = where(Keyword.USER_KNOWN_HOSTS_FILE);
+        for (String name : words(Keyword.USER_KNOWN_HOSTS_FILE)) {
+            String expanded = expandPath(expansion, name, where);
+            names.add(expanded);
+            files.add(path(expanded, where));
+        }
+        expandedUserKnownHosts = names;
+        return files;
+    }
+
+    /** What {@code -G} prints; empty: none. */
+    private List<String> expandedUserKnownHosts = List.of();
+
+    private List<String> identityNames() {
+        if (given.identities().isEmpty()) {
+            return DEFAULT_IDENTITIES;
+        }
+        List<String> names = new ArrayList<>();
+        for (Given.Identity identity : given.identities()) {
+            names.add(identity.path());
+        }
+        return names;
+    }
+
+    private List<Path> identityFiles(Tokens expansion) throws ConfigException {
+        List<Path> files = new ArrayList<>();
+        List<String> names = identityNames();
+        for (int i = 0; i < names.size(); i++) {
+            String name = names.get(i);
+            if (isNone(name)) {
+                continue;
+            }
+            String where =
+                    given.identities().isEmpty()
+                            ? "IdentityFile"
+                            : given.identities().get(i).where();
+            Path file = path(expandPath(expansion, name, where), where);
+            if (!files.contains(file)) {
+                files.add(file);
+            }
+        }
+        return files;
+    }
+
+    private boolean identityFilesGiven() {
+        for (Given.Identity identity : given.identities()) {
+            if (identity.giver() != Given.Giver.SYSTEM_FILE) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private List<String> preferredAuthentications() {
+        String list = given.text(Keyword.PREFERRED_AUTHENTICATIONS);
+        return list == null ? DEFAULT_AUTHENTICATIONS : List.of(list.split(","));
+    }
+
+    /** Bytes and seconds, both given or 0. */
+    private List<String> rekeyLimit() {
+        Given.Value value = given.value(Keyword.REKEY_LIMIT);
+        if (value == null) {
+            return List.of("0", "0");
+        }
+        String seconds = value.words().get(1);
+        return List.of(value.text(), seconds.isEmpty() ? "0" : seconds);
+    }
+
+    private Map<String, String> setEnv(Tokens expansion) throws ConfigException {
+        Map<String, String> variables = new LinkedHashMap<>();
+        Given.Value value = given.value(Keyword.SET_ENV);
+        if (value != null) {
+            for (String word : value.words()) {
+                int equals = word.indexOf('=');
+                variables.put(
+                        word.substring(0, equals),
+                        expand(
+                                expansion,
+                                word.substring(equals + 1),
+                                Tokens.ALL,
+                                true,
+                                value.where()));
+            }
+        }
+        return variables;
+    }
+
+    /** The names that are left of what was asked for and that Holdfast has. */
+    private List<String> algorithms(Keyword keyword) throws ConfigException {
+        Algorithms kind = ConfigReader.kind(keyword);
+        List<String> defaults = kind.defaults();
+        Given.Value value = given.value(keyword);
+        boolean replaces = value != null && "+-^".indexOf(value.text().charAt(0)) < 0;
+        if (keyword == Keyword.CIPHERS && !replaces && surroundings.aesProcessor().getAsBoolean()) {
+            defaults = Algorithms.ciphersWithAesFirst();
+        }
+        List<String> names = new ArrayList<>();
+        for (String name : kind.assemble(value == null ? null : value.text(), defaults)) {
+            if (kind.has(name)) {
+                names.add(name);
+            } else if (value != null && !kind.defaults().contains(name)) {
+                log.debug(value.where() + ": " + name + " is not supported yet, left out");
+            }
+        }
+        if (names.isEmpty() && value != null) {
+            throw ConfigException.of(
+                    value.where()
+                            + ": "
+                            + keyword.spelled()
+                            + " '"
+                            + value.text()
+                            + "' leaves no algorithm that is supported");
+        }
+        return names;
+    }
+
+    private ClientSettings.AddressFamily addressFamily() {
+        return switch (text(Keyword.ADDRESS_FAMILY)) {
+            case "inet" -> ClientSettings.AddressFamily.INET;
+            case "inet6" -> ClientSettings.AddressFamily.INET6;
+            default -> ClientSettings.AddressFamily.ANY;
+        };
+    }
+
+    private ClientSettings.StrictHostKeyChecking strictHostKeyChecking() {
+        return switch (text(Keyword.STRICT_HOST_KEY_CHECKING)) {
+            case "true" -> ClientSettings.StrictHostKeyChecking.YES;
+            case "false" -> ClientSettings.StrictHostKeyChecking.NO;
+            case "accept-new" -> ClientSettings.StrictHostKeyChecking.ACCEPT_NEW;
+            default -> ClientSettings.StrictHostKeyChecking.ASK;
+        };
+    }
+
+    private ClientSettings.RequestTty requestTty() {
+        return switch (text(Keyword.REQUEST_TTY)) {
+            case "true" -> ClientSettings.RequestTty.YES;
+            case "false" -> ClientSettings.RequestTty.NO;
+            case "force" -> ClientSettings.RequestTty.FORCE;
+            default -> ClientSettings.RequestTty.AUTO;
+        };
+    }
+
+    private ClientSettings.SessionType sessionType() {
+        return switch (text(Keyword.SESSION_TYPE)) {
+            case "subsystem" -> ClientSettings.SessionType.SUBSYSTEM;
+            case "none" -> ClientSettings.SessionType.NONE;
+            default -> ClientSettings.SessionType.DEFAULT;
+        };
+    }
+
+    /** Says what of this configuration cannot be left undone, and what can but will be missed. */
+    private void judge(ClientSettings.SessionType sessionType, @Nullable String command) {
+        Given.Value refused = given.value(Keyword.REFUSE_CONNECTION);
+        if (refused != null) {
+            refusal = "Connection refused by " + refused.where() + ": " + refused.text();
+            return;
+        }
+        refuse(Keyword.PROXY_COMMAND, given.has(Keyword.PROXY_COMMAND));
+        refuse(Keyword.PROXY_JUMP, given.has(Keyword.PROXY_JUMP));
+        // Without it a key that was withdrawn would be trusted.
+        refuse(Keyword.REVOKED_HOST_KEYS, given.has(Keyword.REVOKED_HOST_KEYS));
+        refuse(Keyword.CANONICALIZE_HOSTNAME, wouldCanonicalize());
+        refuse(Keyword.FORK_AFTER_AUTHENTICATION, given.isYes(Keyword.FORK_AFTER_AUTHENTICATION));
+        refuse(Keyword.SESSION_TYPE, sessionType == ClientSettings.SessionType.NONE);
+        if (refusal == null
+                && sessionType == ClientSettings.SessionType.SUBSYSTEM
+                && command == null) {
+            refusal = "You must specify a subsystem to invoke.";
+        }
+        if (!given.isYes(Keyword.CLEAR_ALL_FORWARDINGS)) {
+            warn(Keyword.DYNAMIC_FORWARD, given.has(Keyword.DYNAMIC_FORWARD));
+            warn(Keyword.LOCAL_FORWARD, given.has(Keyword.LOCAL_FORWARD));
+            warn(Keyword.REMOTE_FORWARD, given.has(Keyword.REMOTE_FORWARD));
+            warn(Keyword.TUNNEL, !"false".equals(given.text(Keyword.TUNNEL)));
+        }
+        String agent = text(Keyword.FORWARD_AGENT).toLowerCase(Locale.ROOT);
+        warn(Keyword.FORWARD_AGENT, !agent.equals("no") && !agent.equals("false"));
+        warn(
+                Keyword.LOCAL_COMMAND,
+                given.has(Keyword.LOCAL_COMMAND) && given.isYes(Keyword.PERMIT_LOCAL_COMMAND));
+    }
+
+    private void refuse(Keyword keyword, boolean asked) {
+        if (asked && refusal == null) {
+            refusal =
+                    "holdfast ssh: "
+                            + keyword.spelled()
+                            + (keyword == Keyword.SESSION_TYPE ? " none" : "")
+                            + " is not supported yet ("
+                            + where(keyword)
+                            + ")";
+        }
+    }
+
+    private void warn(Keyword keyword, boolean asked) {
+        if (asked) {
+            warnings.add(
+                    "Warning: "
+                            + keyword.spelled()
+                            + " is not supported yet, going on without it ("
+                            + where(keyword)
+                            + ")");
+        }
+    }
+
+    /** Whether OpenSSH would look the host up under other names than the one given. */
+    private boolean wouldCanonicalize() {
+        if ("false".equals(given.text(Keyword.CANONICALIZE_HOSTNAME))
+                || NumericAddress.looksLikeOne(host)
+                || words(Keyword.CANONICAL_DOMAINS).isEmpty()) {
+            return false;
+        }
+        int dots = 0;
+        for (int i = 0; i < host.length(); i++) {
+            if (host.charAt(i) == '.') {
+                dots++;
+            }
+        }
+        return dots <= number(Keyword.CANONICALIZE_MAX_DOTS);
+    }
+
+    /** What {@code ssh -G} prints, in its order and form; lines end in LF. */
+    public String print() {
+        ClientSettings settled = settings();
+        StringBuilder out = new StringBuilder(4096);
+        add(out, "host", line.host());
+        for (Keyword keyword : Keyword.values()) {
+            print(out, keyword, settled);
+        }
+        return out.toString();
+    }
+
+    private void print(StringBuilder out, Keyword keyword, ClientSettings settled) {
+        String name = keyword.lowerCase();
+        switch (keyword) {
+            case USER -> add(out, name, settled.user());
+            case HOST_NAME -> add(out, name, host);
+            case CIPHERS -> add(out, name, String.join(",", settled.ciphers()));
+            case MACS -> add(out, name, String.join(",", settled.macs()));
+            case KEX_ALGORITHMS -> add(out, name, String.join(",", settled.kexAlgorithms()));
+            case HOST_KEY_ALGORITHMS ->
+                    add(out, name, String.join(",", settled.hostKeyAlgorithms()));
+            case PUBKEY_ACCEPTED_ALGORITHMS ->
+                    add(out, name, String.join(",", settled.pubkeyAcceptedAlgorithms()));
+            case HOSTBASED_ACCEPTED_ALGORITHMS, CA_SIGNATURE_ALGORITHMS -> {
+                String list = given.text(keyword);
+                if (list != null) {
+                    add(out, name, list);
+                }
+            }
+            case IDENTITY_FILE -> {
+                for (String identity : identityNames()) {
+                    add(out, name, identity);
+                }
+            }
+            case SEND_ENV,
+                    SET_ENV,
+                    CERTIFICATE_FILE,
+                    DYNAMIC_FORWARD,
+                    LOCAL_FORWARD,
+                    REMOTE_FORWARD -> {
+                Given.Value value = given.value(keyword);
+                if (value != null) {
+                    for (String word : value.words()) {
+                        add(out, name, word);
+                    }
+                }
+            }
+            case USER_KNOWN_HOSTS_FILE -> addWords(out, name, expandedUserKnownHosts);
+            case GLOBAL_KNOWN_HOSTS_FILE, CANONICAL_DOMAINS, LOG_VERBOSE ->
+                    addWords(out, name, words(keyword));
+            case UPDATE_HOST_KEYS -> {
+                boolean others = given.has(Keyword.USER_KNOWN_HOSTS_FILE);
+                add(out, name, given.has(keyword) || !others ? text(keyword) : "false");
+            }
+            case LOG_LEVEL -> {
+                String level = text(keyword);
+                add(
+                        out,
+                        name,
+                        switch (level) {
+                            case "QUIET" -> "SILENT";
+                            case "DEBUG1" -> "DEBUG";
+                            default -> level;
+                        });
+            }
+            case ESCAPE_CHAR -> add(out, name, visible(settled.escapeChar()));
+            case IP_QOS -> addWords(out, name, words(keyword));
+            case REKEY_LIMIT -> addWords(out, name, rekeyLimit());
+            // So it is spelled in OpenSSH.
+            case CANONICALIZE_PERMITTED_CNAMES ->
+                    add(out, "canonicalizePermittedcnames", text(keyword));
+            default -> {
+                String text = given.text(keyword);
+                if (text != null) {
+                    add(out, name, text);
+                }
+            }
+        }
+    }
+
+    private static void addWords(StringBuilder out, String name, List<String> words) {
+        add(out, name, words.isEmpty() ? "none" : String.join(" ", words));
+    }
+
+    private static void add(StringBuilder out, String name, String value) {
+        out.append(name).append(' ').append(value).append('\n');
+    }
+
+    /** vis(3). */
+    private static String visible(int c) {
+        if (c < 0) {
+            return "none";
+        }
+        if (c == ' ') {
+            return "\\040";
+        }
+        if (c < ' ' || c == 127) {
+            return "\\^" + (char) (c ^ 64);
+        }
+        return c == '\\' ? "\\\\" : Character.toString(c);
+    }
+}

@@ -1,0 +1,465 @@
+package holdfast.ssh.config;
+
+import holdfast.ssh.log.Log;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The arguments of ssh(1), read as OpenSSH's getopt reads them: options bundled and glued, before
+ * the destination and again after it, {@code --} ending them.
+ *
+ * <p>Immutable once parsed.
+ */
+public final class CommandLine {
+
+    /** What OpenSSH prints when it does not understand its arguments. */
+    static final String USAGE =
+            """
+            usage: ssh [-46AaCfGgKkMNnqsTtVvXxYy] [-B bind_interface]
+                       [-b bind_address] [-c cipher_spec] [-D [bind_address:]port]
+                       [-E log_file] [-e escape_char] [-F configfile] [-I pkcs11]
+                       [-i identity_file] [-J [user@]host[:port]] [-L address]
+                       [-l login_name] [-m mac_spec] [-O ctl_cmd] [-o option] [-p port]
+                       [-Q query_option] [-R address] [-S ctl_path] [-W host:port]
+                       [-w local_tun[:remote_tun]] destination [command [argument ...]]\
+            """;
+
+    /** The option string of OpenSSH; a colon says that the option before it has an argument. */
+    private static final String OPTIONS =
+            "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy";
+
+    private final Surroundings surroundings;
+    private final Given given = new Given();
+    private final List<String> notes = new ArrayList<>(0);
+    private final ConfigReader reader;
+
+    private @Nullable String host;
+    private @Nullable String command;
+    private @Nullable String configFile;
+    private @Nullable String logFile;
+    private boolean printsConfiguration;
+    private boolean printsVersion;
+    private boolean verbose;
+
+    private CommandLine(Surroundings surroundings) {
+        this.surroundings = surroundings;
+        // The level is not known before the options are read; OpenSSH reads them at INFO.
+        reader =
+                new ConfigReader(
+                        given,
+                        surroundings,
+                        new Log(Log.Level.INFO, line -> notes.add(line.stripTrailing())));
+    }
+
+    /**
+     * Reads the arguments of ssh, without the name of the program.
+     *
+     * @throws ConfigException what is wrong with them, in OpenSSH's words
+     */
+    public static CommandLine parse(List<String> arguments, Surroundings surroundings)
+            throws ConfigException {
+        CommandLine line = new CommandLine(surroundings);
+        line.read(arguments);
+        return line;
+    }
+
+    private void read(List<String> arguments) throws ConfigException {
+        boolean terminated = false;
+        int at = 0;
+        while (true) {
+            int from = at;
+            at = options(arguments, at);
+            if (printsVersion) {
+                return;
+            }
+            if (at > from && arguments.get(at - 1).equals("--")) {
+                terminated = true;
+            }
+            if (at < arguments.size() && host == null) {
+                destination(arguments.get(at));
+                at++;
+                if (at < arguments.size() && !terminated) {
+                    continue;
+                }
+            }
+            break;
+        }
+        String target = host;
+        if (target == null) {
+            throw ConfigException.usage(USAGE);
+        }
+        if (!isValidHost(target)) {
+            throw ConfigException.of("hostname contains invalid characters");
+        }
+        String user = given.text(Keyword.USER);
+        if (user != null && !isValidUser(user)) {
+            throw ConfigException.of("remote username contains invalid characters");
+        }
+        String joined = String.join(" ", arguments.subList(at, arguments.size()));
+        command = joined.isEmpty() ? null : joined;
+        if (at == arguments.size() && "subsystem".equals(given.text(Keyword.SESSION_TYPE))) {
+            throw ConfigException.usage("You must specify a subsystem to invoke.\n" + USAGE);
+        }
+    }
+
+    /** Takes options from {@code at} on; returns where the first argument stands that is none. */
+    private int options(List<String> arguments, int at) throws ConfigException {
+        int next = at;
+        while (next < arguments.size()) {
+            String argument = arguments.get(next);
+            if (argument.length() < 2 || argument.charAt(0) != '-') {
+                return next;
+            }
+            next++;
+            if (argument.equals("--")) {
+                return next;
+            }
+            for (int i = 1; i < argument.length(); i++) {
+                char option = argument.charAt(i);
+                int known = option == ':' ? -1 : OPTIONS.indexOf(option);
+                if (known < 0) {
+                    throw ConfigException.usage("unknown option -- " + option + "\n" + USAGE);
+                }
+                boolean takesValue =
+                        known + 1 < OPTIONS.length() && OPTIONS.charAt(known + 1) == ':';
+                String value = "";
+                if (takesValue) {
+                    if (i + 1 < argument.length()) {
+                        value = argument.substring(i + 1);
+                    } else if (next < arguments.size()) {
+                        value = arguments.get(next++);
+                    } else {
+                        throw ConfigException.usage(
+                                "option requires an argument -- " + option + "\n" + USAGE);
+                    }
+                }
+                option(option, value);
+                if (printsVersion) {
+                    return next;
+                }
+                if (takesValue) {
+                    break;
+                }
+            }
+        }
+        return next;
+    }
+
+    private void option(char option, String value) throws ConfigException {
+        switch (option) {
+            case '1' -> throw ConfigException.of("SSH protocol v.1 is no longer supported");
+            case '4' -> given.override(Keyword.ADDRESS_FAMILY, "inet");
+            case '6' -> given.override(Keyword.ADDRESS_FAMILY, "inet6");
+            case 'b' -> given.override(Keyword.BIND_ADDRESS, value);
+            case 'B' -> given.override(Keyword.BIND_INTERFACE, value);
+            case 'c' -> {
+                String list =
+                        value.startsWith("+") || value.startsWith("^") ? value.substring(1) : value;
+                if (Algorithms.CIPHERS.unknownIn(list) != null) {
+                    throw ConfigException.usage("Unknown cipher type '" + value + "'");
+                }
+                given.override(Keyword.CIPHERS, value);
+            }
+            case 'C' -> given.override(Keyword.COMPRESSION, "yes");
+            case 'e' -> {
+                if (ConfigReader.escapeCharOf(value) == -2) {
+                    throw ConfigException.usage("Bad escape character '" + value + "'.");
+                }
+                given.override(Keyword.ESCAPE_CHAR, value);
+            }
+            case 'E' -> logFile = value;
+            case 'F' -> configFile = value;
+            case 'G' -> printsConfiguration = true;
+            case 'i' -> identity(value);
+            case 'l' -> putIfAbsent(Keyword.USER, value);
+            case 'm' -> {
+                if (Algorithms.MACS.unknownIn(value) != null) {
+                    throw ConfigException.usage("Unknown mac type '" + value + "'");
+                }
+                given.override(Keyword.MACS, value);
+            }
+            case 'n' -> given.override(Keyword.STDIN_NULL, "yes");
+            case 'o' -> reader.option(value);
+            case 'p' -> {
+                if (!given.has(Keyword.PORT)) {
+                    int port = Quantities.port(value);
+                    if (port <= 0) {
+                        throw ConfigException.usage("Bad port '" + value + "'");
+                    }
+                    putIfAbsent(Keyword.PORT, Integer.toString(port));
+                }
+            }
+            case 'q' -> given.override(Keyword.LOG_LEVEL, Log.Level.QUIET.name());
+            case 's' -> {
+                Given.Value type = given.value(Keyword.SESSION_TYPE);
+                if (type != null && !type.text().equals("subsystem")) {
+                    throw ConfigException.of("Cannot specify -s with -N/SessionType");
+                }
+                given.override(Keyword.SESSION_TYPE, "subsystem");
+            }
+            case 't' -> {
+                Given.Value tty = given.value(Keyword.REQUEST_TTY);
+                boolean again = tty != null && tty.text().equals("true");
+                given.override(Keyword.REQUEST_TTY, again ? "force" : "true");
+            }
+            case 'T' -> given.override(Keyword.REQUEST_TTY, "false");
+            case 'v' -> {
+                Log.Level now =
+                        !verbose || !given.has(Keyword.LOG_LEVEL) ? Log.Level.VERBOSE : logLevel();
+                verbose = true;
+                if (now != Log.Level.DEBUG3) {
+                    Log.Level more = Log.Level.values()[now.ordinal() + 1];
+                    given.override(Keyword.LOG_LEVEL, more.name());
+                }
+            }
+            case 'V' -> printsVersion = true;
+            // Nothing to do: what they turn off is not built, or no longer exists.
+            case '2', 'a', 'k', 'P', 'x' -> {}
+            default ->
+                    throw ConfigException.usage(
+                            "holdfast ssh: option -" + option + " is not supported yet");
+        }
+    }
+
+    private void putIfAbsent(Keyword keyword, String word) {
+        if (!given.has(keyword)) {
+            given.override(keyword, word);
+        }
+    }
+
+    private void identity(String value) throws ConfigException {
+        String path = Tokens.tilde(value, surroundings);
+        try {
+            // Any attribute will do: the question is whether stat(2) succeeds.
+            Files.readAttributes(Path.of(path), BasicFileAttributes.class);
+            given.addIdentity(new Given.Identity(path, Given.Giver.OPTION, "command-line line 0"));
+        } catch (IOException e) {
+            notes.add(
+                    "Warning: Identity file "
+                            + path
+                            + " not accessible: "
+                            + ConfigReader.reason(e)
+                            + ".");
+        } catch (InvalidPathException e) {
+            notes.add("Warning: Identity file " + path + " not accessible: Invalid argument.");
+        }
+    }
+
+    /** {@code [user@]host} or {@code ssh://[user@]host[:port]}. */
+    private void destination(String text) throws ConfigException {
+        if (text.startsWith("ssh://")) {
+            uri(text.substring("ssh://".length()));
+            return;
+        }
+        int at = text.lastIndexOf('@');
+        if (at == 0) {
+            throw ConfigException.usage(USAGE);
+        }
+        if (at > 0) {
+            putIfAbsent(Keyword.USER, text.substring(0, at));
+        }
+        host = text.substring(at + 1);
+    }
+
+    /** misc.c parse_uri, and an IPv6 address in brackets, which OpenSSH does not take here. */
+    private void uri(String text) throws ConfigException {
+        String rest = text;
+        int at = rest.indexOf('@');
+        String user = null;
+        if (at >= 0) {
+            user = rest.substring(0, at);
+            int parameters = user.indexOf(';');
+            if (parameters >= 0) {
+                user = user.substring(0, parameters);
+            }
+            user = percentDecoded(user);
+            if (user == null || user.isEmpty()) {
+                throw ConfigException.usage(USAGE);
+            }
+            rest = rest.substring(at + 1);
+        }
+        String name;
+        if (rest.startsWith("[")) {
+            int close = rest.indexOf(']');
+            name = close < 0 ? "" : rest.substring(1, close);
+            rest = close < 0 ? "" : rest.substring(close + 1);
+            boolean address = NumericAddress.canonical(name) != null;
+            if (!(address || isDomain(name))
+                    || !(rest.isEmpty() || ":/".indexOf(rest.charAt(0)) >= 0)) {
+                throw ConfigException.usage(USAGE);
+            }
+        } else {
+            int end = 0;
+            while (end < rest.length() && rest.charAt(end) != ':' && rest.charAt(end) != '/') {
+                end++;
+            }
+            name = rest.substring(0, end);
+            rest = rest.substring(end);
+            if (!isDomain(name)) {
+                throw ConfigException.usage(USAGE);
+            }
+        }
+        int port = -1;
+        if (rest.length() > 1 && rest.charAt(0) == ':') {
+            int slash = rest.indexOf('/');
+            String digits = rest.substring(1, slash < 0 ? rest.length() : slash);
+            rest = slash < 0 ? "" : rest.substring(slash);
+            port = Quantities.port(digits);
+            if (port <= 0) {
+                throw ConfigException.usage(USAGE);
+            }
+        }
+        if (rest.length() > 1) {
+            // A path means nothing here.
+            throw ConfigException.usage(USAGE);
+        }
+        if (user != null) {
+            putIfAbsent(Keyword.USER, user);
+        }
+        if (port > 0) {
+            putIfAbsent(Keyword.PORT, Integer.toString(port));
+        }
+        host = name;
+    }
+
+    /** misc.c urldecode; + is a space. Null: a %xx that is none, or %00. */
+    private static @Nullable String percentDecoded(String text) {
+        if (text.indexOf('%') < 0 && text.indexOf('+') < 0) {
+            return text;
+        }
+        byte[] in = text.getBytes(StandardCharsets.UTF_8);
+        byte[] out = new byte[in.length];
+        int length = 0;
+        for (int i = 0; i < in.length; i++) {
+            byte b = in[i];
+            if (b == '+') {
+                b = ' ';
+            } else if (b == '%') {
+                int high = i + 2 < in.length ? Character.digit(in[i + 1], 16) : -1;
+                int low = i + 2 < in.length ? Character.digit(in[i + 2], 16) : -1;
+                if (high < 0 || low < 0 || high + low == 0) {
+                    return null;
+                }
+                b = (byte) (high << 4 | low);
+                i += 2;
+            }
+            out[length++] = b;
+        }
+        return new String(out, 0, length, StandardCharsets.UTF_8);
+    }
+
+    /** misc.c valid_domain. */
+    private static boolean isDomain(String name) {
+        if (name.isEmpty() || name.charAt(0) == '.' || name.charAt(0) == '-') {
+            return false;
+        }
+        char last = 0;
+        for (int i = 0; i < name.length(); i++) {
+            char c = name.charAt(i);
+            boolean plain =
+                    (c >= 'a' && c <= 'z')
+                            || (c >= 'A' && c <= 'Z')
+                            || (c >= '0' && c <= '9')
+                            || c == '.'
+                            || c == '-'
+                            || c == '_';
+            if (!plain || (c == '.' && last == '.')) {
+                return false;
+            }
+            last = c;
+        }
+        return true;
+    }
+
+    /** ssh.c valid_hostname: nothing a shell could take for more than a word. */
+    static boolean isValidHost(String name) {
+        if (name.startsWith("-")) {
+            return false;
+        }
+        for (int i = 0; i < name.length(); i++) {
+            char c = name.charAt(i);
+            if ("'`\"$\\;&<>|(){},".indexOf(c) >= 0 || c <= ' ' || c == 127) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** ssh.c valid_ruser. */
+    static boolean isValidUser(String name) {
+        if (name.startsWith("-")) {
+            return false;
+        }
+        for (int i = 0; i < name.length(); i++) {
+            char c = name.charAt(i);
+            if ("'`\";&<>|(){}".indexOf(c) >= 0 || c < ' ' || c == 127) {
+                return false;
+            }
+            boolean last = i == name.length() - 1;
+            if ((c == ' ' && !last && name.charAt(i + 1) == '-') || (c == '\\' && last)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** The destination's host as typed, or "" where only the version is wanted. */
+    public String host() {
+        String typed = host;
+        return typed == null ? "" : typed;
+    }
+
+    /** The command: the arguments after the destination with single spaces between; or null. */
+    public @Nullable String command() {
+        return command;
+    }
+
+    /** {@code -F}, or null. */
+    @Nullable String configFile() {
+        return configFile;
+    }
+
+    /** {@code -E}, or null. */
+    public @Nullable String logFile() {
+        return logFile;
+    }
+
+    /** {@code -G}: print the configuration and end. */
+    public boolean printsConfiguration() {
+        return printsConfiguration;
+    }
+
+    /** {@code -V}: print the version and end; nothing else here means anything then. */
+    public boolean printsVersion() {
+        return printsVersion;
+    }
+
+    /** Whether there was a {@code -v}: OpenSSH then begins by printing its version. */
+    public boolean verbose() {
+        return verbose;
+    }
+
+    /** What to log before the files are read: {@code -q}, {@code -v}, {@code -o LogLevel}, INFO. */
+    public Log.Level logLevel() {
+        String level = given.text(Keyword.LOG_LEVEL);
+        return level == null ? Log.Level.INFO : Log.Level.valueOf(level.toUpperCase(Locale.ROOT));
+    }
+
+    /** Lines for stderr that the options gave rise to; printed whatever the log level. */
+    public List<String> notes() {
+        return List.copyOf(notes);
+    }
+
+    /** A fresh copy of what the options gave. */
+    Given given() {
+        return given.copy();
+    }
+}

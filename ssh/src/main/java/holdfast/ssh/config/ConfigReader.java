@@ -1,0 +1,1027 @@
+package holdfast.ssh.config;
+
+import holdfast.ssh.log.Log;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads configuration files and single options into a {@link Given}, line by line, as OpenSSH's
+ * readconf.c does, with its words for what is wrong. One run of the client uses one reader; owned
+ * by one thread.
+ */
+final class ConfigReader {
+
+    /** How deep Include may nest (READCONF_MAX_DEPTH). */
+    private static final int MAX_DEPTH = 16;
+
+    /** A configuration larger than this is not one (somebody said {@code -F /dev/zero}). */
+    private static final int MAX_FILE_BYTES = 64 << 20;
+
+    private static final int MAX_IDENTITY_FILES = 100;
+    private static final int MAX_HOST_FILES = 32;
+    private static final String COMMAND_LINE = "command-line";
+
+    private final Given given;
+    private final Surroundings surroundings;
+    private final Log log;
+
+    /** What is wrong with the lines read so far, in OpenSSH's words. */
+    private final List<String> complaints = new ArrayList<>();
+
+    private String host = "";
+    private String originalHost = "";
+    private @Nullable String command;
+    private boolean finalPass;
+    private boolean finalPassWanted;
+
+    /** Where the reader stands in one file; {@code active} is what Host and Match switch. */
+    private static final class Place {
+        final String file;
+        final boolean userFile;
+        final boolean neverMatch;
+        final int depth;
+        int line;
+        boolean active;
+
+        Place(String file, boolean userFile, boolean neverMatch, int depth, boolean active) {
+            this.file = file;
+            this.userFile = userFile;
+            this.neverMatch = neverMatch;
+            this.depth = depth;
+            this.active = active;
+        }
+
+        String where() {
+            return file + " line " + line;
+        }
+    }
+
+    ConfigReader(Given given, Surroundings surroundings, Log log) {
+        this.given = given;
+        this.surroundings = surroundings;
+        this.log = log;
+    }
+
+    /** Says whom the next files are read for: what Host and Match compare with. */
+    void lookingFor(String host, String originalHost, @Nullable String command, boolean finalPass) {
+        this.host = host;
+        this.originalHost = originalHost;
+        this.command = command;
+        this.finalPass = finalPass;
+    }
+
+    /** Whether a line {@code Match final} was met, which asks for a second reading. */
+    boolean finalPassWanted() {
+        return finalPassWanted;
+    }
+
+    /** One {@code -o}. */
+    void option(String text) throws ConfigException {
+        Place place = new Place(COMMAND_LINE, true, false, 0, true);
+        complaints.clear();
+        if (!line(text, place)) {
+            throw ConfigException.of(String.join("\n", complaints));
+        }
+    }
+
+    /**
+     * Reads a whole file.
+     *
+     * @param checkOwner whether it must belong to the user or root, and be writable by nobody else
+     * @return null, or why it could not be opened
+     */
+    @Nullable String file(String name, boolean userFile, boolean checkOwner)
+            throws ConfigException {
+        complaints.clear();
+        return file(new Place(name, userFile, false, 0, true), checkOwner);
+    }
+
+    private @Nullable String file(Place place, boolean checkOwner) throws ConfigException {
+        byte[] bytes;
+        try {
+            Path path = Path.of(place.file);
+            if (checkOwner && Files.exists(path)) {
+                checkOwner(path, place.file);
+            }
+            bytes = read(path, place.file);
+        } catch (IOException e) {
+            return reason(e);
+        } catch (InvalidPathException e) {
+            return "Invalid argument";
+        }
+        log.debug("Reading configuration data " + place.file);
+        String text = new String(bytes, StandardCharsets.UTF_8);
+        int bad = 0;
+        int from = 0;
+        while (from < text.length()) {
+            int newline = text.indexOf('\n', from);
+            int end = newline < 0 ? text.length() : newline + 1;
+            place.line++;
+            if (!line(text.substring(from, end), place)) {
+                bad++;
+            }
+            from = end;
+        }
+        if (bad > 0) {
+            complaints.add(place.file + ": terminating, " + bad + " bad configuration options");
+            throw ConfigException.of(String.join("\n", complaints));
+        }
+        return null;
+    }
+
+    private byte[] read(Path path, String name) throws IOException, ConfigException {
+        if (Files.isDirectory(path)) {
+            // fopen(3) opens a directory and then reads nothing.
+            return new byte[0];
+        }
+        try (InputStream in = Files.newInputStream(path)) {
+            byte[] bytes = in.readNBytes(MAX_FILE_BYTES + 1);
+            if (bytes.length > MAX_FILE_BYTES) {
+                throw ConfigException.of(name + ": configuration file too large");
+            }
+            return bytes;
+        }
+    }
+
+    private void checkOwner(Path path, String name) throws IOException, ConfigException {
+        Map<String, Object> attributes;
+        try {
+            attributes = Files.readAttributes(path, "unix:uid,mode");
+        } catch (UnsupportedOperationException e) {
+            // No owners and modes on this file system, so nothing to check.
+            return;
+        }
+        if (attributes.get("uid") instanceof Integer uid
+                && attributes.get("mode") instanceof Integer mode) {
+            long owner = Integer.toUnsignedLong(uid);
+            if ((owner != 0 && owner != surroundings.uid()) || (mode & 022) != 0) {
+                throw ConfigException.of("Bad owner or permissions on " + name);
+            }
+        }
+    }
+
+    /** strerror(3) of what went wrong. */
+    static String reason(IOException e) {
+        if (e instanceof NoSuchFileException) {
+            return "No such file or directory";
+        }
+        if (e instanceof AccessDeniedException) {
+            return "Permission denied";
+        }
+        if (e instanceof FileSystemException f && f.getReason() != null) {
+            return f.getReason();
+        }
+        return String.valueOf(e.getMessage());
+    }
+
+    private boolean complain(Place place, String what) {
+        complaints.add(place.where() + ": " + what);
+        return false;
+    }
+
+    /** Takes one line. False: it is bad, and a complaint says why. */
+    private boolean line(String raw, Place place) throws ConfigException {
+        String text = trimEnd(raw);
+        Words words = new Words(text);
+        String keyword = words.next();
+        if (keyword != null && keyword.isEmpty()) {
+            keyword = words.next();
+        }
+        if (keyword == null || keyword.isEmpty() || keyword.charAt(0) == '#') {
+            return true;
+        }
+        keyword = keyword.toLowerCase(Locale.ROOT);
+        String rest = words.rest();
+        if (rest != null) {
+            rest = rest.substring(Words.skipBlanks(rest, 0));
+        }
+        if (rest == null || rest.isEmpty()) {
+            return complain(place, "no argument after keyword \"" + keyword + "\"");
+        }
+        Keyword known = Keyword.named(keyword);
+        boolean ignored = false;
+        if (known == null) {
+            String unknown = given.text(Keyword.IGNORE_UNKNOWN);
+            ignored = unknown != null && Patterns.list(keyword, unknown, true) == 1;
+            if (!ignored) {
+                complaints.add(
+                        place.file
+                                + ": line "
+                                + place.line
+                                + ": Bad configuration option: "
+                                + keyword);
+            }
+        }
+        List<String> arguments = Words.split(rest);
+        if (arguments == null) {
+            return complain(place, "invalid quotes");
+        }
+        if (known == null) {
+            if (ignored) {
+                log.debug(place.where() + ": Ignored unknown option \"" + keyword + "\"");
+            }
+            return ignored;
+        }
+        switch (known.support()) {
+            case BUILT -> {}
+            case ACCEPTED -> {
+                if (place.active && !given.has(known)) {
+                    log.debug(
+                            place.where()
+                                    + ": "
+                                    + known.spelled()
+                                    + " is not supported yet, ignored");
+                }
+            }
+            case IGNORED -> {
+                return true;
+            }
+            case DEPRECATED -> {
+                log.debug(place.where() + ": Deprecated option \"" + keyword + "\"");
+                return true;
+            }
+            case UNSUPPORTED -> {
+                log.error(place.where() + ": Unsupported option \"" + keyword + "\"");
+                return true;
+            }
+        }
+        Arguments list = new Arguments(arguments);
+        if (!value(known, keyword, list, rest, place)) {
+            return false;
+        }
+        return list.atEnd()
+                || complain(place, "keyword " + keyword + " extra arguments at end of line");
+    }
+
+    /** Cuts white space off the end, and everything after a NUL, which ends a line in C. */
+    private static String trimEnd(String raw) {
+        int nul = raw.indexOf('\0');
+        int end = nul < 0 ? raw.length() : nul;
+        while (end > 1 && (Words.isBlank(raw.charAt(end - 1)) || raw.charAt(end - 1) == '\f')) {
+            end--;
+        }
+        return raw.substring(0, end);
+    }
+
+    /** The words of one line, taken one after another. */
+    private static final class Arguments {
+        private final List<String> words;
+        private int at;
+
+        Arguments(List<String> words) {
+            this.words = words;
+        }
+
+        @Nullable String next() {
+            return at < words.size() ? words.get(at++) : null;
+        }
+
+        /** The next word, or "" where there is none: OpenSSH treats both alike nearly always. */
+        String nextOrEmpty() {
+            String word = next();
+            return word == null ? "" : word;
+        }
+
+        boolean atEnd() {
+            return at >= words.size();
+        }
+
+        List<String> takeAll() {
+            List<String> all = List.copyOf(words.subList(at, words.size()));
+            at = words.size();
+            return all;
+        }
+    }
+
+    private boolean value(
+            Keyword keyword, String name, Arguments arguments, String rest, Place place)
+            throws ConfigException {
+        switch (keyword.shape()) {
+            case FLAG,
+                    ASK,
+                    STRICT,
+                    ADDRESS_FAMILY,
+                    CONTROL_MASTER,
+                    TUNNEL,
+                    REQUEST_TTY,
+                    SESSION_TYPE,
+                    CANONICALIZE,
+                    PUBKEY,
+                    COMPRESSION -> {
+                String word = arguments.nextOrEmpty();
+                if (word.isEmpty()) {
+                    return complain(place, "missing argument.");
+                }
+                String choice = keyword.shape().choice(word);
+                if (choice == null) {
+                    return complain(place, "unsupported option \"" + word + "\".");
+                }
+                return set(keyword, choice, place);
+            }
+            case INTEGER -> {
+                String word = arguments.nextOrEmpty();
+                String error = Quantities.numberError(word);
+                if (error != null) {
+                    return complain(place, "integer value " + error + ".");
+                }
+                return set(keyword, Integer.toString(Quantities.number(word)), place);
+            }
+            case TIME -> {
+                return time(keyword, arguments, place);
+            }
+            case TEXT -> {
+                String word = arguments.nextOrEmpty();
+                if (word.isEmpty()) {
+                    return complain(place, "Missing argument.");
+                }
+                return set(keyword, word, place);
+            }
+            case COMMAND -> {
+                arguments.takeAll();
+                return set(keyword, commandText(rest), place);
+            }
+            case WORDS -> {
+                return words(keyword, name, arguments, place);
+            }
+            case ALGORITHMS -> {
+                return algorithms(keyword, arguments, place);
+            }
+            case FORWARD -> {
+                List<String> words = arguments.takeAll();
+                if (words.isEmpty() || words.get(0).isEmpty()) {
+                    return complain(place, "Missing argument.");
+                }
+                if (place.active) {
+                    given.append(keyword, here(List.of(String.join(" ", words)), place));
+                }
+                return true;
+            }
+            case RAW -> {
+                List<String> words = arguments.takeAll();
+                if (words.isEmpty() || words.get(0).isEmpty()) {
+                    return complain(place, "Missing argument.");
+                }
+                return set(keyword, String.join(" ", words), place);
+            }
+            case OWN -> {
+                return own(keyword, name, arguments, rest, place);
+            }
+        }
+        throw new IllegalStateException("no rule for " + keyword);
+    }
+
+    private static Given.Value here(List<String> words, Place place) {
+        return new Given.Value(words, place.file, place.line);
+    }
+
+    private boolean set(Keyword keyword, String word, Place place) {
+        if (place.active && !given.has(keyword)) {
+            given.putIfAbsent(keyword, here(List.of(word), place));
+        }
+        return true;
+    }
+
+    private static String commandText(String rest) {
+        int at = 0;
+        while (at < rest.length() && (Words.isBlank(rest.charAt(at)) || rest.charAt(at) == '=')) {
+            at++;
+        }
+        return rest.substring(at);
+    }
+
+    private boolean time(Keyword keyword, Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        if (word.isEmpty()) {
+            return complain(place, "missing time value.");
+        }
+        if (word.equals("none")) {
+            // In OpenSSH this is the value "not set", and a later line may still set it.
+            return true;
+        }
+        int seconds = Quantities.seconds(word);
+        if (seconds < 0) {
+            return complain(place, "invalid time value.");
+        }
+        return set(keyword, Integer.toString(seconds), place);
+    }
+
+    private boolean words(Keyword keyword, String name, Arguments arguments, Place place) {
+        List<String> words = arguments.takeAll();
+        for (String word : words) {
+            if (word.isEmpty()) {
+                return complain(place, "keyword " + name + " empty argument");
+            }
+            if (word.equalsIgnoreCase("none") && words.size() > 1) {
+                return complain(place, "keyword " + name + " \"none\" argument must appear alone.");
+            }
+        }
+        if (words.size() > MAX_HOST_FILES) {
+            return complain(place, "too many " + name + " entries.");
+        }
+        if (place.active && !words.isEmpty() && !given.has(keyword)) {
+            given.putIfAbsent(keyword, here(words, place));
+        }
+        return true;
+    }
+
+    /** Which list of algorithms a keyword holds. */
+    static Algorithms kind(Keyword keyword) {
+        return switch (keyword) {
+            case CIPHERS -> Algorithms.CIPHERS;
+            case MACS -> Algorithms.MACS;
+            case KEX_ALGORITHMS -> Algorithms.KEX;
+            default -> Algorithms.SIGNATURES;
+        };
+    }
+
+    private boolean algorithms(Keyword keyword, Arguments arguments, Place place) {
+        String list = arguments.nextOrEmpty();
+        if (list.isEmpty()) {
+            return complain(place, "Missing argument.");
+        }
+        Algorithms kind = kind(keyword);
+        char first = list.charAt(0);
+        if (first != '-') {
+            String unknown =
+                    kind.unknownIn(first == '+' || first == '^' ? list.substring(1) : list);
+            if (unknown != null) {
+                if (kind == Algorithms.KEX && !unknown.isEmpty()) {
+                    complaints.add("Unsupported KEX algorithm \"" + unknown + "\"");
+                }
+                return complain(place, kind.badSpec(list));
+            }
+        }
+        return set(keyword, list, place);
+    }
+
+    /** The keywords with rules of their own. */
+    private boolean own(Keyword keyword, String name, Arguments arguments, String rest, Place place)
+            throws ConfigException {
+        return switch (keyword) {
+            case PORT -> port(arguments, place);
+            case IDENTITY_FILE -> identityFile(arguments, place);
+            case CERTIFICATE_FILE -> certificateFile(arguments, place);
+            case IDENTITY_AGENT -> identityAgent(arguments, place);
+            case LOG_LEVEL -> logLevel(arguments, place);
+            case SEND_ENV -> sendEnv(arguments, place);
+            case SET_ENV -> setEnv(arguments, place);
+            case ESCAPE_CHAR -> escapeChar(arguments, place);
+            case IP_QOS -> ipQos(arguments, place);
+            case REKEY_LIMIT -> rekeyLimit(arguments, place);
+            case PROXY_COMMAND -> {
+                arguments.takeAll();
+                yield given.has(Keyword.PROXY_JUMP) || set(keyword, commandText(rest), place);
+            }
+            case PROXY_JUMP -> {
+                arguments.takeAll();
+                yield proxyJump(commandText(rest), place);
+            }
+            case HOST -> host(name, arguments, place);
+            case MATCH -> {
+                arguments.takeAll();
+                yield match(rest, place);
+            }
+            case INCLUDE -> include(name, arguments, place);
+            default -> throw new IllegalStateException("no rule for " + keyword);
+        };
+    }
+
+    private boolean port(Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        if (word.isEmpty()) {
+            return complain(place, "Missing argument.");
+        }
+        int port = Quantities.port(word);
+        if (port <= 0) {
+            return complain(place, "Bad port '" + word + "'.");
+        }
+        return set(Keyword.PORT, Integer.toString(port), place);
+    }
+
+    private boolean identityFile(Arguments arguments, Place place) {
+        String path = arguments.nextOrEmpty();
+        if (path.isEmpty()) {
+            return complain(place, "Missing argument.");
+        }
+        if (!place.active) {
+            return true;
+        }
+        if (given.identities().size() >= MAX_IDENTITY_FILES) {
+            return complain(
+                    place, "Too many identity files specified (max " + MAX_IDENTITY_FILES + ").");
+        }
+        given.addIdentity(
+                new Given.Identity(
+                        path,
+                        place.userFile ? Given.Giver.USER_FILE : Given.Giver.SYSTEM_FILE,
+                        place.where()));
+        return true;
+    }
+
+    private boolean certificateFile(Arguments arguments, Place place) {
+        String path = arguments.nextOrEmpty();
+        if (path.isEmpty()) {
+            return complain(place, "Missing argument.");
+        }
+        Given.Value known = given.value(Keyword.CERTIFICATE_FILE);
+        if (!place.active || (known != null && known.words().contains(path))) {
+            return true;
+        }
+        if (known != null && known.words().size() >= MAX_IDENTITY_FILES) {
+            return complain(
+                    place,
+                    "Too many certificate files specified (max " + MAX_IDENTITY_FILES + ").");
+        }
+        given.append(Keyword.CERTIFICATE_FILE, here(List.of(path), place));
+        return true;
+    }
+
+    private boolean identityAgent(Arguments arguments, Place place) {
+        String agent = arguments.nextOrEmpty();
+        if (agent.isEmpty()) {
+            return complain(place, "Missing argument.");
+        }
+        if (Tokens.variableError(agent, surroundings) != null) {
+            return complain(place, "Invalid environment expansion " + agent + ".");
+        }
+        if (agent.startsWith("$") && !agent.startsWith("${") && !isVariableName(agent, 1)) {
+            return complain(place, "Invalid environment name " + agent + ".");
+        }
+        return set(Keyword.IDENTITY_AGENT, agent, place);
+    }
+
+    private static boolean isVariableName(String text, int from) {
+        for (int i = from; i < text.length(); i++) {
+            char c = text.charAt(i);
+            boolean letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+            if (!letter && (c < '0' || c > '9')) {
+                return false;
+            }
+        }
+        return from < text.length();
+    }
+
+    private boolean logLevel(Arguments arguments, Place place) {
+        String word = arguments.next();
+        Log.Level level = word == null ? null : logLevel(word);
+        if (level == null) {
+            return complain(
+                    place, "unsupported log level '" + (word == null ? "<NONE>" : word) + "'");
+        }
+        return set(Keyword.LOG_LEVEL, level.name(), place);
+    }
+
+    private static Log.@Nullable Level logLevel(String word) {
+        return switch (word.toUpperCase(Locale.ROOT)) {
+            case "SILENT", "QUIET" -> Log.Level.QUIET;
+            case "FATAL" -> Log.Level.FATAL;
+            case "ERROR" -> Log.Level.ERROR;
+            case "INFO" -> Log.Level.INFO;
+            case "VERBOSE" -> Log.Level.VERBOSE;
+            case "DEBUG", "DEBUG1" -> Log.Level.DEBUG1;
+            case "DEBUG2" -> Log.Level.DEBUG2;
+            case "DEBUG3" -> Log.Level.DEBUG3;
+            default -> null;
+        };
+    }
+
+    private boolean sendEnv(Arguments arguments, Place place) {
+        for (String name : arguments.takeAll()) {
+            if (name.isEmpty() || name.indexOf('=') >= 0) {
+                return complain(place, "Invalid environment name.");
+            }
+            if (!place.active) {
+                continue;
+            }
+            if (name.charAt(0) != '-') {
+                given.append(Keyword.SEND_ENV, here(List.of(name), place));
+                continue;
+            }
+            Given.Value before = given.value(Keyword.SEND_ENV);
+            if (before != null) {
+                List<String> left = new ArrayList<>();
+                for (String sent : before.words()) {
+                    if (!Patterns.matches(sent, name.substring(1))) {
+                        left.add(sent);
+                    }
+                }
+                given.replaceWords(Keyword.SEND_ENV, left);
+            }
+        }
+        return true;
+    }
+
+    private boolean setEnv(Arguments arguments, Place place) {
+        List<String> set = new ArrayList<>();
+        List<String> names = new ArrayList<>();
+        for (String word : arguments.takeAll()) {
+            int equals = word.indexOf('=');
+            if (equals < 0) {
+                return complain(place, "Invalid SetEnv.");
+            }
+            String name = word.substring(0, equals);
+            if (!names.contains(name)) {
+                names.add(name);
+                set.add(word);
+            }
+        }
+        if (place.active && !set.isEmpty() && !given.has(Keyword.SET_ENV)) {
+            given.putIfAbsent(Keyword.SET_ENV, here(set, place));
+        }
+        return true;
+    }
+
+    /** What EscapeChar and -e take: one character, ^ and a letter, none. -2: it is not one. */
+    static int escapeCharOf(String word) {
+        if (word.length() == 2
+                && word.charAt(0) == '^'
+                && word.charAt(1) >= 64
+                && word.charAt(1) < 128) {
+            return word.charAt(1) & 31;
+        }
+        if (word.length() == 1 && word.charAt(0) < 128) {
+            return word.charAt(0);
+        }
+        return word.equals("none") ? -1 : -2;
+    }
+
+    private boolean escapeChar(Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        if (word.isEmpty()) {
+            return complain(place, "Missing argument.");
+        }
+        if (escapeCharOf(word) == -2) {
+            return complain(place, "Bad escape character.");
+        }
+        return set(Keyword.ESCAPE_CHAR, word, place);
+    }
+
+    private boolean ipQos(Arguments arguments, Place place) {
+        String interactive = arguments.nextOrEmpty();
+        String first = TypeOfService.canonical(interactive);
+        if (first == null) {
+            return complain(place, "Bad IPQoS value: " + interactive);
+        }
+        String bulk = arguments.next();
+        String second = bulk == null ? first : TypeOfService.canonical(bulk);
+        if (second == null) {
+            return complain(place, "Bad IPQoS value: " + bulk);
+        }
+        if (place.active && !given.has(Keyword.IP_QOS)) {
+            given.putIfAbsent(Keyword.IP_QOS, here(List.of(first, second), place));
+        }
+        return true;
+    }
+
+    /** Size and time are two settings: each is taken from the first line that has it. */
+    private boolean rekeyLimit(Arguments arguments, Place place) {
+        String size = arguments.nextOrEmpty();
+        if (size.isEmpty()) {
+            return complain(place, "Missing argument.");
+        }
+        long bytes = size.equals("default") ? 0 : Quantities.bytes(size);
+        if (bytes == Quantities.NOT_A_SIZE) {
+            return complain(place, "Bad number '" + size + "': Invalid argument");
+        }
+        if (bytes == Quantities.SIZE_TOO_LARGE) {
+            return complain(place, "Bad number '" + size + "': Numerical result out of range");
+        }
+        if (bytes != 0 && bytes < 16) {
+            return complain(place, "RekeyLimit too small");
+        }
+        String word = arguments.next();
+        String time = "";
+        if (word != null && !word.equals("none")) {
+            int seconds = Quantities.seconds(word);
+            if (seconds < 0) {
+                return complain(
+                        place, word.isEmpty() ? "missing time value." : "invalid time value.");
+            }
+            time = Integer.toString(seconds);
+        }
+        if (place.active) {
+            Given.Value before = given.value(Keyword.REKEY_LIMIT);
+            if (before == null) {
+                given.putIfAbsent(
+                        Keyword.REKEY_LIMIT, here(List.of(Long.toString(bytes), time), place));
+            } else if (before.words().get(1).isEmpty()) {
+                given.replaceWords(Keyword.REKEY_LIMIT, List.of(before.text(), time));
+            }
+        }
+        return true;
+    }
+
+    private boolean proxyJump(String text, Place place) {
+        int hash = text.indexOf('#');
+        String jump = (hash < 0 ? text : text.substring(0, hash)).strip();
+        if (jump.isEmpty()) {
+            return complain(place, "Invalid ProxyJump \"" + text + "\"");
+        }
+        return given.has(Keyword.PROXY_COMMAND) || set(Keyword.PROXY_JUMP, jump, place);
+    }
+
+    private boolean host(String name, Arguments arguments, Place place) {
+        if (place.file.equals(COMMAND_LINE)) {
+            complaints.add("Host directive not supported as a command-line option");
+            return false;
+        }
+        place.active = false;
+        String applied = null;
+        for (String word : arguments.takeAll()) {
+            if (word.isEmpty()) {
+                return complain(place, "keyword " + name + " empty argument");
+            }
+            if (place.neverMatch) {
+                break;
+            }
+            boolean negated = word.charAt(0) == '!';
+            String pattern = negated ? word.substring(1) : word;
+            if (!Patterns.matches(host, pattern)) {
+                continue;
+            }
+            if (negated) {
+                log.debug(
+                        place.where()
+                                + ": Skipping Host block because of negated match for "
+                                + pattern);
+                place.active = false;
+                break;
+            }
+            if (applied == null) {
+                applied = pattern;
+            }
+            place.active = true;
+        }
+        if (place.active) {
+            log.debug(place.where() + ": Applying options for " + applied);
+        }
+        return true;
+    }
+
+    /** A condition that cannot be judged is an error: its block must not leak to other hosts. */
+    private boolean match(String condition, Place place) throws ConfigException {
+        if (place.file.equals(COMMAND_LINE)) {
+            // OpenSSH says "Host" here too.
+            complaints.add("Host directive not supported as a command-line option");
+            return false;
+        }
+        String hostName = given.text(Keyword.HOST_NAME);
+        String target;
+        if (hostName == null) {
+            target = host;
+        } else if (finalPass) {
+            target = hostName;
+        } else {
+            target = tokens(host, place).expandHostName(hostName, place);
+        }
+        log.debug2(
+                "checking match for '"
+                        + condition
+                        + "' host "
+                        + target
+                        + " originally "
+                        + originalHost);
+        Words words = new Words(condition);
+        boolean result = true;
+        int criteria = 0;
+        while (true) {
+            String written = words.next();
+            if (written == null || written.isEmpty() || written.charAt(0) == '#') {
+                break;
+            }
+            boolean negated = written.charAt(0) == '!';
+            String criterion = (negated ? written.substring(1) : written).toLowerCase(Locale.ROOT);
+            if (criterion.equals("all")) {
+                String more = words.next();
+                if (criteria > 1 || (more != null && !more.isEmpty() && more.charAt(0) != '#')) {
+                    complain(
+                            place,
+                            "'" + written + "' cannot be combined with other Match attributes");
+                    return badMatch(place);
+                }
+                result &= !negated;
+                criteria++;
+                break;
+            }
+            criteria++;
+            boolean met;
+            if (criterion.equals("final") || criterion.equals("canonical")) {
+                finalPassWanted |= criterion.equals("final");
+                met = finalPass;
+            } else {
+                String argument = words.next();
+                if (argument == null || argument.isEmpty() || argument.charAt(0) == '#') {
+                    complaints.add("Missing Match criteria for " + criterion);
+                    return badMatch(place);
+                }
+                switch (criterion) {
+                    case "host" -> met = Patterns.hostMatches(target, argument);
+                    case "originalhost" -> met = Patterns.hostMatches(originalHost, argument);
+                    case "user" -> met = Patterns.list(user(), argument, false) == 1;
+                    case "localuser" ->
+                            met = Patterns.list(surroundings.localUser(), argument, false) == 1;
+                    case "tagged" -> {
+                        String tag = given.text(Keyword.TAG);
+                        met = Patterns.list(tag == null ? "" : tag, argument, false) == 1;
+                    }
+                    case "command" ->
+                            met =
+                                    Patterns.list(command == null ? "" : command, argument, false)
+                                            == 1;
+                    case "sessiontype" -> met = Patterns.list(sessionType(), argument, false) == 1;
+                    case "exec" -> {
+                        String run = tokens(target, place).expandCommand(argument, place);
+                        if (!result || place.neverMatch) {
+                            log.debug3(place.where() + ": skipped exec \"" + run + "\"");
+                            continue;
+                        }
+                        met = succeeds(run, place);
+                    }
+                    default -> {
+                        complaints.add("Unsupported Match attribute " + criterion);
+                        return badMatch(place);
+                    }
+                }
+                log.debug3(
+                        place.where()
+                                + ": "
+                                + (met != negated ? "" : "not ")
+                                + "matched '"
+                                + written
+                                + " \""
+                                + argument
+                                + "\"'");
+            }
+            if (met == negated) {
+                result = false;
+            }
+        }
+        if (criteria == 0) {
+            complaints.add("One or more attributes required for Match");
+            return badMatch(place);
+        }
+        log.debug2("match " + (result ? "found" : "not found"));
+        place.active = result && !place.neverMatch;
+        return true;
+    }
+
+    private boolean badMatch(Place place) {
+        // The lines after it must not be taken for lines of the block before it.
+        place.active = false;
+        return complain(place, "Bad Match condition");
+    }
+
+    private String user() {
+        String user = given.text(Keyword.USER);
+        return user == null ? surroundings.localUser() : user;
+    }
+
+    private String sessionType() {
+        String type = String.valueOf(given.text(Keyword.SESSION_TYPE));
+        if (!type.equals("default")) {
+            return type;
+        }
+        return command == null ? "shell" : "exec";
+    }
+
+    /** Expansion that says in which line it failed. */
+    private record LineTokens(Tokens tokens) {
+        String expandHostName(String text, Place place) throws ConfigException {
+            return expand(text, "%h", place);
+        }
+
+        String expandCommand(String text, Place place) throws ConfigException {
+            return expand(text, Tokens.ALL, place);
+        }
+
+        private String expand(String text, String allowed, Place place) throws ConfigException {
+            try {
+                return tokens.expand(text, allowed, false);
+            } catch (ConfigException e) {
+                throw ConfigException.of(place.where() + ": " + e.text());
+            }
+        }
+    }
+
+    private LineTokens tokens(String target, Place place) {
+        String alias = given.text(Keyword.HOST_KEY_ALIAS);
+        String port = given.text(Keyword.PORT);
+        String jump = given.text(Keyword.PROXY_JUMP);
+        return new LineTokens(
+                new Tokens(
+                        surroundings,
+                        target,
+                        originalHost,
+                        port == null ? 22 : Quantities.number(port),
+                        user(),
+                        alias == null ? target : alias,
+                        jump == null ? "" : jump));
+    }
+
+    /** Runs a command of {@code Match exec} in the user's shell. */
+    private boolean succeeds(String run, Place place) throws ConfigException {
+        String shell = surroundings.environment().get("SHELL");
+        if (shell == null) {
+            shell = "/bin/sh";
+        }
+        log.debug("Executing command: '" + run + "'");
+        try {
+            ProcessBuilder builder = new ProcessBuilder(shell, "-c", run);
+            builder.redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()));
+            builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
+            builder.redirectError(ProcessBuilder.Redirect.INHERIT);
+            int status = builder.start().waitFor();
+            log.debug3("command returned status " + status);
+            return status == 0;
+        } catch (IOException e) {
+            throw ConfigException.of(place.where() + ": Shell \"" + shell + "\" is not executable");
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw ConfigException.of(place.where() + ": match exec '" + run + "' interrupted");
+        }
+    }
+
+    private boolean include(String name, Arguments arguments, Place place) throws ConfigException {
+        if (place.file.equals(COMMAND_LINE)) {
+            complaints.add("Include directive not supported as a command-line option");
+            return false;
+        }
+        for (String word : arguments.takeAll()) {
+            if (word.isEmpty()) {
+                return complain(place, "keyword " + name + " empty argument");
+            }
+            if (word.charAt(0) == '~' && !place.userFile) {
+                return complain(place, "bad include path " + word + ".");
+            }
+            String pattern = includePattern(word, place);
+            List<String> files = PathGlob.files(pattern);
+            if (files.isEmpty()) {
+                log.debug(place.where() + ": include " + pattern + " matched no files");
+            }
+            for (String file : files) {
+                log.debug3(
+                        place.where()
+                                + ": Including file "
+                                + file
+                                + " depth "
+                                + place.depth
+                                + (place.active ? "" : " (parse only)"));
+                if (place.depth >= MAX_DEPTH) {
+                    throw ConfigException.of(
+                            place.where() + ": Too many recursive configuration includes");
+                }
+                Place inside =
+                        new Place(
+                                file,
+                                place.userFile,
+                                place.neverMatch || !place.active,
+                                place.depth + 1,
+                                place.active);
+                String reason = file(inside, true);
+                if (reason != null && !reason.equals("No such file or directory")) {
+                    return complain(place, "Can't open user config file " + file + ": " + reason);
+                }
+            }
+        }
+        return true;
+    }
+
+    private String includePattern(String word, Place place) throws ConfigException {
+        String path;
+        if (word.indexOf('%') < 0 && word.indexOf('$') < 0) {
+            path = word;
+        } else {
+            try {
+                path = tokens(host, place).tokens().expand(word, Tokens.ALL, true);
+            } catch (ConfigException e) {
+                throw ConfigException.of(place.where() + ": " + e.text());
+            }
+        }
+        if (path.startsWith("/")) {
+            return path;
+        }
+        if (!path.startsWith("~")) {
+            return place.userFile
+                    ? surroundings.home() + "/.ssh/" + path
+                    : surroundings.systemDirectory() + "/" + path;
+        }
+        try {
+            return Tokens.tilde(path, surroundings);
+        } catch (ConfigException e) {
+            // glob(3) leaves a ~user that nobody has as it is, and then finds nothing.
+            return path;
+        }
+    }
+}

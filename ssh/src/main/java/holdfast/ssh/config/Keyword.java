@@ -1,0 +1,358 @@
+package holdfast.ssh.config;
+
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Every keyword of ssh_config(5) that OpenSSH 10 knows, Debian's additions included, and what
+ * Holdfast does with it: the one place where that is said.
+ *
+ * <p>The order is that of {@code ssh -G}. The fourth column is the default, written as {@code ssh
+ * -G} writes it; null: none, or one that depends on other things.
+ */
+public enum Keyword {
+    USER("User", Support.BUILT, Shape.TEXT, null),
+    HOST_NAME("HostName", Support.BUILT, Shape.TEXT, null),
+    PORT("Port", Support.BUILT, Shape.OWN, "22"),
+
+    ADDRESS_FAMILY("AddressFamily", Support.BUILT, Shape.ADDRESS_FAMILY, "any"),
+    BATCH_MODE("BatchMode", Support.BUILT, Shape.FLAG, "no"),
+    CANONICALIZE_FALLBACK_LOCAL("CanonicalizeFallbackLocal", Support.ACCEPTED, Shape.FLAG, "yes"),
+    CANONICALIZE_HOSTNAME("CanonicalizeHostname", Support.ACCEPTED, Shape.CANONICALIZE, "false"),
+    CHECK_HOST_IP("CheckHostIP", Support.BUILT, Shape.FLAG, "no"),
+    COMPRESSION("Compression", Support.BUILT, Shape.COMPRESSION, "no"),
+    CONTROL_MASTER("ControlMaster", Support.ACCEPTED, Shape.CONTROL_MASTER, "false"),
+    ENABLE_SSH_KEYSIGN("EnableSSHKeysign", Support.ACCEPTED, Shape.FLAG, "no"),
+    CLEAR_ALL_FORWARDINGS("ClearAllForwardings", Support.BUILT, Shape.FLAG, "no"),
+    EXIT_ON_FORWARD_FAILURE("ExitOnForwardFailure", Support.ACCEPTED, Shape.FLAG, "no"),
+    FINGERPRINT_HASH("FingerprintHash", Support.ACCEPTED, Shape.RAW, "SHA256"),
+    FORWARD_X11("ForwardX11", Support.ACCEPTED, Shape.FLAG, "no"),
+    FORWARD_X11_TRUSTED("ForwardX11Trusted", Support.ACCEPTED, Shape.FLAG, "no"),
+    GATEWAY_PORTS("GatewayPorts", Support.ACCEPTED, Shape.FLAG, "no"),
+    GSSAPI_AUTHENTICATION("GSSAPIAuthentication", Support.ACCEPTED, Shape.FLAG, "no"),
+    GSSAPI_KEY_EXCHANGE("GSSAPIKeyExchange", Support.ACCEPTED, Shape.FLAG, "no"),
+    GSSAPI_DELEGATE_CREDENTIALS("GSSAPIDelegateCredentials", Support.ACCEPTED, Shape.FLAG, "no"),
+    GSSAPI_TRUST_DNS("GSSAPITrustDns", Support.ACCEPTED, Shape.FLAG, "no"),
+    GSSAPI_RENEWAL_FORCES_REKEY("GSSAPIRenewalForcesRekey", Support.ACCEPTED, Shape.FLAG, "no"),
+    GSSAPI_CLIENT_IDENTITY("GSSAPIClientIdentity", Support.ACCEPTED, Shape.TEXT, null),
+    GSSAPI_SERVER_IDENTITY("GSSAPIServerIdentity", Support.ACCEPTED, Shape.TEXT, null),
+    GSSAPI_KEX_ALGORITHMS(
+            "GSSAPIKexAlgorithms",
+            Support.ACCEPTED,
+            Shape.TEXT,
+            "gss-group14-sha256-,gss-group16-sha512-,gss-nistp256-sha256-,gss-curve25519-sha256-,"
+                    + "gss-group14-sha1-,gss-gex-sha1-"),
+    HASH_KNOWN_HOSTS("HashKnownHosts", Support.BUILT, Shape.FLAG, "no"),
+    HOSTBASED_AUTHENTICATION("HostbasedAuthentication", Support.ACCEPTED, Shape.FLAG, "no"),
+    IDENTITIES_ONLY("IdentitiesOnly", Support.BUILT, Shape.FLAG, "no"),
+    KBD_INTERACTIVE_AUTHENTICATION(
+            "KbdInteractiveAuthentication",
+            Support.BUILT,
+            Shape.FLAG,
+            "yes",
+            "challengeresponseauthentication",
+            "skeyauthentication",
+            "tisauthentication"),
+    NO_HOST_AUTHENTICATION_FOR_LOCALHOST(
+            "NoHostAuthenticationForLocalhost", Support.BUILT, Shape.FLAG, "no"),
+    PASSWORD_AUTHENTICATION("PasswordAuthentication", Support.BUILT, Shape.FLAG, "yes"),
+    PERMIT_LOCAL_COMMAND("PermitLocalCommand", Support.ACCEPTED, Shape.FLAG, "no"),
+    PROXY_USE_FDPASS("ProxyUseFdpass", Support.ACCEPTED, Shape.FLAG, "no"),
+    PUBKEY_AUTHENTICATION(
+            "PubkeyAuthentication", Support.BUILT, Shape.PUBKEY, "true", "dsaauthentication"),
+    REQUEST_TTY("RequestTTY", Support.BUILT, Shape.REQUEST_TTY, "auto"),
+    SESSION_TYPE("SessionType", Support.BUILT, Shape.SESSION_TYPE, "default"),
+    STDIN_NULL("StdinNull", Support.BUILT, Shape.FLAG, "no"),
+    FORK_AFTER_AUTHENTICATION("ForkAfterAuthentication", Support.ACCEPTED, Shape.FLAG, "no"),
+    STREAM_LOCAL_BIND_UNLINK("StreamLocalBindUnlink", Support.ACCEPTED, Shape.FLAG, "no"),
+    STRICT_HOST_KEY_CHECKING("StrictHostKeyChecking", Support.BUILT, Shape.STRICT, "ask"),
+    TCP_KEEP_ALIVE("TCPKeepAlive", Support.BUILT, Shape.FLAG, "yes", "keepalive"),
+    TUNNEL("Tunnel", Support.ACCEPTED, Shape.TUNNEL, "false"),
+    VERIFY_HOST_KEY_DNS("VerifyHostKeyDNS", Support.ACCEPTED, Shape.ASK, "false"),
+    VISUAL_HOST_KEY("VisualHostKey", Support.ACCEPTED, Shape.FLAG, "no"),
+    UPDATE_HOST_KEYS("UpdateHostKeys", Support.ACCEPTED, Shape.ASK, "true"),
+    ENABLE_ESCAPE_COMMANDLINE("EnableEscapeCommandline", Support.ACCEPTED, Shape.FLAG, "no"),
+    WARN_WEAK_CRYPTO("WarnWeakCrypto", Support.ACCEPTED, Shape.RAW, null),
+
+    CANONICALIZE_MAX_DOTS("CanonicalizeMaxDots", Support.ACCEPTED, Shape.INTEGER, "1"),
+    CONNECTION_ATTEMPTS("ConnectionAttempts", Support.BUILT, Shape.INTEGER, "1"),
+    FORWARD_X11_TIMEOUT("ForwardX11Timeout", Support.ACCEPTED, Shape.TIME, "1200"),
+    NUMBER_OF_PASSWORD_PROMPTS("NumberOfPasswordPrompts", Support.BUILT, Shape.INTEGER, "3"),
+    SERVER_ALIVE_COUNT_MAX("ServerAliveCountMax", Support.BUILT, Shape.INTEGER, "3"),
+    SERVER_ALIVE_INTERVAL(
+            "ServerAliveInterval",
+            Support.BUILT,
+            Shape.TIME,
+            "0",
+            // Debian's old names for it.
+            "protocolkeepalives",
+            "setuptimeout"),
+    REQUIRED_RSA_SIZE("RequiredRSASize", Support.BUILT, Shape.INTEGER, "1024", "rsaminsize"),
+    OBSCURE_KEYSTROKE_TIMING("ObscureKeystrokeTiming", Support.ACCEPTED, Shape.RAW, null),
+
+    BIND_ADDRESS("BindAddress", Support.BUILT, Shape.TEXT, null),
+    BIND_INTERFACE("BindInterface", Support.BUILT, Shape.TEXT, null),
+    CIPHERS("Ciphers", Support.BUILT, Shape.ALGORITHMS, null),
+    CONTROL_PATH("ControlPath", Support.ACCEPTED, Shape.TEXT, null),
+    HOST_KEY_ALGORITHMS("HostKeyAlgorithms", Support.BUILT, Shape.ALGORITHMS, null),
+    HOST_KEY_ALIAS("HostKeyAlias", Support.BUILT, Shape.TEXT, null),
+    HOSTBASED_ACCEPTED_ALGORITHMS(
+            "HostbasedAcceptedAlgorithms",
+            Support.ACCEPTED,
+            Shape.ALGORITHMS,
+            null,
+            "hostbasedkeytypes"),
+    IDENTITY_AGENT("IdentityAgent", Support.BUILT, Shape.OWN, null),
+    IGNORE_UNKNOWN("IgnoreUnknown", Support.BUILT, Shape.TEXT, null),
+    KBD_INTERACTIVE_DEVICES("KbdInteractiveDevices", Support.ACCEPTED, Shape.TEXT, null),
+    KEX_ALGORITHMS("KexAlgorithms", Support.BUILT, Shape.ALGORITHMS, null),
+    CA_SIGNATURE_ALGORITHMS("CASignatureAlgorithms", Support.ACCEPTED, Shape.ALGORITHMS, null),
+    LOCAL_COMMAND("LocalCommand", Support.ACCEPTED, Shape.COMMAND, null),
+    REMOTE_COMMAND("RemoteCommand", Support.BUILT, Shape.COMMAND, null),
+    LOG_LEVEL("LogLevel", Support.BUILT, Shape.OWN, "INFO"),
+    MACS("MACs", Support.BUILT, Shape.ALGORITHMS, null),
+    PKCS11_PROVIDER("PKCS11Provider", Support.ACCEPTED, Shape.TEXT, null, "smartcarddevice"),
+    SECURITY_KEY_PROVIDER("SecurityKeyProvider", Support.ACCEPTED, Shape.TEXT, "internal"),
+    PREFERRED_AUTHENTICATIONS("PreferredAuthentications", Support.BUILT, Shape.TEXT, null),
+    PUBKEY_ACCEPTED_ALGORITHMS(
+            "PubkeyAcceptedAlgorithms",
+            Support.BUILT,
+            Shape.ALGORITHMS,
+            null,
+            "pubkeyacceptedkeytypes"),
+    REVOKED_HOST_KEYS("RevokedHostKeys", Support.ACCEPTED, Shape.TEXT, null),
+    XAUTH_LOCATION("XAuthLocation", Support.ACCEPTED, Shape.TEXT, "/usr/bin/xauth"),
+    KNOWN_HOSTS_COMMAND("KnownHostsCommand", Support.ACCEPTED, Shape.COMMAND, null),
+    TAG("Tag", Support.BUILT, Shape.TEXT, null),
+    VERSION_ADDENDUM("VersionAddendum", Support.ACCEPTED, Shape.COMMAND, null),
+    REFUSE_CONNECTION("RefuseConnection", Support.BUILT, Shape.TEXT, null),
+
+    DYNAMIC_FORWARD("DynamicForward", Support.ACCEPTED, Shape.FORWARD, null),
+    LOCAL_FORWARD("LocalForward", Support.ACCEPTED, Shape.FORWARD, null),
+    REMOTE_FORWARD("RemoteForward", Support.ACCEPTED, Shape.FORWARD, null),
+
+    IDENTITY_FILE("IdentityFile", Support.BUILT, Shape.OWN, null, "identityfile2"),
+    CANONICAL_DOMAINS("CanonicalDomains", Support.ACCEPTED, Shape.WORDS, "none"),
+    CERTIFICATE_FILE("CertificateFile", Support.ACCEPTED, Shape.OWN, null),
+    GLOBAL_KNOWN_HOSTS_FILE(
+            "GlobalKnownHostsFile",
+            Support.BUILT,
+            Shape.WORDS,
+            "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
+    USER_KNOWN_HOSTS_FILE(
+            "UserKnownHostsFile",
+            Support.BUILT,
+            Shape.WORDS,
+            "~/.ssh/known_hosts ~/.ssh/known_hosts2"),
+    SEND_ENV("SendEnv", Support.BUILT, Shape.OWN, null),
+    SET_ENV("SetEnv", Support.BUILT, Shape.OWN, null),
+    LOG_VERBOSE("LogVerbose", Support.ACCEPTED, Shape.WORDS, "none"),
+    CHANNEL_TIMEOUT("ChannelTimeout", Support.ACCEPTED, Shape.RAW, null),
+
+    PERMIT_REMOTE_OPEN("PermitRemoteOpen", Support.ACCEPTED, Shape.RAW, "any"),
+    ADD_KEYS_TO_AGENT("AddKeysToAgent", Support.ACCEPTED, Shape.RAW, "false"),
+    FORWARD_AGENT("ForwardAgent", Support.ACCEPTED, Shape.RAW, "no"),
+    CONNECT_TIMEOUT("ConnectTimeout", Support.BUILT, Shape.TIME, "none"),
+    TUNNEL_DEVICE("TunnelDevice", Support.ACCEPTED, Shape.RAW, "any:any"),
+    CANONICALIZE_PERMITTED_CNAMES(
+            "CanonicalizePermittedCNAMEs", Support.ACCEPTED, Shape.RAW, "none"),
+    CONTROL_PERSIST("ControlPersist", Support.ACCEPTED, Shape.RAW, "no"),
+    ESCAPE_CHAR("EscapeChar", Support.BUILT, Shape.OWN, "~"),
+    IP_QOS("IPQoS", Support.BUILT, Shape.OWN, "ef cs0"),
+    REKEY_LIMIT("RekeyLimit", Support.BUILT, Shape.OWN, "0 0"),
+    STREAM_LOCAL_BIND_MASK("StreamLocalBindMask", Support.ACCEPTED, Shape.RAW, "0177"),
+    SYSLOG_FACILITY("SyslogFacility", Support.ACCEPTED, Shape.RAW, "USER"),
+    PROXY_COMMAND("ProxyCommand", Support.ACCEPTED, Shape.OWN, null),
+    PROXY_JUMP("ProxyJump", Support.ACCEPTED, Shape.OWN, null),
+
+    // The structure of a file; never printed.
+    HOST("Host", Support.BUILT, Shape.OWN, null),
+    MATCH("Match", Support.BUILT, Shape.OWN, null),
+    INCLUDE("Include", Support.BUILT, Shape.OWN, null),
+
+    // What readconf.c passes over: in silence, with a debug line, with an error line.
+    PROTOCOL("Protocol", Support.IGNORED, Shape.RAW, null),
+    CIPHER("Cipher", Support.DEPRECATED, Shape.RAW, null),
+    FALL_BACK_TO_RSH("FallBackToRsh", Support.DEPRECATED, Shape.RAW, null),
+    GLOBAL_KNOWN_HOSTS_FILE2("GlobalKnownHostsFile2", Support.DEPRECATED, Shape.RAW, null),
+    RHOSTS_AUTHENTICATION("RhostsAuthentication", Support.DEPRECATED, Shape.RAW, null),
+    USER_KNOWN_HOSTS_FILE2("UserKnownHostsFile2", Support.DEPRECATED, Shape.RAW, null),
+    USE_ROAMING("UseRoaming", Support.DEPRECATED, Shape.RAW, null),
+    USE_RSH("UseRsh", Support.DEPRECATED, Shape.RAW, null),
+    USE_PRIVILEGED_PORT("UsePrivilegedPort", Support.DEPRECATED, Shape.RAW, null),
+    AFS_TOKEN_PASSING("AFSTokenPassing", Support.UNSUPPORTED, Shape.RAW, null),
+    KERBEROS_AUTHENTICATION("KerberosAuthentication", Support.UNSUPPORTED, Shape.RAW, null),
+    KERBEROS_TGT_PASSING("KerberosTgtPassing", Support.UNSUPPORTED, Shape.RAW, null),
+    RSA_AUTHENTICATION("RSAAuthentication", Support.UNSUPPORTED, Shape.RAW, null),
+    RHOSTS_RSA_AUTHENTICATION("RhostsRSAAuthentication", Support.UNSUPPORTED, Shape.RAW, null),
+    COMPRESSION_LEVEL("CompressionLevel", Support.UNSUPPORTED, Shape.RAW, null);
+
+    /** What becomes of a keyword. */
+    public enum Support {
+        /** It does what ssh_config(5) says. */
+        BUILT,
+        /** OpenSSH knows it, Holdfast does not build it yet: read, said in a debug line. */
+        ACCEPTED,
+        /** OpenSSH itself passes over it in silence. */
+        IGNORED,
+        /** OpenSSH itself passes over it with a debug line. */
+        DEPRECATED,
+        /** OpenSSH itself passes over it with an error line. */
+        UNSUPPORTED
+    }
+
+    /** The kind of value; each choice lists (what is accepted, how {@code ssh -G} prints it). */
+    enum Shape {
+        FLAG("yes", "yes", "no", "no", "true", "yes", "false", "no"),
+        ASK("yes", "true", "no", "false", "true", "true", "false", "false", "ask", "ask"),
+        STRICT(
+                "yes",
+                "true",
+                "no",
+                "false",
+                "true",
+                "true",
+                "false",
+                "false",
+                "ask",
+                "ask",
+                "off",
+                "false",
+                "accept-new",
+                "accept-new"),
+        ADDRESS_FAMILY("inet", "inet", "inet6", "inet6", "any", "any"),
+        CONTROL_MASTER(
+                "yes", "true", "no", "false", "true", "true", "false", "false", "auto", "auto",
+                "ask", "ask", "autoask", "autoask"),
+        TUNNEL(
+                "yes",
+                "true",
+                "no",
+                "false",
+                "true",
+                "true",
+                "false",
+                "false",
+                "ethernet",
+                "ethernet",
+                "point-to-point",
+                "point-to-point"),
+        REQUEST_TTY(
+                "yes", "true", "no", "false", "true", "true", "false", "false", "force", "force",
+                "auto", "auto"),
+        SESSION_TYPE("none", "none", "subsystem", "subsystem", "default", "default"),
+        CANONICALIZE(
+                "yes", "true", "no", "false", "true", "true", "false", "false", "always", "always"),
+        PUBKEY(
+                "yes",
+                "true",
+                "no",
+                "false",
+                "true",
+                "true",
+                "false",
+                "false",
+                "unbound",
+                "unbound",
+                "host-bound",
+                "host-bound"),
+        COMPRESSION("yes", "yes", "no", "no"),
+        INTEGER,
+        TIME,
+        /** One word. */
+        TEXT,
+        /** The rest of the line, unsplit. */
+        COMMAND,
+        /** Several words; "none" only alone. */
+        WORDS,
+        ALGORITHMS,
+        /** Words of a forwarding; each line adds one. */
+        FORWARD,
+        /** Not looked into. */
+        RAW,
+        /** Has rules of its own. */
+        OWN;
+
+        private final String[] choices;
+
+        Shape(String... choices) {
+            this.choices = choices;
+        }
+
+        boolean isChoice() {
+            return choices.length > 0;
+        }
+
+        /** How the choice {@code word} is printed, or null if it is none. */
+        @Nullable String choice(String word) {
+            for (int i = 0; i < choices.length; i += 2) {
+                if (choices[i].equalsIgnoreCase(word)) {
+                    return choices[i + 1];
+                }
+            }
+            return null;
+        }
+    }
+
+    private static final Map<String, Keyword> BY_NAME = HashMap.newHashMap(160);
+
+    static {
+        for (Keyword keyword : values()) {
+            BY_NAME.put(keyword.lowerCase, keyword);
+            for (String alias : keyword.aliases) {
+                BY_NAME.put(alias, keyword);
+            }
+        }
+    }
+
+    private final String spelled;
+    private final String lowerCase;
+    private final Support support;
+    private final Shape shape;
+    private final @Nullable String fallback;
+    private final String[] aliases;
+
+    Keyword(
+            String spelled,
+            Support support,
+            Shape shape,
+            @Nullable String fallback,
+            String... aliases) {
+        this.spelled = spelled;
+        this.lowerCase = spelled.toLowerCase(Locale.ROOT);
+        this.support = support;
+        this.shape = shape;
+        this.fallback = fallback;
+        this.aliases = aliases;
+    }
+
+    /** The keyword of this name or alias, in lower case; null if OpenSSH has none. */
+    static @Nullable Keyword named(String lowerCase) {
+        return BY_NAME.get(lowerCase);
+    }
+
+    /** The name as ssh_config(5) spells it. */
+    public String spelled() {
+        return spelled;
+    }
+
+    /** The name as {@code ssh -G} and OpenSSH's messages spell it. */
+    public String lowerCase() {
+        return lowerCase;
+    }
+
+    public Support support() {
+        return support;
+    }
+
+    Shape shape() {
+        return shape;
+    }
+
+    /** The default as {@code ssh -G} writes it. */
+    @Nullable String fallback() {
+        return fallback;
+    }
+}

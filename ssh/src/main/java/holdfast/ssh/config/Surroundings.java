@@ -1,0 +1,94 @@
+package holdfast.ssh.config;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
+
+/**
+ * What the configuration needs to know of the process and the machine it runs on. Files are read
+ * from the real file system; everything else comes from here.
+ *
+ * @param environment the environment variables
+ * @param home the home directory of the user, from the password file and not from HOME
+ * @param localUser the name of the user
+ * @param uid the number of the user
+ * @param hostName the name of this machine, asked for only if a token needs it
+ * @param systemDirectory where the system's ssh_config lies
+ * @param aesProcessor whether the processor has AES instructions, asked for only if Ciphers is not
+ *     given
+ */
+public record Surroundings(
+        Map<String, String> environment,
+        Path home,
+        String localUser,
+        long uid,
+        Supplier<String> hostName,
+        Path systemDirectory,
+        BooleanSupplier aesProcessor) {
+
+    /** The surroundings of this process. */
+    public static Surroundings ofProcess() {
+        return new Surroundings(
+                System.getenv(),
+                Path.of(System.getProperty("user.home", "/")),
+                System.getProperty("user.name", ""),
+                processUid(),
+                Surroundings::machineName,
+                Path.of("/etc/ssh"),
+                Surroundings::processorHasAes);
+    }
+
+    /** The user that this process runs as: the owner of its entry in /proc. */
+    private static long processUid() {
+        for (String path : new String[] {"/proc/self", System.getProperty("user.home", "/")}) {
+            try {
+                Object uid = Files.getAttribute(Path.of(path), "unix:uid");
+                if (uid instanceof Integer number) {
+                    return Integer.toUnsignedLong(number);
+                }
+            } catch (IOException | UnsupportedOperationException e) {
+                // Not Linux: the owner of the home directory is the next best answer.
+                continue;
+            }
+        }
+        return 0;
+    }
+
+    private static String machineName() {
+        try {
+            return Files.readString(Path.of("/proc/sys/kernel/hostname"), StandardCharsets.UTF_8)
+                    .strip();
+        } catch (IOException e) {
+            try {
+                return InetAddress.getLocalHost().getHostName();
+            } catch (UnknownHostException unknown) {
+                return "localhost";
+            }
+        }
+    }
+
+    /** Reads the first processor's flags; where there are none to read, AES is taken as present. */
+    private static boolean processorHasAes() {
+        try (var in = Files.newInputStream(Path.of("/proc/cpuinfo"))) {
+            String text = new String(in.readNBytes(8192), StandardCharsets.ISO_8859_1);
+            int flags = text.indexOf("\nflags");
+            if (flags < 0) {
+                flags = text.indexOf("\nFeatures");
+            }
+            if (flags < 0) {
+                return true;
+            }
+            int end = text.indexOf('\n', flags + 1);
+            String line = text.substring(flags, end < 0 ? text.length() : end) + " ";
+            return line.contains(" aes ");
+        } catch (IOException e) {
+            return true;
+        }
+    }
+}
