@@ -1,6 +1,5 @@
 package holdfast.app;
 
-import holdfast.app.command.Demo;
 import holdfast.app.command.Ssh;
 import java.util.List;
 
@@ -36,7 +35,6 @@ public final class Main {
         List<String> rest = arguments.subList(1, arguments.size());
         return switch (arguments.getFirst()) {
             case "ssh" -> Ssh.run(rest);
-            case "demo" -> Demo.run(rest);
             case "--version", "version" -> {
                 System.out.println("holdfast " + VERSION);
                 yield 0;

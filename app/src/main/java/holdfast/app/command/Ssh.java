@@ -18,6 +18,7 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** {@code holdfast ssh}: OpenSSH's client to the letter, with a better eye on the link. */
 public final class Ssh {
@@ -41,12 +42,11 @@ public final class Ssh {
                 write(stderr, version() + "\n");
                 return 0;
             }
-            FileOutputStream logged = stderr;
             String file = line.logFile();
-            if (file != null) {
-                logged = open(file);
+            FileOutputStream sink = file == null ? stderr : open(file, stderr);
+            if (sink == null) {
+                return Client.FAILED;
             }
-            FileOutputStream sink = logged;
             log = new Log(line.logLevel(), text -> write(sink, text));
             if (line.verbose()) {
                 log.debug(version());
@@ -68,8 +68,7 @@ public final class Ssh {
         }
     }
 
-    private static int connect(ClientConfig config, Surroundings surroundings, Log log)
-            throws ConfigException {
+    private static int connect(ClientConfig config, Surroundings surroundings, Log log) {
         ClientSettings settings = config.settings();
         log.level(settings.logLevel());
         MinaLog.to(log);
@@ -106,12 +105,20 @@ public final class Ssh {
                 + Runtime.version();
     }
 
-    private static FileOutputStream open(String file) throws ConfigException {
+    private static @Nullable FileOutputStream open(String file, FileOutputStream stderr) {
         try {
             return new FileOutputStream(file, true);
         } catch (IOException e) {
-            throw new ConfigException("Couldn't open logfile " + file + ": " + e.getMessage());
+            write(stderr, "Couldn't open logfile " + file + ": " + reason(e) + "\r\n");
+            return null;
         }
+    }
+
+    /** The JDK says "FILE (REASON)". */
+    private static String reason(IOException e) {
+        String text = String.valueOf(e.getMessage());
+        int open = text.lastIndexOf('(');
+        return open >= 0 && text.endsWith(")") ? text.substring(open + 1, text.length() - 1) : text;
     }
 
     private static void write(FileOutputStream to, String text) {

@@ -19,7 +19,6 @@ import java.util.function.Consumer;
 import org.apache.sshd.client.SshClient;
 import org.apache.sshd.client.config.hosts.HostConfigEntryResolver;
 import org.apache.sshd.client.config.keys.ClientIdentityLoader;
-import org.apache.sshd.client.session.ClientSession;
 import org.apache.sshd.common.compression.BuiltinCompressions;
 import org.apache.sshd.common.config.keys.FilePasswordProvider;
 import org.apache.sshd.common.forward.DefaultForwarderFactory;
@@ -121,7 +120,7 @@ final class ClientParts {
         Authentication authentication =
                 Authentication.install(client, settings, watched, log, stderr);
         client.setServerKeyVerifier(
-                (session, peer, key) -> verified(check, session, key, authentication));
+                (session, peer, key) -> verified(check, key, authentication));
         noTimers(client);
         client.ready();
         return client;
@@ -129,7 +128,6 @@ final class ClientParts {
 
     private boolean verified(
             HostKeyCheck check,
-            ClientSession session,
             PublicKey key,
             Authentication authentication) {
         Buffer blob = new ByteArrayBuffer();

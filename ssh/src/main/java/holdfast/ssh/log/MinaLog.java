@@ -14,10 +14,11 @@ import org.slf4j.spi.MDCAdapter;
 import org.slf4j.spi.SLF4JServiceProvider;
 
 /**
- * Where MINA's own log goes: nowhere, unless somebody asked for {@code -vvv}; then to our log at debug3.
+ * Where MINA's own log goes: nowhere, unless somebody asked for {@code -vvv}; then to our log at
+ * debug3.
  *
- * <p>Found by slf4j's service loader. {@link #to} comes before the first class of MINA's is touched, because
- * a logger is made once for each class.
+ * <p>Found by slf4j's service loader. {@link #to} comes before the first class of MINA's is
+ * touched, because a logger is made once for each class.
  */
 public final class MinaLog implements SLF4JServiceProvider {
 
