@@ -227,7 +227,7 @@ public final class Authentication {
                         + key.algorithm()
                         + " key "
                         + identity.name
-                        + " - corresponding algorithm not in PubkeyAcceptedAlgorithms");
+                        + " - corresponding algo not in PubkeyAcceptedAlgorithms");
         return true;
     }
 
@@ -507,11 +507,11 @@ public final class Authentication {
         // ---- publickey
 
         private boolean offerKey() throws Exception {
-            for (Identity identity : identities) {
-                if (identity.tried) {
-                    continue;
-                }
+            while (!identities.isEmpty() && !identities.getFirst().tried) {
+                // To the end of the queue: after a partial success the others come first.
+                Identity identity = identities.removeFirst();
                 identity.tried = true;
+                identities.add(identity);
                 if (identity.key != null) {
                     journal.debug("Offering public key: " + identity);
                     if (offer(identity, identity.key)) {
