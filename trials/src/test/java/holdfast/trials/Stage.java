@@ -43,9 +43,10 @@ final class Stage implements AutoCloseable {
     private final List<Sshd> sshds = new CopyOnWriteArrayList<>();
     private int count;
 
-    Stage(String name) {
+    Stage() {
         try {
-            directory = Files.createTempDirectory("hft-" + name.replaceAll("[^A-Za-z0-9]", "-"));
+            // Short: names of sockets lie below it, and those have 108 bytes at most.
+            directory = Files.createTempDirectory("hft");
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -28,7 +28,7 @@ final class Staged implements ParameterResolver, AfterEachCallback, TestWatcher 
 
     @Override
     public Object resolveParameter(ParameterContext parameter, ExtensionContext context) {
-        Stage stage = new Stage(context.getRequiredTestMethod().getName());
+        Stage stage = new Stage();
         context.getStore(NAMESPACE).put(Stage.class, stage);
         return stage;
     }

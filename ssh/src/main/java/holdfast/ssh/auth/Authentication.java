@@ -6,7 +6,6 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
@@ -76,6 +75,7 @@ public final class Authentication {
     private @Nullable Agent agent;
     private boolean prepared;
     private volatile boolean passwordsForbidden;
+    private volatile String methodUsed = "none";
 
     private Authentication(
             ClientSettings settings, Prompter prompter, Log log, Consumer<String> stderr) {
@@ -114,6 +114,11 @@ public final class Authentication {
     /** No passwords and no prompts from now on: the host key is not the one that was known. */
     public void forbidPasswords() {
         passwordsForbidden = true;
+    }
+
+    /** The method that let the person in, as OpenSSH names it: {@code publickey}. */
+    public String methodUsed() {
+        return methodUsed;
     }
 
     /**
@@ -222,7 +227,7 @@ public final class Authentication {
                         + key.algorithm()
                         + " key "
                         + identity.name
-                        + " - corresponding algorithm not in PubkeyAcceptedAlgorithms");
+                        + " - corresponding algo not in PubkeyAcceptedAlgorithms");
         return true;
     }
 
@@ -377,7 +382,7 @@ public final class Authentication {
         protected void processUserAuth(int cmd, Buffer buffer, AuthFuture future) throws Exception {
             if (cmd == SshConstants.SSH_MSG_USERAUTH_SUCCESS) {
                 release();
-                journal.verbose("Authenticated to " + where() + " using \"" + method() + "\".");
+                methodUsed = method();
                 super.processUserAuth(cmd, buffer, future);
                 return;
             }
@@ -409,18 +414,6 @@ public final class Authentication {
 
         private String method() {
             return current == null ? "none" : current;
-        }
-
-        private String where() {
-            return clientSession.getConnectAddress() instanceof InetSocketAddress address
-                            && address.getAddress() != null
-                    ? settings.host()
-                            + " (["
-                            + address.getAddress().getHostAddress()
-                            + "]:"
-                            + address.getPort()
-                            + ")"
-                    : settings.host() + " (via proxy)";
         }
 
         private void failure(String list, boolean partial) throws Exception {
@@ -514,11 +507,11 @@ public final class Authentication {
         // ---- publickey
 
         private boolean offerKey() throws Exception {
-            for (Identity identity : identities) {
-                if (identity.tried) {
-                    continue;
-                }
+            while (!identities.isEmpty() && !identities.getFirst().tried) {
+                // To the end of the queue: after a partial success the others come first.
+                Identity identity = identities.removeFirst();
                 identity.tried = true;
+                identities.add(identity);
                 if (identity.key != null) {
                     journal.debug("Offering public key: " + identity);
                     if (offer(identity, identity.key)) {

@@ -112,9 +112,8 @@ final class IdentityFile {
             return identity == null ? new WrongPassphrase() : new Loaded(identity);
         } catch (KeyContainer.Unsupported e) {
             return new Unusable(e.reason());
-        } catch (Malformed e) {
-            return new Unusable("invalid format");
-        } catch (GeneralSecurityException e) {
+        } catch (Malformed | GeneralSecurityException e) {
+            // OpenSSH hands to libcrypto whatever it cannot read itself, and that cannot either.
             return new Unusable("error in libcrypto");
         }
     }

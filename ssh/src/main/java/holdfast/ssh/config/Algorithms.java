@@ -133,7 +133,7 @@ enum Algorithms {
 
     private boolean knows(String name) {
         boolean wildcards = this == SIGNATURES;
-        for (String known : all.split(" ")) {
+        for (String known : List.of(all.split(" "))) {
             if (known.equals(name) || (wildcards && Patterns.list(known, name, false) != 0)) {
                 return true;
             }
@@ -180,7 +180,7 @@ enum Algorithms {
 
     private void addMatching(Set<String> names, String list) {
         for (String pattern : list.split(",", -1)) {
-            for (String known : all.split(" ")) {
+            for (String known : List.of(all.split(" "))) {
                 if (Patterns.list(known, pattern, false) == 1) {
                     names.add(known);
                 }

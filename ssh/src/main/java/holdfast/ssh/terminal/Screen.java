@@ -50,11 +50,13 @@ final class Screen {
     private int parameterCount;
 
     // the cursor: its column (== columns: a full row waits to wrap; -1: unknown), whether its row
-    // goes on from the one above, how many rows under it may hold something, what its row holds
+    // goes on from the one above, how many rows under it may hold something, what its row holds;
+    // and whether nothing was printed since the whole screen was cleared
     private int column;
     private boolean continued;
     private int below;
     private boolean[] used;
+    private boolean blank;
 
     // as saved by ESC 7, and on entering the alternate screen
     private boolean savedByRemote;
@@ -270,6 +272,7 @@ final class Screen {
             return;
         }
         if (column < 0) {
+            blank = false;
             lost();
             return;
         }
@@ -282,6 +285,7 @@ final class Screen {
                 column = 0;
             }
         }
+        blank = false;
         if (insert) {
             shift(column, width);
         }
@@ -304,15 +308,15 @@ final class Screen {
         }
     }
 
-    /** Onto a row of which nothing is known. */
+    /** Onto a row of which nothing is known, unless nothing is on any. */
     private void lost() {
-        Arrays.fill(used, true);
+        Arrays.fill(used, !blank);
     }
 
     private void anywhere(int at) {
         column = at;
         continued = false;
-        below = UNKNOWN_ROWS;
+        below = blank ? 0 : UNKNOWN_ROWS;
         lost();
     }
 
@@ -448,7 +452,8 @@ final class Screen {
             case 'J' -> {
                 if (parameters[0] == 0 || parameters[0] == 2) {
                     below = 0;
-                    clear(parameters[0] == 0 ? 0 : 2);
+                    clear(parameters[0]);
+                    blank |= parameters[0] == 2;
                 }
             }
             case 'K' -> clear(parameters[0]);
@@ -499,7 +504,7 @@ final class Screen {
     }
 
     private void up(int n) {
-        below = Math.min(UNKNOWN_ROWS, below + n);
+        below = blank ? 0 : Math.min(UNKNOWN_ROWS, below + n);
         continued = false;
         lost();
     }
@@ -560,6 +565,7 @@ final class Screen {
         } else {
             boolean back = alternate == 1049;
             alternate = 0;
+            blank = false;
             if (back && mainColumn >= 0) {
                 column = mainColumn;
                 below = mainBelow;

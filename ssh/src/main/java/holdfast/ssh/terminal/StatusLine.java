@@ -118,7 +118,7 @@ public final class StatusLine {
                 text = what;
                 overFullScreen = true;
                 int room = screen.columns() - 1;
-                send(bottom(pad(" " + what, room, room)));
+                send(bottom("\033[0;7m" + pad(" " + what, room, room)));
             } else {
                 Screen.Gap room = screen.gap();
                 if (room.length() < FEWEST_CELLS) {
@@ -227,7 +227,7 @@ public final class StatusLine {
     }
 
     private String bottom(String what) {
-        return "\0337\033[" + screen.rows() + ";1H\033[0;7m" + what + "\033[m\0338";
+        return "\0337\033[" + screen.rows() + ";1H" + what + "\033[m\0338";
     }
 
     /** Cut to {@code most} and filled up to {@code least} cells. */

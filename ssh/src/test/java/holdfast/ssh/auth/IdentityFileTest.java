@@ -166,7 +166,7 @@ class IdentityFileTest {
             Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
             assertThat(IdentityFile.load(file, "", log))
                     .as("%d bytes", length)
-                    .isEqualTo(new IdentityFile.Unusable("invalid format"));
+                    .isEqualTo(new IdentityFile.Unusable("error in libcrypto"));
         }
     }
 

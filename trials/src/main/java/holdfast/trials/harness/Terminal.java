@@ -6,7 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -35,19 +34,15 @@ public final class Terminal implements AutoCloseable {
      * @param env what its shell has in its environment, beyond the usual
      */
     public static Terminal open(Path directory, Map<String, String> env, int columns, int rows) {
-        Path own = directory.resolve("terminal" + NEXT.getAndIncrement());
+        Path own = directory.resolve("tty" + NEXT.getAndIncrement());
         try {
             Files.createDirectories(own);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
         Terminal terminal = new Terminal(own, own.resolve("tmux"));
-        Map<String, String> all = new LinkedHashMap<>(env);
-        // A plain shell: no line editor that changes the terminal's modes by itself.
-        all.put("PS1", "@@ ");
-        all.put("ENV", "");
         terminal.tmux(
-                all,
+                env,
                 "-f",
                 "/dev/null",
                 "new-session",
@@ -56,7 +51,8 @@ public final class Terminal implements AutoCloseable {
                 Integer.toString(columns),
                 "-y",
                 Integer.toString(rows),
-                "exec /bin/sh -i",
+                // A plain shell: no line editor that changes the terminal's modes by itself.
+                "exec env ENV= PS1='@@ ' /bin/sh -i",
                 ";",
                 "set-option",
                 "-g",

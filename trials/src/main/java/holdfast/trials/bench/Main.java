@@ -1,0 +1,34 @@
+package holdfast.trials.bench;
+
+import java.io.IOException;
+import java.util.List;
+
+/** The benchmarks' front: {@code startup}, {@code bulk} or {@code rekey}, then its options. */
+public final class Main {
+
+    private Main() {}
+
+    public static void main(String[] words) throws IOException, InterruptedException {
+        List<String> all = List.of(words);
+        String which = all.isEmpty() ? "" : all.getFirst();
+        try {
+            switch (which) {
+                case "startup" -> Startup.run(new Options(all.subList(1, all.size())));
+                case "bulk" -> Bulk.run(new Options(all.subList(1, all.size())));
+                case "rekey" -> Rekey.run(new Options(all.subList(1, all.size())));
+                default -> {
+                    System.err.println(
+                            """
+                            usage: trials/bench startup [--pairs N] [--markdown]
+                                   trials/bench bulk [--gigabytes N] [--pairs N] [--ciphers A,B] [--markdown]
+                                   trials/bench rekey [--runs N] [--megabytes N] [--ciphers A,B] [--markdown]\
+                            """);
+                    System.exit(2);
+                }
+            }
+        } catch (AssertionError | IllegalArgumentException e) {
+            System.err.println("bench: " + e.getMessage());
+            System.exit(1);
+        }
+    }
+}
