@@ -362,11 +362,12 @@ class HostKeysTrial {
         HostKeyCheck check =
                 new HostKeyCheck(
                         settings(circumstance, file),
-                        InetAddress.getByName(server().address()),
                         person,
                         new Log(Log.Level.INFO, said::append));
         byte[] blob = key(Keys.publicLine(Keys.of("ed25519", "host"))).blob();
-        boolean accepted = check.check(blob) instanceof HostKeyCheck.Accepted;
+        boolean accepted =
+                check.check(InetAddress.getByName(server().address()), blob)
+                        instanceof HostKeyCheck.Accepted;
         return new Answered(accepted, plain(said.toString()), terminal.toString());
     }
 
