@@ -7,7 +7,7 @@ import java.util.Arrays;
 
 /**
  * The lines of a file one after another, whatever bytes it holds, in bounded memory. A line ends at
- * its LF; a NUL hides what follows it on its line, as it does from OpenSSH's C strings.
+ * its LF or with the file.
  */
 final class HostFile implements Closeable {
 
@@ -98,13 +98,6 @@ final class HostFile implements Closeable {
         nextLine = next;
         cut = wasCut;
         number++;
-        for (int i = start; i < end; i++) {
-            if (buffer[i] == 0) {
-                end = i;
-                cut = false;
-                break;
-            }
-        }
     }
 
     private boolean skipToNextLine() throws IOException {

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * sshconnect.c (verify_host_key) says and asks, word for word as OpenSSH 9.2 does on Debian.
  *
  * <p>One for each connection. It asks the person and waits for the answer, so the calling thread
- * must be one that may wait. Not thread-safe.
+ * must be one that may wait. Not thread-safe, but it may pass from one thread to the next.
  */
 public final class HostKeyCheck {
 
@@ -53,7 +53,6 @@ public final class HostKeyCheck {
     private static final String NO_ADDRESS = "<no hostip for proxy command>";
 
     private final ClientSettings settings;
-    private final @Nullable InetAddress address;
     private final Prompter prompter;
     private final Log log;
     private final KnownHosts known;
@@ -63,13 +62,8 @@ public final class HostKeyCheck {
     private boolean passwordWarned;
     private @Nullable HostKey acceptedKey;
 
-    /**
-     * @param address the server's; null through a ProxyCommand
-     */
-    public HostKeyCheck(
-            ClientSettings settings, @Nullable InetAddress address, Prompter prompter, Log log) {
+    public HostKeyCheck(ClientSettings settings, Prompter prompter, Log log) {
         this.settings = settings;
-        this.address = address;
         this.prompter = prompter;
         this.log = log;
         this.known = KnownHosts.of(settings, log);
@@ -78,7 +72,8 @@ public final class HostKeyCheck {
 
     /**
      * The order to offer host key algorithms in: those whose keys are known first, unless the
-     * person set HostKeyAlgorithms.
+     * person set HostKeyAlgorithms. Reads the files, so it is well done while the connection is on
+     * its way; {@link #check} then reads none again for a host that is known.
      *
      * @param algorithms what the client can do of the effective list, in order of preference
      */
@@ -92,9 +87,10 @@ public final class HostKeyCheck {
      * Checks the key that the server proved to hold. The same key again (a re-key) is accepted as
      * it was the first time.
      *
+     * @param address the server's; null through a ProxyCommand
      * @param blob the public key as in the key exchange reply
      */
-    public Verdict check(byte[] blob) {
+    public Verdict check(@Nullable InetAddress address, byte[] blob) {
         HostKey key = HostKey.of(blob);
         if (key == null) {
             log.fatal("Bad server host key: invalid format");
@@ -110,7 +106,7 @@ public final class HostKeyCheck {
         if (key.equals(acceptedKey)) {
             return new Accepted(passwords);
         }
-        if (trusted(key, settings.port(), Reach.FULL)) {
+        if (trusted(key, address, settings.port(), Reach.FULL)) {
             acceptedKey = key;
             return new Accepted(passwords);
         }
@@ -124,7 +120,7 @@ public final class HostKeyCheck {
     }
 
     /** sshconnect.c, check_host_key, in its order. Port 0 looks the bare name up. */
-    private boolean trusted(HostKey key, int port, Reach wanted) {
+    private boolean trusted(HostKey key, @Nullable InetAddress address, int port, Reach wanted) {
         boolean local = address != null && address.isLoopbackAddress();
         if (settings.noHostAuthenticationForLocalhost()
                 && local
@@ -175,7 +171,7 @@ public final class HostKeyCheck {
                     if (revokedWithoutPort(key)) {
                         return false;
                     }
-                    if (trusted(key, 0, Reach.QUIET)) {
+                    if (trusted(key, address, 0, Reach.QUIET)) {
                         log.debug("found matching key w/out port");
                         break;
                     }

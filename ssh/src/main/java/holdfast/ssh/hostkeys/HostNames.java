@@ -26,6 +26,14 @@ final class HostNames {
     private static final int SHA1_LENGTH = 20;
     private static final int SHA1_BLOCK = 64;
 
+    /** Letters of Base64, padding included, for as many bytes. */
+    private static final int ENCODED_LENGTH = 28;
+
+    /** RFC 2104. */
+    private static final byte INNER_PAD = 0x36;
+
+    private static final byte OUTER_PAD = 0x5c;
+
     /** match.c: a longer pattern makes its whole list match nothing. */
     private static final int LONGEST_PATTERN = 1022;
 
@@ -33,7 +41,9 @@ final class HostNames {
     private static final int LONGEST_SALT = 1024;
 
     private final byte[] name;
-    private final byte[] block = new byte[SHA1_BLOCK];
+    private final byte[] salt = new byte[SHA1_LENGTH];
+    private final byte[] inner = new byte[SHA1_BLOCK];
+    private final byte[] outer = new byte[SHA1_BLOCK];
     private final byte[] hash = new byte[SHA1_LENGTH];
     private @Nullable MessageDigest sha1;
 
@@ -56,12 +66,11 @@ final class HostNames {
 
     /** A new hashed form of a name, {@code |1|SALT|HASH}. */
     static String hashed(String name) {
-        byte[] salt = new byte[SHA1_LENGTH];
-        new SecureRandom().nextBytes(salt);
         HostNames names = new HostNames(name);
-        names.hmac(salt);
+        new SecureRandom().nextBytes(names.salt);
+        names.hmac();
         Base64.Encoder base64 = Base64.getEncoder();
-        return "|1|" + base64.encodeToString(salt) + '|' + base64.encodeToString(names.hash);
+        return "|1|" + base64.encodeToString(names.salt) + '|' + base64.encodeToString(names.hash);
     }
 
     /** Whether the word between two offsets names the host. */
@@ -84,46 +93,87 @@ final class HostNames {
         if (bar == to || bar == saltAt || bar - saltAt > LONGEST_SALT) {
             return Match.BROKEN;
         }
-        byte[] salt =
-                HostKey.strictBase64(
-                        new String(line, saltAt, bar - saltAt, StandardCharsets.ISO_8859_1));
-        if (salt == null || salt.length != SHA1_LENGTH) {
-            return Match.BROKEN;
+        if (bar - saltAt != ENCODED_LENGTH || !decodeSalt(line, saltAt)) {
+            byte[] odd =
+                    HostKey.strictBase64(
+                            new String(line, saltAt, bar - saltAt, StandardCharsets.ISO_8859_1));
+            // A salt spelled otherwise is no match even if it is one: OpenSSH compares the text.
+            return odd == null || odd.length != SHA1_LENGTH ? Match.BROKEN : Match.NO;
         }
-        // 28: Base64 of 20 bytes. Any other spelling of salt or hash is no match, as in OpenSSH,
-        // which compares the text.
-        if (bar - saltAt != 28 || to - bar - 1 != 28) {
+        if (to - bar - 1 != ENCODED_LENGTH) {
             return Match.NO;
         }
-        hmac(salt);
+        hmac();
+        return sameHash(line, bar + 1) ? Match.YES : Match.NO;
+    }
+
+    /**
+     * Reads 28 letters into the salt; false where they are not the one spelling of 20 bytes. By
+     * hand because it is done for every line of a hashed file, while nothing is compiled yet.
+     */
+    private boolean decodeSalt(byte[] line, int from) {
+        int bits = 0;
+        int out = 0;
+        for (int i = 0; i < ENCODED_LENGTH - 1; i++) {
+            int value = value(line[from + i]);
+            if (value < 0) {
+                return false;
+            }
+            bits = bits << 6 | value;
+            if ((i & 3) == 3) {
+                salt[out++] = (byte) (bits >> 16);
+                salt[out++] = (byte) (bits >> 8);
+                salt[out++] = (byte) bits;
+            }
+        }
+        // Of the last three letters' 18 bits two are over.
+        salt[out++] = (byte) (bits >> 10);
+        salt[out] = (byte) (bits >> 2);
+        return (bits & 3) == 0 && line[from + ENCODED_LENGTH - 1] == '=';
+    }
+
+    private boolean sameHash(byte[] line, int from) {
+        // The first letter tells nearly every other hash.
+        if (value(line[from]) != (hash[0] & 0xff) >> 2) {
+            return false;
+        }
         byte[] encoded = Base64.getEncoder().encode(hash);
-        return Arrays.equals(line, bar + 1, to, encoded, 0, 28) ? Match.YES : Match.NO;
+        return Arrays.equals(line, from, from + ENCODED_LENGTH, encoded, 0, ENCODED_LENGTH);
+    }
+
+    private static int value(byte letter) {
+        if (letter >= 'a') {
+            return letter <= 'z' ? letter - 'a' + 26 : -1;
+        } else if (letter >= 'A') {
+            return letter <= 'Z' ? letter - 'A' : -1;
+        } else if (letter >= '0') {
+            return letter <= '9' ? letter - '0' + 52 : -1;
+        }
+        return letter == '+' ? 62 : letter == '/' ? 63 : -1;
     }
 
     /** HMAC-SHA1 by hand: the provider framework around Mac costs more than the hash. */
-    private void hmac(byte[] salt) {
+    private void hmac() {
         try {
             MessageDigest digest = sha1;
             if (digest == null) {
                 digest = MessageDigest.getInstance("SHA-1");
                 sha1 = digest;
+                Arrays.fill(inner, INNER_PAD);
+                Arrays.fill(outer, OUTER_PAD);
             }
-            pad(salt, 0x36);
-            digest.update(block);
+            for (int i = 0; i < SHA1_LENGTH; i++) {
+                inner[i] = (byte) (salt[i] ^ INNER_PAD);
+                outer[i] = (byte) (salt[i] ^ OUTER_PAD);
+            }
+            digest.update(inner);
             digest.update(name);
             digest.digest(hash, 0, SHA1_LENGTH);
-            pad(salt, 0x5c);
-            digest.update(block);
+            digest.update(outer);
             digest.update(hash);
             digest.digest(hash, 0, SHA1_LENGTH);
         } catch (NoSuchAlgorithmException | DigestException e) {
             throw new IllegalStateException("every Java runtime has SHA-1", e);
-        }
-    }
-
-    private void pad(byte[] salt, int with) {
-        for (int i = 0; i < SHA1_BLOCK; i++) {
-            block[i] = (byte) ((i < salt.length ? salt[i] : 0) ^ with);
         }
     }
 

@@ -484,10 +484,15 @@ public final class KnownHosts {
         return reason == null ? "Input/output error" : reason;
     }
 
-    /** One line on its way through the steps of hostkeys_foreach. */
+    /**
+     * One line on its way through the steps of hostkeys_foreach. A NUL hides what follows it, as it
+     * does from C; but one right after the names parts them from the key, as it does in OpenSSH,
+     * which steps over the end of the names without looking at what that is.
+     */
     private static final class Line {
         final byte[] bytes;
-        final int end;
+        private final int wholeEnd;
+        int end;
         Marker marker = Marker.NONE;
         int hostsAt;
         int hostsEnd;
@@ -495,7 +500,8 @@ public final class KnownHosts {
 
         Line(byte[] bytes, int start, int end) {
             this.bytes = bytes;
-            this.end = end;
+            wholeEnd = end;
+            this.end = beforeNul(start);
             at = afterBlanks(start);
         }
 
@@ -531,7 +537,13 @@ public final class KnownHosts {
         void readHosts() {
             hostsAt = at;
             hostsEnd = afterWord(at);
-            at = afterBlanks(hostsEnd);
+            if (hostsEnd == end && end < wholeEnd) {
+                at = end + 1;
+                end = beforeNul(at);
+                at = afterBlanks(at);
+            } else {
+                at = afterBlanks(hostsEnd);
+            }
         }
 
         /** The names for people: bytes that could steer a terminal are shown in octal. */
@@ -569,6 +581,14 @@ public final class KnownHosts {
 
         private String text(int from, int to) {
             return new String(bytes, from, to - from, StandardCharsets.ISO_8859_1);
+        }
+
+        private int beforeNul(int from) {
+            int i = from;
+            while (i < wholeEnd && bytes[i] != 0) {
+                i++;
+            }
+            return i;
         }
 
         private int indexOf(char c) {

@@ -169,7 +169,8 @@ class HostKeyCheckTest {
         write("example.com " + RSA);
         HostKeyCheck check =
                 hostKeyCheck(Map.of("strictHostKeyChecking", StrictHostKeyChecking.NO));
-        assertThat(check.check(key(ED25519).blob())).isEqualTo(new Accepted(false));
+        assertThat(check.check(address("192.0.2.1"), key(ED25519).blob()))
+                .isEqualTo(new Accepted(false));
         assertThat(saidInOne())
                 .contains("Offending RSA key in F:1\r\n")
                 .endsWith(
@@ -179,9 +180,11 @@ class HostKeyCheckTest {
                                 + "Keyboard-interactive authentication is disabled to avoid"
                                 + " man-in-the-middle attacks.\r\n");
         given.said.clear();
-        assertThat(check.check(key(ED25519).blob())).isEqualTo(new Accepted(false));
+        assertThat(check.check(address("192.0.2.1"), key(ED25519).blob()))
+                .isEqualTo(new Accepted(false));
         assertThat(given.said).isEmpty();
-        assertThat(check.check(key(RSA).blob())).isEqualTo(new Accepted(false));
+        assertThat(check.check(address("192.0.2.1"), key(RSA).blob()))
+                .isEqualTo(new Accepted(false));
         assertThat(Files.readString(file)).isEqualTo("example.com " + RSA + "\n");
     }
 
@@ -265,12 +268,27 @@ class HostKeyCheckTest {
     }
 
     @Test
-    void localhost_needs_no_key_where_the_person_says_so() throws UnknownHostException {
-        ask(Map.of("noHostAuthenticationForLocalhost", true), InetAddress.getLoopbackAddress())
-                .check(key(ED25519).blob());
+    void localhost_needs_no_key_where_the_person_says_so() throws IOException {
+        Map<String, ?> local = Map.of("noHostAuthenticationForLocalhost", true);
+        write("example.com " + OTHER_ED25519);
+        byte[] blob = key(ED25519).blob();
+        assertThat(hostKeyCheck(local).check(address("127.0.0.2"), blob)).isEqualTo(ACCEPTED);
+        assertThat(hostKeyCheck(local).check(address("::1"), blob)).isEqualTo(ACCEPTED);
         assertThat(given.said).isEmpty();
-        assertThat(check(ED25519, Map.of("noHostAuthenticationForLocalhost", true)))
-                .isEqualTo(REJECTED);
+        assertThat(hostKeyCheck(local).check(address("192.0.2.1"), blob)).isEqualTo(REJECTED);
+        assertThat(hostKeyCheck(local).check(null, blob)).isEqualTo(REJECTED);
+    }
+
+    @Test
+    void behind_a_proxy_command_there_is_no_address_to_show_or_check() throws IOException {
+        given.answers.add("yes");
+        assertThat(hostKeyCheck(Map.of("checkHostIp", true)).check(null, key(ED25519).blob()))
+                .isEqualTo(ACCEPTED);
+        assertThat(given.asked.getFirst())
+                .startsWith(
+                        "The authenticity of host 'example.com (<no hostip for proxy command>)'"
+                                + " can't be established.\n");
+        assertThat(Files.readString(file)).isEqualTo("example.com " + ED25519 + "\n");
     }
 
     @Test
@@ -312,7 +330,8 @@ class HostKeyCheckTest {
         assertThat(check(RSA_1024, Map.of("requiredRsaSize", 2048))).isEqualTo(REJECTED);
         assertThat(given.said).containsExactly("Bad server host key: Invalid key length\r\n");
         given.said.clear();
-        assertThat(hostKeyCheck(Map.of()).check(new byte[] {0, 0, 0, 9, 1})).isEqualTo(REJECTED);
+        assertThat(hostKeyCheck(Map.of()).check(null, new byte[] {0, 0, 0, 9, 1}))
+                .isEqualTo(REJECTED);
         assertThat(given.said).containsExactly("Bad server host key: invalid format\r\n");
     }
 
@@ -461,21 +480,21 @@ class HostKeyCheckTest {
     }
 
     private Verdict check(String key, Map<String, ?> settings) {
-        return hostKeyCheck(settings).check(key(key).blob());
+        return hostKeyCheck(settings).check(address("192.0.2.1"), key(key).blob());
     }
 
     private HostKeyCheck hostKeyCheck(Map<String, ?> changes) {
-        try {
-            return ask(changes, InetAddress.getByName("192.0.2.1"));
-        } catch (UnknownHostException e) {
-            throw new AssertionError(e);
-        }
-    }
-
-    private HostKeyCheck ask(Map<String, ?> changes, InetAddress address) {
         Map<String, Object> all = new HashMap<>();
         all.put("userKnownHostsFiles", List.of(file));
         all.putAll(changes);
-        return new HostKeyCheck(settings(all), address, given.person, given.log);
+        return new HostKeyCheck(settings(all), given.person, given.log);
+    }
+
+    private static InetAddress address(String numeric) {
+        try {
+            return InetAddress.getByName(numeric);
+        } catch (UnknownHostException e) {
+            throw new AssertionError(e);
+        }
     }
 }
