@@ -94,7 +94,7 @@ final class ClientParts {
                         loop.post(new LinkEvent.PersonAnswered());
                     }
                 };
-        HostKeyCheck check = new HostKeyCheck(settings, address, watched, log);
+        HostKeyCheck check = new HostKeyCheck(settings, watched, log);
         Lean client = new Lean();
         try {
             Algorithms.install(
@@ -120,19 +120,17 @@ final class ClientParts {
         Authentication authentication =
                 Authentication.install(client, settings, watched, log, stderr);
         client.setServerKeyVerifier(
-                (session, peer, key) -> verified(check, key, authentication));
+                (session, peer, key) -> verified(check, address, key, authentication));
         noTimers(client);
         client.ready();
         return client;
     }
 
     private boolean verified(
-            HostKeyCheck check,
-            PublicKey key,
-            Authentication authentication) {
+            HostKeyCheck check, InetAddress address, PublicKey key, Authentication authentication) {
         Buffer blob = new ByteArrayBuffer();
         blob.putRawPublicKey(key);
-        return switch (check.check(blob.getCompactData())) {
+        return switch (check.check(address, blob.getCompactData())) {
             case HostKeyCheck.Accepted accepted -> {
                 if (!accepted.passwordsAllowed()) {
                     authentication.forbidPasswords();
