@@ -18,7 +18,6 @@ import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -117,7 +116,7 @@ public final class Client {
                         screen != null)) {
             return session(connection, pty ? terminal : null, screen);
         } catch (ClientFailure failure) {
-            failure.lines().forEach(log::info);
+            failure.lines().forEach(log::error);
             return FAILED;
         }
     }
@@ -345,10 +344,6 @@ public final class Client {
     private int farewell(Connection connection, SessionChannel channel, boolean tty) {
         Integer status = channel.status();
         boolean lost = !connection.open();
-        List<String> why =
-                lost && status == null && killedBy == 0 && !leftByEscape
-                        ? connection.whyEnded()
-                        : List.of();
         if (!lost) {
             connection.leave();
             try {
@@ -360,14 +355,22 @@ public final class Client {
         String refusal = channel.refusal();
         if (refusal != null) {
             if (!refusal.isEmpty()) {
-                log.info(refusal);
+                log.error(refusal);
             }
             return FAILED;
         }
-        why.forEach(log::info);
         if (killedBy != 0) {
-            log.info("Killed by signal " + killedBy + ".");
+            log.verbose("Killed by signal " + killedBy + ".");
             return FAILED;
+        }
+        if (lost && status == null && !leftByEscape) {
+            for (Connection.LastWord word : connection.lastWords()) {
+                if (word.level() == null) {
+                    toStderr(word.line() + "\r\n");
+                } else {
+                    log.write(word.level(), word.line());
+                }
+            }
         }
         if (tty && !connection.condemned() && !connection.disconnected()) {
             log.info("Connection to " + settings.host() + " closed.");

@@ -16,6 +16,7 @@ import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
@@ -340,29 +341,51 @@ final class Connection implements AutoCloseable {
         };
     }
 
-    /** The last words of a connection that was up; empty when it was we who left. */
-    List<String> whyEnded() {
+    /**
+     * A line about the end of a connection that was up.
+     *
+     * @param level null: said whatever the log level, as OpenSSH's quit_message
+     */
+    record LastWord(Log.@Nullable Level level, String line) {}
+
+    /** What is to be said of the end of a connection that was up; nothing when it was we who left. */
+    List<LastWord> lastWords() {
         String host = settings.host();
         return switch (awaitEnding(true)) {
-            case Ending.Condemned _ -> List.of("Timeout, server " + host + " not responding.");
-            case Ending.Disconnected disconnected -> disconnect(disconnected);
-            case Ending.Closed _ -> List.of("Connection to " + host + " closed by remote host.");
+            case Ending.Condemned _ ->
+                    List.of(
+                            new LastWord(
+                                    Log.Level.INFO, "Timeout, server " + host + " not responding."));
+            case Ending.Disconnected disconnected -> {
+                List<LastWord> words = new ArrayList<>();
+                for (String line : disconnect(disconnected)) {
+                    words.add(new LastWord(Log.Level.ERROR, line));
+                }
+                yield words;
+            }
+            case Ending.Closed _ ->
+                    List.of(
+                            new LastWord(
+                                    null, "Connection to " + host + " closed by remote host."));
             case Ending.Broken broken ->
-                    broken.writing()
-                            ? List.of(
-                                    "client_loop: send disconnect: "
-                                            + Dialer.reason(broken.error()))
-                            : List.of(
-                                    "Read from remote host "
-                                            + host
-                                            + ": "
-                                            + resetByPeer(Dialer.reason(broken.error())));
+                    List.of(
+                            new LastWord(
+                                    null,
+                                    broken.writing()
+                                            ? "client_loop: send disconnect: "
+                                                    + Dialer.reason(broken.error())
+                                            : "Read from remote host "
+                                                    + host
+                                                    + ": "
+                                                    + resetByPeer(Dialer.reason(broken.error()))));
             case Ending.Refused refused ->
                     List.of(
-                            "ssh_dispatch_run_fatal: Connection to "
-                                    + where()
-                                    + ": "
-                                    + refused.text());
+                            new LastWord(
+                                    Log.Level.ERROR,
+                                    "ssh_dispatch_run_fatal: Connection to "
+                                            + where()
+                                            + ": "
+                                            + refused.text()));
             case Ending.Left _ -> List.of();
         };
     }
