@@ -91,8 +91,7 @@ class TroubleTest {
     void what_latency_holds_back_meets_the_next_box_when_it_gets_there() {
         Course course = new Course(Latency.of(Duration.ofSeconds(1)), Outage.during(span(2, 3)));
         course.client(1.5);
-        assertThat(course.client(2.5))
-                .containsExactly("2.500 DATA > server lost: path is down");
+        assertThat(course.client(2.5)).containsExactly("2.500 DATA > server lost: path is down");
         assertThat(course.until(9)).containsExactly("3.500 DATA > server delivered");
     }
 

@@ -1,0 +1,24 @@
+package holdfast.lab.proxy;
+
+import holdfast.core.time.Moment;
+import holdfast.lab.middlebox.Flow;
+
+/**
+ * How one connection through the proxy stands.
+ *
+ * @param active when the last packet of either side set out
+ * @param toServer bytes delivered to the server
+ * @param toClient bytes delivered to the client
+ * @param known whether no box has forgotten it
+ * @param clientOpen whether the client's end still has the connection
+ * @param serverOpen whether the server's end still has it
+ */
+public record FlowReport(
+        Flow flow,
+        Moment opened,
+        Moment active,
+        long toServer,
+        long toClient,
+        boolean known,
+        boolean clientOpen,
+        boolean serverOpen) {}

@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.lab.proxy;
+
+import org.jspecify.annotations.NullMarked;

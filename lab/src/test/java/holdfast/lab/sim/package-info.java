@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.lab.sim;
+
+import org.jspecify.annotations.NullMarked;
