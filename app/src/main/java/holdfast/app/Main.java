@@ -1,6 +1,7 @@
 package holdfast.app;
 
 import holdfast.app.command.Ssh;
+import holdfast.app.command.Train;
 import java.util.List;
 
 /** {@code holdfast COMMAND ...}: finds the command and leaves with its status. */
@@ -35,6 +36,7 @@ public final class Main {
         List<String> rest = arguments.subList(1, arguments.size());
         return switch (arguments.getFirst()) {
             case "ssh" -> Ssh.run(rest);
+            case "train" -> Train.run(); // for the launcher
             case "--version", "version" -> {
                 System.out.println("holdfast " + VERSION);
                 yield 0;
