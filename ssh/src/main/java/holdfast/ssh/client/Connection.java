@@ -348,14 +348,17 @@ final class Connection implements AutoCloseable {
      */
     record LastWord(Log.@Nullable Level level, String line) {}
 
-    /** What is to be said of the end of a connection that was up; nothing when it was we who left. */
+    /**
+     * What is to be said of the end of a connection that was up; nothing when it was we who left.
+     */
     List<LastWord> lastWords() {
         String host = settings.host();
         return switch (awaitEnding(true)) {
             case Ending.Condemned _ ->
                     List.of(
                             new LastWord(
-                                    Log.Level.INFO, "Timeout, server " + host + " not responding."));
+                                    Log.Level.INFO,
+                                    "Timeout, server " + host + " not responding."));
             case Ending.Disconnected disconnected -> {
                 List<LastWord> words = new ArrayList<>();
                 for (String line : disconnect(disconnected)) {

@@ -96,10 +96,10 @@ public final class ClientConfig {
         if (hostName != null) {
             host = expand(tokens(), hostName.text(), "%h", false, hostName.where());
         }
-        if (!NumericAddress.looksLikeOne(host)) {
+        if (!NumericAddress.looksLikeOne(host, addressFamily())) {
             host = host.toLowerCase(Locale.ROOT);
         } else {
-            String canonical = NumericAddress.canonical(host);
+            String canonical = NumericAddress.canonical(host, addressFamily());
             if (canonical == null) {
                 log.debug("hostname " + host + " is an unrecognised address");
             } else {
@@ -220,6 +220,11 @@ public final class ClientConfig {
         if (command != null && remoteCommand != null) {
             throw ConfigException.of("Cannot execute command-line and remote command.");
         }
+        Given.Value alias = given.value(Keyword.HOST_KEY_ALIAS);
+        if (alias != null) {
+            given.replaceWords(
+                    Keyword.HOST_KEY_ALIAS, List.of(alias.text().toLowerCase(Locale.ROOT)));
+        }
         String user = expandedUser();
         Tokens expansion = tokens();
         if (remoteCommand != null) {
@@ -243,11 +248,6 @@ public final class ClientConfig {
         List<Path> globalKnownHosts = new ArrayList<>();
         for (String name : words(Keyword.GLOBAL_KNOWN_HOSTS_FILE)) {
             globalKnownHosts.add(path(name, where(Keyword.GLOBAL_KNOWN_HOSTS_FILE)));
-        }
-        Given.Value alias = given.value(Keyword.HOST_KEY_ALIAS);
-        if (alias != null) {
-            given.replaceWords(
-                    Keyword.HOST_KEY_ALIAS, List.of(alias.text().toLowerCase(Locale.ROOT)));
         }
         Given.Value timeout = given.value(Keyword.CONNECT_TIMEOUT);
         int timeoutSeconds = timeout == null ? 0 : Integer.parseInt(timeout.text());
@@ -570,7 +570,7 @@ public final class ClientConfig {
     /** Whether OpenSSH would look the host up under other names than the one given. */
     private boolean wouldCanonicalize() {
         if ("false".equals(given.text(Keyword.CANONICALIZE_HOSTNAME))
-                || NumericAddress.looksLikeOne(host)
+                || NumericAddress.looksLikeOne(host, addressFamily())
                 || words(Keyword.CANONICAL_DOMAINS).isEmpty()) {
             return false;
         }

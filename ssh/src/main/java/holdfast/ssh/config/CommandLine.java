@@ -94,7 +94,7 @@ public final class CommandLine {
         }
         String target = host;
         if (target == null) {
-            throw ConfigException.usage(USAGE);
+            throw ConfigException.of(USAGE);
         }
         if (!isValidHost(target)) {
             throw ConfigException.of("hostname contains invalid characters");
@@ -106,7 +106,7 @@ public final class CommandLine {
         String joined = String.join(" ", arguments.subList(at, arguments.size()));
         command = joined.isEmpty() ? null : joined;
         if (at == arguments.size() && "subsystem".equals(given.text(Keyword.SESSION_TYPE))) {
-            throw ConfigException.usage("You must specify a subsystem to invoke.\n" + USAGE);
+            throw ConfigException.of("You must specify a subsystem to invoke.\n" + USAGE);
         }
     }
 
@@ -126,7 +126,7 @@ public final class CommandLine {
                 char option = argument.charAt(i);
                 int known = option == ':' ? -1 : OPTIONS.indexOf(option);
                 if (known < 0) {
-                    throw ConfigException.usage("unknown option -- " + option + "\n" + USAGE);
+                    throw ConfigException.of("unknown option -- " + option + "\n" + USAGE);
                 }
                 boolean takesValue =
                         known + 1 < OPTIONS.length() && OPTIONS.charAt(known + 1) == ':';
@@ -137,7 +137,7 @@ public final class CommandLine {
                     } else if (next < arguments.size()) {
                         value = arguments.get(next++);
                     } else {
-                        throw ConfigException.usage(
+                        throw ConfigException.of(
                                 "option requires an argument -- " + option + "\n" + USAGE);
                     }
                 }
@@ -164,14 +164,14 @@ public final class CommandLine {
                 String list =
                         value.startsWith("+") || value.startsWith("^") ? value.substring(1) : value;
                 if (Algorithms.CIPHERS.unknownIn(list) != null) {
-                    throw ConfigException.usage("Unknown cipher type '" + value + "'");
+                    throw ConfigException.of("Unknown cipher type '" + value + "'");
                 }
                 given.override(Keyword.CIPHERS, value);
             }
             case 'C' -> given.override(Keyword.COMPRESSION, "yes");
             case 'e' -> {
                 if (ConfigReader.escapeCharOf(value) == -2) {
-                    throw ConfigException.usage("Bad escape character '" + value + "'.");
+                    throw ConfigException.of("Bad escape character '" + value + "'.");
                 }
                 given.override(Keyword.ESCAPE_CHAR, value);
             }
@@ -182,7 +182,7 @@ public final class CommandLine {
             case 'l' -> putIfAbsent(Keyword.USER, value);
             case 'm' -> {
                 if (Algorithms.MACS.unknownIn(value) != null) {
-                    throw ConfigException.usage("Unknown mac type '" + value + "'");
+                    throw ConfigException.of("Unknown mac type '" + value + "'");
                 }
                 given.override(Keyword.MACS, value);
             }
@@ -192,7 +192,7 @@ public final class CommandLine {
                 if (!given.has(Keyword.PORT)) {
                     int port = Quantities.port(value);
                     if (port <= 0) {
-                        throw ConfigException.usage("Bad port '" + value + "'");
+                        throw ConfigException.of("Bad port '" + value + "'");
                     }
                     putIfAbsent(Keyword.PORT, Integer.toString(port));
                 }
@@ -212,21 +212,30 @@ public final class CommandLine {
             }
             case 'T' -> given.override(Keyword.REQUEST_TTY, "false");
             case 'v' -> {
-                Log.Level now =
-                        !verbose || !given.has(Keyword.LOG_LEVEL) ? Log.Level.VERBOSE : logLevel();
+                // The first always means DEBUG1; only a -q between them is counted up from.
+                Log.Level louder = verbose ? next(logLevel()) : Log.Level.DEBUG1;
                 verbose = true;
-                if (now != Log.Level.DEBUG3) {
-                    Log.Level more = Log.Level.values()[now.ordinal() + 1];
-                    given.override(Keyword.LOG_LEVEL, more.name());
-                }
+                given.override(Keyword.LOG_LEVEL, louder.name());
             }
             case 'V' -> printsVersion = true;
             // Nothing to do: what they turn off is not built, or no longer exists.
             case '2', 'a', 'k', 'P', 'x' -> {}
             default ->
-                    throw ConfigException.usage(
+                    throw ConfigException.of(
                             "holdfast ssh: option -" + option + " is not supported yet");
         }
+    }
+
+    private static Log.Level next(Log.Level level) {
+        return switch (level) {
+            case QUIET -> Log.Level.FATAL;
+            case FATAL -> Log.Level.ERROR;
+            case ERROR -> Log.Level.INFO;
+            case INFO -> Log.Level.VERBOSE;
+            case VERBOSE -> Log.Level.DEBUG1;
+            case DEBUG1 -> Log.Level.DEBUG2;
+            case DEBUG2, DEBUG3 -> Log.Level.DEBUG3;
+        };
     }
 
     private void putIfAbsent(Keyword keyword, String word) {
@@ -261,7 +270,7 @@ public final class CommandLine {
         }
         int at = text.lastIndexOf('@');
         if (at == 0) {
-            throw ConfigException.usage(USAGE);
+            throw ConfigException.of(USAGE);
         }
         if (at > 0) {
             putIfAbsent(Keyword.USER, text.substring(0, at));
@@ -282,7 +291,7 @@ public final class CommandLine {
             }
             user = percentDecoded(user);
             if (user == null || user.isEmpty()) {
-                throw ConfigException.usage(USAGE);
+                throw ConfigException.of(USAGE);
             }
             rest = rest.substring(at + 1);
         }
@@ -291,10 +300,11 @@ public final class CommandLine {
             int close = rest.indexOf(']');
             name = close < 0 ? "" : rest.substring(1, close);
             rest = close < 0 ? "" : rest.substring(close + 1);
-            boolean address = NumericAddress.canonical(name) != null;
+            boolean address =
+                    NumericAddress.canonical(name, ClientSettings.AddressFamily.ANY) != null;
             if (!(address || isDomain(name))
                     || !(rest.isEmpty() || ":/".indexOf(rest.charAt(0)) >= 0)) {
-                throw ConfigException.usage(USAGE);
+                throw ConfigException.of(USAGE);
             }
         } else {
             int end = 0;
@@ -304,7 +314,7 @@ public final class CommandLine {
             name = rest.substring(0, end);
             rest = rest.substring(end);
             if (!isDomain(name)) {
-                throw ConfigException.usage(USAGE);
+                throw ConfigException.of(USAGE);
             }
         }
         int port = -1;
@@ -314,12 +324,12 @@ public final class CommandLine {
             rest = slash < 0 ? "" : rest.substring(slash);
             port = Quantities.port(digits);
             if (port <= 0) {
-                throw ConfigException.usage(USAGE);
+                throw ConfigException.of(USAGE);
             }
         }
         if (rest.length() > 1) {
             // A path means nothing here.
-            throw ConfigException.usage(USAGE);
+            throw ConfigException.of(USAGE);
         }
         if (user != null) {
             putIfAbsent(Keyword.USER, user);

@@ -4,6 +4,8 @@ package holdfast.ssh.config;
  * What was asked for cannot be done: a bad option, a bad line of a file, a value that means
  * nothing. The message is for a person, in OpenSSH's words where it has words; it may have several
  * lines, in the order OpenSSH prints them. The process ends with {@link #EXIT_STATUS}.
+ *
+ * <p>OpenSSH prints errors of the command line always, and those of the files unless {@code -q}.
  */
 public final class ConfigException extends Exception {
 
@@ -12,31 +14,17 @@ public final class ConfigException extends Exception {
 
     private static final long serialVersionUID = 1;
 
-    private final boolean usage;
-
-    private ConfigException(String message, boolean usage) {
+    private ConfigException(String message) {
         // A message to a person; the stack says nothing and costs time.
         super(message, null, false, false);
-        this.usage = usage;
     }
 
-    /** An error that {@code -q} silences, as OpenSSH's {@code fatal} does. */
     static ConfigException of(String message) {
-        return new ConfigException(message, false);
+        return new ConfigException(message);
     }
 
-    /** An error of the command line that is printed even with {@code -q}. */
-    static ConfigException usage(String message) {
-        return new ConfigException(message, true);
-    }
-
-    /** The text for the person, never null. */
+    /** The text for the person: one or more lines, without the end of the last. */
     public String text() {
         return String.valueOf(getMessage());
-    }
-
-    /** Whether the text is printed even at LogLevel QUIET. */
-    public boolean evenWhenQuiet() {
-        return usage;
     }
 }

@@ -308,7 +308,7 @@ final class ConfigReader {
     private boolean value(
             Keyword keyword, String name, Arguments arguments, String rest, Place place)
             throws ConfigException {
-        switch (keyword.shape()) {
+        return switch (keyword.shape()) {
             case FLAG,
                     ASK,
                     STRICT,
@@ -322,64 +322,55 @@ final class ConfigReader {
                     COMPRESSION -> {
                 String word = arguments.nextOrEmpty();
                 if (word.isEmpty()) {
-                    return complain(place, "missing argument.");
+                    yield complain(place, "missing argument.");
                 }
                 String choice = keyword.shape().choice(word);
                 if (choice == null) {
-                    return complain(place, "unsupported option \"" + word + "\".");
+                    yield complain(place, "unsupported option \"" + word + "\".");
                 }
-                return set(keyword, choice, place);
+                yield set(keyword, choice, place);
             }
             case INTEGER -> {
                 String word = arguments.nextOrEmpty();
                 String error = Quantities.numberError(word);
                 if (error != null) {
-                    return complain(place, "integer value " + error + ".");
+                    yield complain(place, "integer value " + error + ".");
                 }
-                return set(keyword, Integer.toString(Quantities.number(word)), place);
+                yield set(keyword, Integer.toString(Quantities.number(word)), place);
             }
-            case TIME -> {
-                return time(keyword, arguments, place);
-            }
+            case TIME -> time(keyword, arguments, place);
             case TEXT -> {
                 String word = arguments.nextOrEmpty();
                 if (word.isEmpty()) {
-                    return complain(place, "Missing argument.");
+                    yield complain(place, "Missing argument.");
                 }
-                return set(keyword, word, place);
+                yield set(keyword, word, place);
             }
             case COMMAND -> {
                 arguments.takeAll();
-                return set(keyword, commandText(rest), place);
+                yield set(keyword, commandText(rest), place);
             }
-            case WORDS -> {
-                return words(keyword, name, arguments, place);
-            }
-            case ALGORITHMS -> {
-                return algorithms(keyword, arguments, place);
-            }
+            case WORDS -> words(keyword, name, arguments, place);
+            case ALGORITHMS -> algorithms(keyword, arguments, place);
             case FORWARD -> {
                 List<String> words = arguments.takeAll();
                 if (words.isEmpty() || words.get(0).isEmpty()) {
-                    return complain(place, "Missing argument.");
+                    yield complain(place, "Missing argument.");
                 }
                 if (place.active) {
                     given.append(keyword, here(List.of(String.join(" ", words)), place));
                 }
-                return true;
+                yield true;
             }
             case RAW -> {
                 List<String> words = arguments.takeAll();
                 if (words.isEmpty() || words.get(0).isEmpty()) {
-                    return complain(place, "Missing argument.");
+                    yield complain(place, "Missing argument.");
                 }
-                return set(keyword, String.join(" ", words), place);
+                yield set(keyword, String.join(" ", words), place);
             }
-            case OWN -> {
-                return own(keyword, name, arguments, rest, place);
-            }
-        }
-        throw new IllegalStateException("no rule for " + keyword);
+            case OWN -> own(keyword, name, arguments, rest, place);
+        };
     }
 
     private static Given.Value here(List<String> words, Place place) {
@@ -553,7 +544,9 @@ final class ConfigReader {
         if (agent.isEmpty()) {
             return complain(place, "Missing argument.");
         }
-        if (Tokens.variableError(agent, surroundings) != null) {
+        String error = Tokens.variableError(agent, surroundings);
+        if (error != null) {
+            complaints.add(error);
             return complain(place, "Invalid environment expansion " + agent + ".");
         }
         if (agent.startsWith("$") && !agent.startsWith("${") && !isVariableName(agent, 1)) {
@@ -784,7 +777,7 @@ final class ConfigReader {
         } else if (finalPass) {
             target = hostName;
         } else {
-            target = tokens(host, place).expandHostName(hostName, place);
+            target = expand(tokens(host), hostName, "%h", false, place);
         }
         log.debug2(
                 "checking match for '"
@@ -842,7 +835,7 @@ final class ConfigReader {
                                             == 1;
                     case "sessiontype" -> met = Patterns.list(sessionType(), argument, false) == 1;
                     case "exec" -> {
-                        String run = tokens(target, place).expandCommand(argument, place);
+                        String run = expand(tokens(target), argument, Tokens.ALL, false, place);
                         if (!result || place.neverMatch) {
                             log.debug3(place.where() + ": skipped exec \"" + run + "\"");
                             continue;
@@ -896,38 +889,29 @@ final class ConfigReader {
         return command == null ? "shell" : "exec";
     }
 
-    /** Expansion that says in which line it failed. */
-    private record LineTokens(Tokens tokens) {
-        String expandHostName(String text, Place place) throws ConfigException {
-            return expand(text, "%h", place);
-        }
-
-        String expandCommand(String text, Place place) throws ConfigException {
-            return expand(text, Tokens.ALL, place);
-        }
-
-        private String expand(String text, String allowed, Place place) throws ConfigException {
-            try {
-                return tokens.expand(text, allowed, false);
-            } catch (ConfigException e) {
-                throw ConfigException.of(place.where() + ": " + e.text());
-            }
+    /** Expands, and says in which line that failed. */
+    private static String expand(
+            Tokens tokens, String text, String allowed, boolean variables, Place place)
+            throws ConfigException {
+        try {
+            return tokens.expand(text, allowed, variables);
+        } catch (ConfigException e) {
+            throw ConfigException.of(place.where() + ": " + e.text());
         }
     }
 
-    private LineTokens tokens(String target, Place place) {
+    private Tokens tokens(String target) {
         String alias = given.text(Keyword.HOST_KEY_ALIAS);
         String port = given.text(Keyword.PORT);
         String jump = given.text(Keyword.PROXY_JUMP);
-        return new LineTokens(
-                new Tokens(
-                        surroundings,
-                        target,
-                        originalHost,
-                        port == null ? 22 : Quantities.number(port),
-                        user(),
-                        alias == null ? target : alias,
-                        jump == null ? "" : jump));
+        return new Tokens(
+                surroundings,
+                target,
+                originalHost,
+                port == null ? 22 : Quantities.number(port),
+                user(),
+                alias == null ? target : alias,
+                jump == null ? "" : jump);
     }
 
     /** Runs a command of {@code Match exec} in the user's shell. */
@@ -1003,11 +987,7 @@ final class ConfigReader {
         if (word.indexOf('%') < 0 && word.indexOf('$') < 0) {
             path = word;
         } else {
-            try {
-                path = tokens(host, place).tokens().expand(word, Tokens.ALL, true);
-            } catch (ConfigException e) {
-                throw ConfigException.of(place.where() + ": " + e.text());
-            }
+            path = expand(tokens(host), word, Tokens.ALL, true, place);
         }
         if (path.startsWith("/")) {
             return path;

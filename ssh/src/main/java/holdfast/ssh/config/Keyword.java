@@ -1,6 +1,7 @@
 package holdfast.ssh.config;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -10,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * Holdfast does with it: the one place where that is said.
  *
  * <p>The order is that of {@code ssh -G}. The fourth column is the default, written as {@code ssh
- * -G} writes it; null: none, or one that depends on other things.
+ * -G} writes it; null: none, or one that depends on other things. The fifth holds older names.
  */
 public enum Keyword {
     USER("User", Support.BUILT, Shape.TEXT, null),
@@ -52,9 +53,7 @@ public enum Keyword {
             Support.BUILT,
             Shape.FLAG,
             "yes",
-            "challengeresponseauthentication",
-            "skeyauthentication",
-            "tisauthentication"),
+            "challengeresponseauthentication skeyauthentication tisauthentication"),
     NO_HOST_AUTHENTICATION_FOR_LOCALHOST(
             "NoHostAuthenticationForLocalhost", Support.BUILT, Shape.FLAG, "no"),
     PASSWORD_AUTHENTICATION("PasswordAuthentication", Support.BUILT, Shape.FLAG, "yes"),
@@ -87,8 +86,7 @@ public enum Keyword {
             Shape.TIME,
             "0",
             // Debian's old names for it.
-            "protocolkeepalives",
-            "setuptimeout"),
+            "protocolkeepalives setuptimeout"),
     REQUIRED_RSA_SIZE("RequiredRSASize", Support.BUILT, Shape.INTEGER, "1024", "rsaminsize"),
     OBSCURE_KEYSTROKE_TIMING("ObscureKeystrokeTiming", Support.ACCEPTED, Shape.RAW, null),
 
@@ -203,62 +201,19 @@ public enum Keyword {
         UNSUPPORTED
     }
 
-    /** The kind of value; each choice lists (what is accepted, how {@code ssh -G} prints it). */
+    /** The kind of value; a choice lists its words, and after = how {@code ssh -G} prints them. */
     enum Shape {
-        FLAG("yes", "yes", "no", "no", "true", "yes", "false", "no"),
-        ASK("yes", "true", "no", "false", "true", "true", "false", "false", "ask", "ask"),
-        STRICT(
-                "yes",
-                "true",
-                "no",
-                "false",
-                "true",
-                "true",
-                "false",
-                "false",
-                "ask",
-                "ask",
-                "off",
-                "false",
-                "accept-new",
-                "accept-new"),
-        ADDRESS_FAMILY("inet", "inet", "inet6", "inet6", "any", "any"),
-        CONTROL_MASTER(
-                "yes", "true", "no", "false", "true", "true", "false", "false", "auto", "auto",
-                "ask", "ask", "autoask", "autoask"),
-        TUNNEL(
-                "yes",
-                "true",
-                "no",
-                "false",
-                "true",
-                "true",
-                "false",
-                "false",
-                "ethernet",
-                "ethernet",
-                "point-to-point",
-                "point-to-point"),
-        REQUEST_TTY(
-                "yes", "true", "no", "false", "true", "true", "false", "false", "force", "force",
-                "auto", "auto"),
-        SESSION_TYPE("none", "none", "subsystem", "subsystem", "default", "default"),
-        CANONICALIZE(
-                "yes", "true", "no", "false", "true", "true", "false", "false", "always", "always"),
-        PUBKEY(
-                "yes",
-                "true",
-                "no",
-                "false",
-                "true",
-                "true",
-                "false",
-                "false",
-                "unbound",
-                "unbound",
-                "host-bound",
-                "host-bound"),
-        COMPRESSION("yes", "yes", "no", "no"),
+        FLAG("yes no true=yes false=no"),
+        ASK("yes=true no=false true false ask"),
+        STRICT("yes=true no=false true false ask off=false accept-new"),
+        ADDRESS_FAMILY("inet inet6 any"),
+        CONTROL_MASTER("yes=true no=false true false auto ask autoask"),
+        TUNNEL("yes=true no=false true false ethernet point-to-point"),
+        REQUEST_TTY("yes=true no=false true false force auto"),
+        SESSION_TYPE("none subsystem default"),
+        CANONICALIZE("yes=true no=false true false always"),
+        PUBKEY("yes=true no=false true false unbound host-bound"),
+        COMPRESSION("yes no"),
         INTEGER,
         TIME,
         /** One word. */
@@ -275,21 +230,23 @@ public enum Keyword {
         /** Has rules of its own. */
         OWN;
 
-        private final String[] choices;
+        private final String choices;
 
-        Shape(String... choices) {
-            this.choices = choices;
+        Shape() {
+            this("");
         }
 
-        boolean isChoice() {
-            return choices.length > 0;
+        Shape(String choices) {
+            this.choices = choices;
         }
 
         /** How the choice {@code word} is printed, or null if it is none. */
         @Nullable String choice(String word) {
-            for (int i = 0; i < choices.length; i += 2) {
-                if (choices[i].equalsIgnoreCase(word)) {
-                    return choices[i + 1];
+            for (String choice : List.of(choices.split(" "))) {
+                int equals = choice.indexOf('=');
+                String accepted = equals < 0 ? choice : choice.substring(0, equals);
+                if (accepted.equalsIgnoreCase(word)) {
+                    return choice.substring(equals + 1);
                 }
             }
             return null;
@@ -301,8 +258,10 @@ public enum Keyword {
     static {
         for (Keyword keyword : values()) {
             BY_NAME.put(keyword.lowerCase, keyword);
-            for (String alias : keyword.aliases) {
-                BY_NAME.put(alias, keyword);
+            if (!keyword.aliases.isEmpty()) {
+                for (String alias : List.of(keyword.aliases.split(" "))) {
+                    BY_NAME.put(alias, keyword);
+                }
             }
         }
     }
@@ -312,14 +271,18 @@ public enum Keyword {
     private final Support support;
     private final Shape shape;
     private final @Nullable String fallback;
-    private final String[] aliases;
+    private final String aliases;
+
+    Keyword(String spelled, Support support, Shape shape, @Nullable String fallback) {
+        this(spelled, support, shape, fallback, "");
+    }
 
     Keyword(
             String spelled,
             Support support,
             Shape shape,
             @Nullable String fallback,
-            String... aliases) {
+            String aliases) {
         this.spelled = spelled;
         this.lowerCase = spelled.toLowerCase(Locale.ROOT);
         this.support = support;

@@ -1,5 +1,6 @@
 package holdfast.ssh.config;
 
+import holdfast.ssh.config.ClientSettings.AddressFamily;
 import org.jspecify.annotations.Nullable;
 
 /** Addresses written as numbers, brought into the form the resolver prints them in. */
@@ -8,7 +9,7 @@ final class NumericAddress {
     private NumericAddress() {}
 
     /** Whether OpenSSH takes the name for an address without asking anybody (ssh.c is_addr). */
-    static boolean looksLikeOne(String name) {
+    static boolean looksLikeOne(String name, AddressFamily family) {
         boolean digits = true;
         for (int i = 0; i < name.length(); i++) {
             char c = name.charAt(i);
@@ -17,11 +18,32 @@ final class NumericAddress {
             }
             digits &= c == '.' || (c >= '0' && c <= '9');
         }
-        return digits || canonical(name) != null;
+        return digits || canonical(name, family) != null;
     }
 
-    /** The usual form of an address ({@code 127.1} is {@code 127.0.0.1}), or null if it is none. */
-    static @Nullable String canonical(String name) {
+    /**
+     * The usual form of an address ({@code 127.1} is {@code 127.0.0.1}), or null if it is none of
+     * this family. An IPv4 address in IPv6 clothes is itself where IPv4 is wanted.
+     */
+    static @Nullable String canonical(String name, AddressFamily family) {
+        String usual = canonical(name);
+        if (usual == null) {
+            return null;
+        }
+        boolean four = usual.indexOf(':') < 0;
+        return switch (family) {
+            case ANY -> usual;
+            case INET6 -> four ? null : usual;
+            case INET -> {
+                if (!four && usual.startsWith("::ffff:") && usual.indexOf('.') > 0) {
+                    yield usual.substring("::ffff:".length());
+                }
+                yield four ? usual : null;
+            }
+        };
+    }
+
+    private static @Nullable String canonical(String name) {
         if (name.indexOf(':') >= 0) {
             return canonical6(name);
         }

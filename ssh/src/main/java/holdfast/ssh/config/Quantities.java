@@ -77,7 +77,8 @@ final class Quantities {
                             StandardCharsets.ISO_8859_1);
             for (String line : services.split("\n", -1)) {
                 int hash = line.indexOf('#');
-                String[] fields = (hash < 0 ? line : line.substring(0, hash)).trim().split("\\s+");
+                String[] fields =
+                        (hash < 0 ? line : line.substring(0, hash)).trim().split("\\s+", -1);
                 if (fields.length < 2 || !fields[1].endsWith("/tcp")) {
                     continue;
                 }

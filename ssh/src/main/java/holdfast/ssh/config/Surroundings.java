@@ -54,7 +54,6 @@ public record Surroundings(
                 }
             } catch (IOException | UnsupportedOperationException e) {
                 // Not Linux: the owner of the home directory is the next best answer.
-                continue;
             }
         }
         return 0;

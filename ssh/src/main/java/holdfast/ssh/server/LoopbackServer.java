@@ -152,6 +152,8 @@ public final class LoopbackServer implements AutoCloseable {
         server.setCompressionFactories(List.of(BuiltinCompressions.none));
         server.setIoServiceFactoryFactory(new Nio2ServiceFactoryFactory());
         server.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
+        server.setFileSystemFactory(
+                org.apache.sshd.common.file.nativefs.NativeFileSystemFactory.INSTANCE);
         server.setChannelFactories(List.of(ChannelSessionFactory.INSTANCE));
         server.setGlobalRequestHandlers(
                 List.of(new Answering(watcher), NoMoreSessionsHandler.INSTANCE));
