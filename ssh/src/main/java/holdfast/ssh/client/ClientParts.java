@@ -105,10 +105,13 @@ final class ClientParts {
                     settings.macs(),
                     check.orderAlgorithms(new ArrayList<>(settings.hostKeyAlgorithms())));
         } catch (IllegalArgumentException e) {
-            throw new ClientFailure(e.getMessage());
+            throw new ClientFailure(String.valueOf(e.getMessage()));
         }
         client.setRandomFactory(new SingletonRandomFactory(JceRandomFactory.INSTANCE));
-        client.setCompressionFactories(List.of(BuiltinCompressions.none));
+        client.setCompressionFactories(
+                settings.compression()
+                        ? List.of(BuiltinCompressions.delayedZlib, BuiltinCompressions.none)
+                        : List.of(BuiltinCompressions.none));
         client.setKexExtensionHandler(DefaultClientKexExtensionHandler.INSTANCE);
         client.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
         client.setChannelFactories(List.of());

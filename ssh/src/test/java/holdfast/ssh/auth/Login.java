@@ -273,6 +273,7 @@ final class Login {
                 null,
                 false,
                 '~',
+                false,
                 0,
                 Duration.ZERO,
                 List.of(),

@@ -33,9 +33,6 @@ final class DrainTest {
             byte[] some = new byte[bite];
             bytes.get(some);
             eaten.writeBytes(some);
-            if (random.nextInt(20) == 0) {
-                Thread.yield();
-            }
             return bite;
         }
 

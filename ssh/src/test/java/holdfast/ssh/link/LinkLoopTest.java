@@ -10,9 +10,9 @@ import holdfast.core.liveness.LivenessPolicy;
 import java.time.Duration;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.jspecify.annotations.Nullable;
 
 /** The loop in real time, with bounds that a loaded machine keeps. */
 @Timeout(30)
@@ -48,7 +48,7 @@ final class LinkLoopTest {
                                                 silent ->
                                                         assertThat(silent.silence())
                                                                 .isGreaterThanOrEqualTo(
-                                                                        Duration.ofMillis(600)))));
+                                                                        Duration.ofMillis(600))));
         assertThat(loop.state()).isInstanceOf(LinkState.Dead.class);
     }
 
@@ -57,10 +57,14 @@ final class LinkLoopTest {
         LinkLoop loop = loop(Duration.ofMillis(400), 1);
         assertThat(next()).isInstanceOf(LinkCommand.SendProbe.class);
         loop.heardBytes();
-        loop.post(new LinkEvent.Reached(holdfast.core.liveness.Phase.AUTHENTICATION)); // wakes the loop
+        loop.post(
+                new LinkEvent.Reached(
+                        holdfast.core.liveness.Phase.AUTHENTICATION)); // wakes the loop
         Thread.sleep(50);
         loop.heardPacket();
-        assertThat(next()).as("a fresh count: a probe, not the end").isInstanceOf(LinkCommand.SendProbe.class);
+        assertThat(next())
+                .as("a fresh count: a probe, not the end")
+                .isInstanceOf(LinkCommand.SendProbe.class);
         loop.post(new LinkEvent.Ended());
     }
 
