@@ -460,7 +460,8 @@ public final class ClientConfig {
         }
         List<String> names = new ArrayList<>();
         for (String name : kind.assemble(value == null ? null : value.text(), defaults)) {
-            if (kind.has(name)) {
+            // A person's certificates and hardware keys need nothing of ours: the agent signs.
+            if (kind.has(name) || keyword == Keyword.PUBKEY_ACCEPTED_ALGORITHMS) {
                 names.add(name);
             } else if (value != null && !kind.defaults().contains(name)) {
                 log.debug(value.where() + ": " + name + " is not supported yet, left out");

@@ -116,6 +116,7 @@ public final class Algorithms {
                     "aes128-cbc",
                     "aes192-cbc",
                     "aes256-cbc",
+                    "3des-cbc",
                     ChaCha20Poly1305.NAME ->
                     new CipherFactory(name);
             default -> null;
@@ -133,6 +134,8 @@ public final class Algorithms {
             case "aes128-cbc" -> cbc(16);
             case "aes192-cbc" -> cbc(24);
             case "aes256-cbc" -> cbc(32);
+            case "3des-cbc" ->
+                    new BaseCBCCipher(8, 0, 24, "DESede", 192, "DESede/CBC/NoPadding", 8);
             default -> throw new IllegalArgumentException("Unknown cipher type '" + name + "'");
         };
     }
@@ -157,6 +160,9 @@ public final class Algorithms {
             case "hmac-sha2-256" -> new BaseMac("HmacSHA256", 32, 32, false);
             case "hmac-sha2-512" -> new BaseMac("HmacSHA512", 64, 64, false);
             case "hmac-sha1" -> new BaseMac("HmacSHA1", 20, 20, false);
+            case "hmac-sha1-96" -> new BaseMac("HmacSHA1", 12, 20, false);
+            case "hmac-md5" -> new BaseMac("HmacMD5", 16, 16, false);
+            case "hmac-md5-96" -> new BaseMac("HmacMD5", 12, 16, false);
             default -> null;
         };
     }

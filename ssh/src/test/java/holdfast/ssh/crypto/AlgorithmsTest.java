@@ -39,7 +39,8 @@ class AlgorithmsTest {
                         List.of("ecdh-sha2-nistp384", "aes192-ctr"),
                         List.of("ecdh-sha2-nistp521", "aes256-ctr"),
                         List.of("diffie-hellman-group14-sha256", "aes256-cbc"),
-                        List.of("diffie-hellman-group-exchange-sha256", "aes128-cbc"));
+                        List.of("diffie-hellman-group-exchange-sha256", "aes128-cbc"),
+                        List.of("curve25519-sha256", "3des-cbc"));
         for (List<String> pair : pairs) {
             connect(pair.get(0), pair.get(1), MACS.get(0), "Ed25519", "ssh-ed25519");
         }
@@ -54,7 +55,10 @@ class AlgorithmsTest {
                         "hmac-sha1-etm@openssh.com",
                         "hmac-sha2-256",
                         "hmac-sha2-512",
-                        "hmac-sha1")) {
+                        "hmac-sha1",
+                        "hmac-sha1-96",
+                        "hmac-md5",
+                        "hmac-md5-96")) {
             connect("curve25519-sha256", "aes128-ctr", mac, "Ed25519", "ssh-ed25519");
         }
     }

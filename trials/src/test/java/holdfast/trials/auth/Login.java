@@ -1,8 +1,13 @@
-package holdfast.ssh.auth;
+package holdfast.trials.auth;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.ssh.auth.Authentication;
+import holdfast.ssh.auth.AuthenticationFailed;
+import holdfast.ssh.config.ClientConfig;
 import holdfast.ssh.config.ClientSettings;
+import holdfast.ssh.config.CommandLine;
+import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.log.Log;
@@ -73,6 +78,7 @@ final class Login {
                     "OpenSSH_",
                     "Connection to ");
 
+    private final Path directory;
     final int port;
     final List<Path> identities = new ArrayList<>();
     final List<String> answers = new ArrayList<>();
@@ -92,7 +98,11 @@ final class Login {
                     "rsa-sha2-512",
                     "rsa-sha2-256");
 
-    Login(int port) {
+    /**
+     * @param directory for the configuration and the answers
+     */
+    Login(Path directory, int port) {
+        this.directory = directory;
         this.port = port;
     }
 
@@ -103,7 +113,13 @@ final class Login {
         List<String> prompts = Collections.synchronizedList(new ArrayList<>());
         Deque<String> left = new ArrayDeque<>(answers);
         Log log = new Log(Log.Level.DEBUG3, line -> lines.add(line.stripTrailing()));
-        ClientSettings settings = settings();
+        Surroundings surroundings = Surroundings.ofProcess();
+        ClientSettings settings =
+                ClientConfig.resolve(
+                                CommandLine.parse(arguments(), surroundings),
+                                surroundings,
+                                Log.silent())
+                        .settings();
         SshClient client = SshClient.setUpDefaultClient();
         try {
             client.setServerKeyVerifier((session, address, key) -> true);
@@ -142,7 +158,7 @@ final class Login {
     }
 
     /** With OpenSSH's client, the answers given by an askpass script. */
-    Outcome reference(Path directory) throws Exception {
+    Outcome reference() throws Exception {
         Path asked = Files.createTempFile(directory, "asked", "");
         Path said = Files.createTempFile(directory, "said", "");
         Files.write(said, answers);
@@ -157,34 +173,10 @@ final class Login {
                         + said
                         + "\n");
         Files.setPosixFilePermissions(askpass, PosixFilePermissions.fromString("rwx------"));
-        Path config = Files.createTempFile(directory, "config", "");
-        List<String> settings = new ArrayList<>();
-        settings.add("UserKnownHostsFile /dev/null");
-        settings.add("StrictHostKeyChecking no");
-        settings.add("PreferredAuthentications " + String.join(",", preferred));
-        settings.add("PubkeyAcceptedAlgorithms " + String.join(",", accepted));
-        settings.add("IdentitiesOnly " + (identitiesOnly ? "yes" : "no"));
-        settings.add("BatchMode " + (batch ? "yes" : "no"));
-        settings.add("IdentityAgent " + (agent == null ? "none" : agent));
-        if (identities.isEmpty()) {
-            settings.add("IdentityFile none");
-        }
-        for (Path identity : identities) {
-            settings.add("IdentityFile " + identity);
-        }
-        Files.write(config, settings);
+        List<String> command = new ArrayList<>(List.of("ssh"));
+        command.addAll(arguments());
         ProcessBuilder builder =
-                new ProcessBuilder(
-                                "ssh",
-                                "-vvv",
-                                "-F",
-                                config.toString(),
-                                "-p",
-                                Integer.toString(port),
-                                "-l",
-                                user,
-                                "127.0.0.1",
-                                "true")
+                new ProcessBuilder(command)
                         .redirectErrorStream(true)
                         .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()));
         Map<String, String> environment = new LinkedHashMap<>();
@@ -229,59 +221,34 @@ final class Login {
         return kept;
     }
 
-    private ClientSettings settings() throws IOException {
-        List<String> hostKeys = List.of("ssh-ed25519", "rsa-sha2-512");
-        return new ClientSettings(
-                "127.0.0.1",
-                "127.0.0.1",
-                null,
+    /** The words both clients are given. */
+    private List<String> arguments() throws IOException {
+        List<String> settings = new ArrayList<>();
+        settings.add("UserKnownHostsFile /dev/null");
+        settings.add("StrictHostKeyChecking no");
+        settings.add("PreferredAuthentications " + String.join(",", preferred));
+        settings.add("PubkeyAcceptedAlgorithms " + String.join(",", accepted));
+        settings.add("IdentitiesOnly " + (identitiesOnly ? "yes" : "no"));
+        settings.add("BatchMode " + (batch ? "yes" : "no"));
+        settings.add("IdentityAgent " + (agent == null ? "none" : agent));
+        if (identities.isEmpty()) {
+            settings.add("IdentityFile none");
+        }
+        for (Path identity : identities) {
+            settings.add("IdentityFile " + identity);
+        }
+        Path config = Files.createTempFile(directory, "config", "");
+        Files.write(config, settings);
+        return List.of(
+                "-vvv",
+                "-F",
+                config.toString(),
+                "-p",
+                Integer.toString(port),
+                "-l",
                 user,
-                port,
-                ClientSettings.AddressFamily.ANY,
-                null,
-                null,
-                null,
-                1,
-                true,
-                Duration.ZERO,
-                3,
-                batch,
-                ClientSettings.StrictHostKeyChecking.NO,
-                List.of(),
-                List.of(),
-                false,
-                false,
-                false,
-                List.of("aes128-gcm@openssh.com"),
-                List.of("hmac-sha2-256-etm@openssh.com"),
-                List.of("curve25519-sha256"),
-                hostKeys,
-                false,
-                accepted,
-                1024,
-                identities,
-                true,
-                identitiesOnly,
-                agent,
-                preferred,
-                true,
-                true,
-                true,
-                3,
-                ClientSettings.RequestTty.AUTO,
-                ClientSettings.SessionType.DEFAULT,
-                null,
-                false,
-                '~',
-                false,
-                0,
-                Duration.ZERO,
-                List.of(),
-                Map.of(),
-                -1,
-                -1,
-                Log.Level.DEBUG3,
-                null);
+                "127.0.0.1",
+                "true");
     }
 
     @Override

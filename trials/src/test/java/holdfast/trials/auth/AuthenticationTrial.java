@@ -1,4 +1,4 @@
-package holdfast.ssh.auth;
+package holdfast.trials.auth;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -32,7 +32,7 @@ import org.junit.jupiter.api.io.TempDir;
  * Each case runs twice, with this client and with OpenSSH's, against the same server: both must ask
  * the same, say the same and end the same.
  */
-class AuthenticationTest {
+class AuthenticationTrial {
 
     @TempDir Path directory;
     private final List<AutoCloseable> running = new ArrayList<>();
@@ -57,7 +57,7 @@ class AuthenticationTest {
     void a_key_in_a_file_opens_the_door() throws Exception {
         for (String type : List.of("ed25519", "ecdsa", "rsa")) {
             Path key = Tools.keygen(directory, "good" + type, "", "-t", type);
-            Login login = new Login(sshd(List.of(key)));
+            Login login = new Login(directory, sshd(List.of(key)));
             login.identities.add(Tools.keygen(directory, "other" + type, "", "-t", type));
             login.identities.add(directory.resolve("absent"));
             login.identities.add(key);
@@ -68,7 +68,7 @@ class AuthenticationTest {
     @Test
     void an_old_pem_key_without_its_public_half_is_tried_by_signing() throws Exception {
         Path key = Tools.keygen(directory, "pem", "", "-t", "rsa", "-m", "PEM");
-        Login login = new Login(sshd(List.of(key)));
+        Login login = new Login(directory, sshd(List.of(key)));
         Files.delete(Path.of(key + ".pub"));
         login.identities.add(key);
         Login.Outcome outcome = same(login);
@@ -79,7 +79,7 @@ class AuthenticationTest {
     void the_pass_phrase_is_asked_for_only_when_the_server_wants_the_key() throws Exception {
         Path unwanted = Tools.keygen(directory, "unwanted", "secret", "-t", "ed25519");
         Path wanted = Tools.keygen(directory, "wanted", "secret", "-t", "ed25519");
-        Login login = new Login(sshd(List.of(wanted)));
+        Login login = new Login(directory, sshd(List.of(wanted)));
         login.identities.addAll(List.of(unwanted, wanted));
         login.answers.addAll(List.of("wrong", "secret"));
         Login.Outcome outcome = same(login);
@@ -95,7 +95,7 @@ class AuthenticationTest {
         Path first = Tools.keygen(directory, "first", "secret", "-t", "ed25519");
         Path second = Tools.keygen(directory, "second", "secret", "-t", "ed25519", "-m", "PEM");
         Path third = Tools.keygen(directory, "third", "secret", "-t", "rsa", "-m", "PEM");
-        Login login = new Login(sshd(List.of(first, second, third)));
+        Login login = new Login(directory, sshd(List.of(first, second, third)));
         login.preferred = List.of("publickey");
         login.identities.addAll(List.of(first, second, third));
         login.answers.addAll(List.of("", "a", "b", "c", "d", "e", "secret"));
@@ -106,7 +106,7 @@ class AuthenticationTest {
     void a_key_others_can_read_is_not_used() throws Exception {
         Path key = Tools.keygen(directory, "key", "", "-t", "ed25519");
         Files.setPosixFilePermissions(key, PosixFilePermissions.fromString("rw-r-----"));
-        Login login = new Login(sshd(List.of(key)));
+        Login login = new Login(directory, sshd(List.of(key)));
         login.identities.add(key);
         login.batch = true;
         Login.Outcome outcome = same(login);
@@ -119,7 +119,7 @@ class AuthenticationTest {
     void files_that_are_no_keys_are_said_to_be_none() throws Exception {
         Path good = Tools.keygen(directory, "good", "", "-t", "ed25519");
         String text = Tools.read(good);
-        Login login = new Login(sshd(List.of(good)));
+        Login login = new Login(directory, sshd(List.of(good)));
         int number = 0;
         for (String broken : List.of("", "junk\n", text.substring(0, text.length() / 2) + "\n")) {
             Path file = directory.resolve("broken" + number++);
@@ -138,14 +138,14 @@ class AuthenticationTest {
         Path onlyFile = Tools.keygen(directory, "file", "", "-t", "ecdsa");
         String agent = agent(onlyAgent, listed);
         for (boolean identitiesOnly : List.of(false, true)) {
-            Login login = new Login(sshd(List.of(onlyFile)));
+            Login login = new Login(directory, sshd(List.of(onlyFile)));
             login.agent = agent;
             login.identitiesOnly = identitiesOnly;
             login.identities.addAll(List.of(onlyFile, listed));
             same(login);
         }
         for (Path key : List.of(listed, onlyAgent)) {
-            Login login = new Login(sshd(List.of(key)));
+            Login login = new Login(directory, sshd(List.of(key)));
             login.agent = agent;
             login.identities.add(listed);
             same(login);
@@ -168,7 +168,9 @@ class AuthenticationTest {
                             "-n",
                             System.getProperty("user.name"),
                             key + ".pub"));
-            Login login = new Login(sshd(List.of(), "TrustedUserCAKeys " + authority + ".pub"));
+            Login login =
+                    new Login(
+                            directory, sshd(List.of(), "TrustedUserCAKeys " + authority + ".pub"));
             login.identities.add(key);
             same(login);
         }
@@ -177,7 +179,8 @@ class AuthenticationTest {
     @Test
     void rsa_is_signed_with_what_both_sides_take() throws Exception {
         Path key = Tools.keygen(directory, "rsa", "", "-t", "rsa");
-        Login login = new Login(sshd(List.of(key), "PubkeyAcceptedAlgorithms rsa-sha2-256"));
+        Login login =
+                new Login(directory, sshd(List.of(key), "PubkeyAcceptedAlgorithms rsa-sha2-256"));
         login.identities.add(key);
         same(login);
         login.accepted = List.of("ssh-ed25519");
@@ -192,7 +195,7 @@ class AuthenticationTest {
         Path banner = directory.resolve("banner");
         Files.writeString(banner, "Hello \033[1m you\nsecond\tline ü\n");
         Path key = Tools.keygen(directory, "key", "", "-t", "ed25519");
-        Login login = new Login(sshd(List.of(key), "Banner " + banner));
+        Login login = new Login(directory, sshd(List.of(key), "Banner " + banner));
         login.identities.add(key);
         Login.Outcome ours = login.ours();
         assertThat(ours.lines()).contains("Hello \\033[1m you", "second\tline ü");
@@ -204,6 +207,7 @@ class AuthenticationTest {
         Path second = Tools.keygen(directory, "second", "", "-t", "ecdsa");
         Login login =
                 new Login(
+                        directory,
                         sshd(List.of(first, second), "AuthenticationMethods publickey,publickey"));
         login.identities.addAll(List.of(first, second));
         Login.Outcome outcome = same(login);
@@ -216,7 +220,8 @@ class AuthenticationTest {
 
     @Test
     void a_password_is_asked_for_three_times() throws Exception {
-        Login login = new Login(server((user, password, session) -> password.equals("right")));
+        Login login =
+                new Login(directory, server((user, password, session) -> password.equals("right")));
         login.user = "someone";
         login.preferred = List.of("publickey", "password");
         login.answers.addAll(List.of("wrong", "worse", "right"));
@@ -232,7 +237,7 @@ class AuthenticationTest {
 
     @Test
     void batch_mode_asks_nothing() throws Exception {
-        Login login = new Login(server((user, password, session) -> true));
+        Login login = new Login(directory, server((user, password, session) -> true));
         login.batch = true;
         assertThat(same(login).prompts()).isEmpty();
     }
@@ -256,7 +261,7 @@ class AuthenticationTest {
                         return old.equals("old") && fresh.equals("new");
                     }
                 };
-        Login login = new Login(server(changing));
+        Login login = new Login(directory, server(changing));
         login.preferred = List.of("password");
         login.answers.addAll(List.of("old", "old", "new", "nwe", "new", "new"));
         Login.Outcome outcome = same(login);
@@ -287,7 +292,7 @@ class AuthenticationTest {
                         return answers.equals(List.of("blue", "7"));
                     }
                 });
-        Login login = new Login(started(server));
+        Login login = new Login(directory, started(server));
         login.user = "someone";
         login.answers.addAll(List.of("red", "7", "blue", "7"));
         Login.Outcome outcome = same(login);
@@ -322,7 +327,7 @@ class AuthenticationTest {
                         return true;
                     }
                 });
-        Login login = new Login(started(server));
+        Login login = new Login(directory, started(server));
         login.user = "someone";
         login.answers.add("x");
         Login.Outcome ours = login.ours();
@@ -334,7 +339,7 @@ class AuthenticationTest {
 
     private Login.Outcome same(Login login) throws Exception {
         Login.Outcome ours = login.ours();
-        Login.Outcome reference = login.reference(directory);
+        Login.Outcome reference = login.reference();
         assertThat(String.join("\n", ours.lines())).isEqualTo(String.join("\n", reference.lines()));
         assertThat(ours.prompts()).isEqualTo(reference.prompts());
         return ours;
