@@ -78,6 +78,7 @@ final class Screen {
     private boolean shifted;
     private boolean graphics;
     private boolean painted;
+    private boolean background;
     private boolean modifiedKeys;
     private int kittyKeys;
     private final boolean[] reports = new boolean[REPORTS.length];
@@ -304,7 +305,7 @@ final class Screen {
             below--;
             lost();
         } else {
-            Arrays.fill(used, false);
+            Arrays.fill(used, background);
         }
     }
 
@@ -393,6 +394,7 @@ final class Screen {
         shifted = false;
         graphics = false;
         painted = false;
+        background = false;
     }
 
     private void sequence(int b) {
@@ -451,9 +453,9 @@ final class Screen {
             case 'd' -> anywhere(column);
             case 'J' -> {
                 if (parameters[0] == 0 || parameters[0] == 2) {
-                    below = 0;
+                    below = background ? UNKNOWN_ROWS : 0;
                     clear(parameters[0]);
-                    blank |= parameters[0] == 2;
+                    blank = !background && (blank || parameters[0] == 2);
                 }
             }
             case 'K' -> clear(parameters[0]);
@@ -463,11 +465,11 @@ final class Screen {
             case 'X' -> {
                 for (int i = Math.max(0, column); column >= 0 && i < column + n; i++) {
                     if (i < columns) {
-                        used[i] = false;
+                        used[i] = background;
                     }
                 }
             }
-            case 'm' -> painted = parameterCount > 1 || parameters[0] != 0;
+            case 'm' -> paint();
             case 'r' -> {
                 region = parameterCount > 0;
                 anywhere(0);
@@ -493,13 +495,41 @@ final class Screen {
         }
     }
 
+    private void paint() {
+        if (parameterCount > MOST_PARAMETERS) {
+            painted = true;
+            background = true;
+            return;
+        }
+        for (int i = 0; i < Math.max(1, parameterCount); i++) {
+            int p = parameters[i];
+            if (p == 0) {
+                painted = false;
+                background = false;
+            } else if (p == 38 || p == 48 || p == 58) {
+                painted = true;
+                background |= p == 48;
+                // a colour follows: 5;N or 2;R;G;B
+                i += i + 1 < parameterCount && parameters[i + 1] == 2 ? 4 : 2;
+            } else if ((p >= 40 && p <= 47) || (p >= 100 && p <= 107)) {
+                painted = true;
+                background = true;
+            } else if (p == 49) {
+                background = false;
+            } else if (p < 22 || (p >= 30 && p <= 37) || (p >= 90 && p <= 97)) {
+                painted = true;
+            }
+        }
+    }
+
+    /** Terminals fill what they clear with the background of the moment: colour counts as text. */
     private void clear(int which) {
         if (which == 2) {
-            Arrays.fill(used, false);
+            Arrays.fill(used, background);
         } else if (column >= 0 && which == 0) {
-            Arrays.fill(used, Math.min(column, columns), columns, false);
+            Arrays.fill(used, Math.min(column, columns), columns, background);
         } else if (column >= 0 && which == 1) {
-            Arrays.fill(used, 0, Math.min(column + 1, columns), false);
+            Arrays.fill(used, 0, Math.min(column + 1, columns), background);
         }
     }
 
@@ -523,10 +553,10 @@ final class Screen {
         int n = Math.min(columns - at, Math.abs(by));
         if (by > 0) {
             System.arraycopy(used, at, used, at + n, columns - at - n);
-            Arrays.fill(used, at, at + n, false);
+            Arrays.fill(used, at, at + n, background);
         } else {
             System.arraycopy(used, at + n, used, at, columns - at - n);
-            Arrays.fill(used, columns - n, columns, false);
+            Arrays.fill(used, columns - n, columns, background);
         }
     }
 

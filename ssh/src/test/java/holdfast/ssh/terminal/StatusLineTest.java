@@ -74,6 +74,14 @@ class StatusLineTest {
     }
 
     @Test
+    void a_coloured_background_counts_as_text() throws IOException {
+        assertThat(shown(line("xterm"), "$ \033[44m\033[K\033[m")).isEmpty();
+        assertThat(shown(line("xterm"), "$ \033[48;5;4m\033[K")).isEmpty();
+        assertThat(shown(line("xterm"), "$ \033[38;5;44m\033[7;27m\033[K")).isNotEmpty();
+        assertThat(shown(line("xterm"), "\033[44m$ \033[49m\033[K")).isNotEmpty();
+    }
+
+    @Test
     void on_a_row_nobody_knows_nothing_is_shown_until_it_is_known() throws IOException {
         StatusLine line = line("xterm");
         assertThat(shown(line, "\033[5;3H")).isEmpty();

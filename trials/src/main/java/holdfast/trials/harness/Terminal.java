@@ -82,6 +82,19 @@ public final class Terminal implements AutoCloseable {
         return tmux(Map.of(), "capture-pane", "-p", "-J", "-S", "-500").stripTrailing();
     }
 
+    /** All that is to be seen, with its colours and the place of the cursor. */
+    public String picture() {
+        return tmux(
+                Map.of(),
+                "capture-pane",
+                "-p",
+                "-e",
+                ";",
+                "display-message",
+                "-p",
+                "cursor #{cursor_x},#{cursor_y} alternate #{alternate_on}");
+    }
+
     public void type(String text) {
         tmux(Map.of(), "send-keys", "-l", "--", text);
     }

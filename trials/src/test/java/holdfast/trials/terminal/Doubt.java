@@ -1,0 +1,122 @@
+package holdfast.trials.terminal;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import holdfast.trials.harness.Terminal;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+
+/** A terminal with a {@link Doubter} in it. */
+final class Doubt implements AutoCloseable {
+    private static final Duration SOON = Duration.ofSeconds(10);
+
+    final Terminal terminal;
+    private final Path directory;
+    private final OutputStream orders;
+    private int given;
+
+    Doubt(Path directory, String command) throws IOException, InterruptedException {
+        this.directory = directory;
+        terminal = Terminal.open(directory, Map.of("LC_ALL", "C.UTF-8"), 60, 24);
+        Path pipe = directory.resolve("orders");
+        new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor();
+        Path script = directory.resolve("doubter.sh");
+        Files.writeString(
+                script,
+                "tty >"
+                        + directory.resolve("outer")
+                        + "; clear; exec "
+                        + Path.of(System.getProperty("java.home"), "bin", "java")
+                        + " -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+                        + " --enable-native-access=ALL-UNNAMED -cp "
+                        + System.getProperty("java.class.path")
+                        + " "
+                        + Doubter.class.getName()
+                        + " "
+                        + directory
+                        + (command.isEmpty() ? "" : " \"" + command + "\"")
+                        + "\n");
+        terminal.line("sh " + script);
+        // opens as soon as the other side does
+        orders = Files.newOutputStream(pipe);
+    }
+
+    /** Gives an order and waits until it is carried out. */
+    void order(String order) throws IOException, InterruptedException {
+        give(order);
+        done();
+    }
+
+    void give(String order) throws IOException {
+        orders.write(utf8(order + "\n"));
+        orders.flush();
+        given++;
+    }
+
+    /** Waits until all orders are carried out. */
+    void done() throws IOException, InterruptedException {
+        String wanted = Integer.toString(given);
+        Path done = directory.resolve("done");
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (!Files.exists(done) || !Files.readString(done).equals(wanted)) {
+            assertThat(System.nanoTime()).as("order %s", given).isLessThan(deadline);
+            Thread.sleep(5);
+        }
+        settled();
+    }
+
+    /** What is to be seen; a cell that was blanked looks like one never written. */
+    String picture() {
+        return terminal.picture().replaceAll("(?m) +$", "").replace("\033", "ESC");
+    }
+
+    /** The picture once it stands still. */
+    String settled() throws InterruptedException {
+        String last = picture();
+        int still = 0;
+        while (still < 3) {
+            Thread.sleep(15);
+            String next = picture();
+            still = next.equals(last) ? still + 1 : 0;
+            last = next;
+        }
+        return last;
+    }
+
+    void await(String picture) throws InterruptedException {
+        long deadline = System.nanoTime() + SOON.toNanos();
+        String now = settled();
+        while (!now.equals(picture) && System.nanoTime() < deadline) {
+            now = settled();
+        }
+        assertThat(now).isEqualTo(picture);
+    }
+
+    Path directory() {
+        return directory;
+    }
+
+    /** The process in the terminal. */
+    long pid() throws IOException {
+        return Long.parseLong(Files.readString(directory.resolve("pid")));
+    }
+
+    private static byte[] utf8(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+
+    @Override
+    public void close() {
+        try (OutputStream last = orders) {
+            last.write(utf8("quit\n"));
+        } catch (IOException ended) {
+            // as some trials want it
+        }
+        terminal.close();
+    }
+}

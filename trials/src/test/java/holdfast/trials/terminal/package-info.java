@@ -1,0 +1,5 @@
+/** What the person sees, on a real terminal. */
+@NullMarked
+package holdfast.trials.terminal;
+
+import org.jspecify.annotations.NullMarked;
