@@ -15,7 +15,9 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-/** People's ssh_config means what OpenSSH means by it, and what is wrong in it is said and where. */
+/**
+ * People's ssh_config means what OpenSSH means by it, and what is wrong in it is said and where.
+ */
 @ExtendWith(Staged.class)
 final class ConfigTrial {
 
@@ -90,7 +92,14 @@ final class ConfigTrial {
                 """
                         .formatted(included, stage.directory()));
         for (String host :
-                List.of("a.lab", "b.lab", "c.lab", "d1.example", "e.example", "other", "me@a.lab")) {
+                List.of(
+                        "a.lab",
+                        "b.lab",
+                        "c.lab",
+                        "d1.example",
+                        "e.example",
+                        "other",
+                        "me@a.lab")) {
             Ended ours = g(stage, stage.client(), config, host);
             Ended theirs = g(stage, Client.reference(), config, host);
             assertThat(ours.status()).as(ours.err()).isZero();
@@ -148,7 +157,8 @@ final class ConfigTrial {
         Ended ended = with(stage, nowhere, "127.0.0.1", "true").end(SOON);
         assertThat(ended.status()).isEqualTo(255);
         assertThat(ended.errLines())
-                .isEqualTo("Can't open user config file " + nowhere + ": No such file or directory\n");
+                .isEqualTo(
+                        "Can't open user config file " + nowhere + ": No such file or directory\n");
     }
 
     @Test
@@ -243,8 +253,7 @@ final class ConfigTrial {
                 .startsWith("Load key \"" + bad + "\": ")
                 .hasLineCount(1)
                 .doesNotContain("Exception");
-        Ended missing =
-                stage.ssh(sshd, "-i", bad + "-not", "trial", "echo in").end(SOON);
+        Ended missing = stage.ssh(sshd, "-i", bad + "-not", "trial", "echo in").end(SOON);
         assertThat(missing.errLines())
                 .isEqualTo(
                         "Warning: Identity file "

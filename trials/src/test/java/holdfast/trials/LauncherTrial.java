@@ -33,7 +33,13 @@ final class LauncherTrial {
         Path other = stage.directory().resolve("hf");
         Files.createSymbolicLink(other, link);
         Ended second =
-                stage.run(other.toString(), "ssh", "-F", sshd.config().toString(), "trial", "exit 7")
+                stage.run(
+                                other.toString(),
+                                "ssh",
+                                "-F",
+                                sshd.config().toString(),
+                                "trial",
+                                "exit 7")
                         .in(Path.of("/"))
                         .end(SOON);
         assertThat(second.status()).as(second.err()).isEqualTo(7);
@@ -46,7 +52,13 @@ final class LauncherTrial {
         Path bin = Files.createDirectories(stage.directory().resolve("bin"));
         Files.createSymbolicLink(bin.resolve("ssh"), Client.checkout().resolve("holdfast"));
         Ended ended =
-                stage.shell("PATH=\"$1:$PATH\"; shift; ssh \"$@\"", bin.toString(), "-F", sshd.config().toString(), "trial", "exit 8")
+                stage.shell(
+                                "PATH=\"$1:$PATH\"; shift; ssh \"$@\"",
+                                bin.toString(),
+                                "-F",
+                                sshd.config().toString(),
+                                "trial",
+                                "exit 8")
                         .in(Path.of("/"))
                         .end(SOON);
         assertThat(ended.status()).as(ended.err()).isEqualTo(8);
@@ -56,7 +68,15 @@ final class LauncherTrial {
     void arguments_pass_through_untouched(Stage stage) throws InterruptedException {
         Sshd sshd = stage.sshd();
         Ended ended =
-                stage.ssh(sshd, "trial", "printf '<%s>'", "'a  b'", "''", "'*'", "'$HOME'", "'ü\\n'")
+                stage.ssh(
+                                sshd,
+                                "trial",
+                                "printf '<%s>'",
+                                "'a  b'",
+                                "''",
+                                "'*'",
+                                "'$HOME'",
+                                "'ü\\n'")
                         .end(SOON);
         assertThat(ended.out()).isEqualTo("<a  b><><*><$HOME><ü\\n>");
     }
@@ -77,7 +97,8 @@ final class LauncherTrial {
     void without_a_command_it_says_how_it_is_used(Stage stage) throws InterruptedException {
         stage.onlyHoldfast("it needs no launcher");
         String launcher = Client.checkout().resolve("holdfast").toString();
-        for (List<String> words : List.of(List.of(launcher), List.of(launcher, "no-such-command"))) {
+        for (List<String> words :
+                List.of(List.of(launcher), List.of(launcher, "no-such-command"))) {
             Ended ended = stage.run(words.toArray(String[]::new)).end(SOON);
             assertThat(ended.status()).as(words.toString()).isNotZero();
             assertThat(ended.err()).contains("holdfast").doesNotContain("Exception");
