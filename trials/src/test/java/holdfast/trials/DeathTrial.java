@@ -107,7 +107,7 @@ final class DeathTrial {
         Running running = stage.ssh(sshd, "trial", "echo ready; sleep 1; echo back").start();
         running.out().await("ready", SOON);
         sshd.freeze();
-        assertThat(running.outlasts(seconds(4))).isTrue();
+        assertThat(running.outlasts(seconds(4))).as(running::report).isTrue();
         sshd.thaw();
         Ended ended = running.end(SOON);
         assertThat(ended.status()).isZero();
@@ -130,7 +130,7 @@ final class DeathTrial {
                         .start();
         running.out().await("ready", SOON);
         sshd.freeze();
-        assertThat(running.outlasts(seconds(4))).isTrue();
+        assertThat(running.outlasts(seconds(4))).as(running::report).isTrue();
         sshd.thaw();
         Ended ended = running.end(SOON);
         assertThat(ended.status()).isZero();

@@ -56,7 +56,7 @@ final class NatTrial {
         Running running = stage.ssh(sshd, "trial", SILENT).behind(lab.client()).start();
         running.out().await("ready", SOON);
         // The server speaks first, and its address outside leads nowhere any more, in every mode.
-        assertThat(running.outlasts(Duration.ofSeconds(10))).isTrue();
+        assertThat(running.outlasts(Duration.ofSeconds(10))).as(running::report).isTrue();
         assertThat(running.out().text()).isEqualTo("ready\n");
         running.kill();
         assertThat(running.end(SOON).status()).isEqualTo(137);

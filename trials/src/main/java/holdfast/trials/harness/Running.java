@@ -92,6 +92,17 @@ public final class Running {
         return !process.waitFor(time.toMillis(), TimeUnit.MILLISECONDS);
     }
 
+    /** What is known of it now, for the text of a failed trial. */
+    public String report() {
+        return argv
+                + (alive() ? " runs" : " ended with " + process.exitValue())
+                + "; out ‹"
+                + tail(out.text())
+                + "› err ‹"
+                + tail(err.text())
+                + "›";
+    }
+
     public void signal(String name) {
         Signals.send(name, List.of(pid()));
     }
