@@ -6,8 +6,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * The arguments as they were typed. In a locale that is not UTF-8 the VM replaces what it cannot decode, and
- * a remote command with an umlaut would arrive broken under {@code LANG=C}.
+ * The arguments as they were typed. In a locale that is not UTF-8 the VM replaces what it cannot
+ * decode, and a remote command with an umlaut would arrive broken under {@code LANG=C}.
  */
 final class Arguments {
 

@@ -47,7 +47,9 @@ public final class Main {
             }
             default -> {
                 System.err.println(
-                        "holdfast: unknown command \"" + arguments.getFirst() + "\"; see holdfast --help");
+                        "holdfast: unknown command \""
+                                + arguments.getFirst()
+                                + "\"; see holdfast --help");
                 yield 2;
             }
         };

@@ -95,14 +95,11 @@ public final class Ssh {
     }
 
     /**
-     * Names the OpenSSH whose behaviour is followed first, because that is what programs look for in {@code
-     * ssh -V}.
+     * Names the OpenSSH whose behaviour is followed first, because that is what programs look for
+     * in {@code ssh -V}.
      */
     private static String version() {
-        return "OpenSSH_10.0 compatible, Holdfast "
-                + Main.VERSION
-                + ", Java "
-                + Runtime.version();
+        return "OpenSSH_10.0 compatible, Holdfast " + Main.VERSION + ", Java " + Runtime.version();
     }
 
     private static @Nullable FileOutputStream open(String file, FileOutputStream stderr) {

@@ -7,8 +7,8 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * {@code holdfast train}, for the launcher: makes one real connection to a server in this process, so that the
- * VM can remember every class that a start needs (its AOT cache).
+ * {@code holdfast train}, for the launcher: makes one real connection to a server in this process,
+ * so that the VM can remember every class that a start needs (its AOT cache).
  */
 public final class Train {
 

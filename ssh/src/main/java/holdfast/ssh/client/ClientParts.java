@@ -65,6 +65,7 @@ final class ClientParts {
     private final Log log;
     private final Consumer<String> stderr;
     private boolean hostKeyRejected;
+    private @Nullable Authentication authentication;
 
     ClientParts(ClientSettings settings, Prompter prompter, Log log, Consumer<String> stderr) {
         this.settings = settings;
@@ -120,13 +121,18 @@ final class ClientParts {
         client.setClientIdentityLoader(ClientIdentityLoader.DEFAULT);
         client.setFilePasswordProvider(FilePasswordProvider.EMPTY);
         client.setKeyIdentityProvider(KeyIdentityProvider.EMPTY_KEYS_PROVIDER);
-        Authentication authentication =
-                Authentication.install(client, settings, watched, log, stderr);
-        client.setServerKeyVerifier(
-                (session, peer, key) -> verified(check, address, key, authentication));
+        Authentication login = Authentication.install(client, settings, watched, log, stderr);
+        authentication = login;
+        client.setServerKeyVerifier((session, peer, key) -> verified(check, address, key, login));
         noTimers(client);
         client.ready();
         return client;
+    }
+
+    /** The method of authentication that worked in the end. */
+    String methodUsed() {
+        Authentication login = authentication;
+        return login == null ? "none" : login.methodUsed();
     }
 
     private boolean verified(

@@ -227,6 +227,16 @@ final class Connection implements AutoCloseable {
             var future = transport.auth();
             future.await();
             if (future.isSuccess()) {
+                log.verbose(
+                        "Authenticated to "
+                                + settings.host()
+                                + " (["
+                                + address.getAddress().getHostAddress()
+                                + "]:"
+                                + address.getPort()
+                                + ") using \""
+                                + parts.methodUsed()
+                                + "\".");
                 return;
             }
             throw new ClientFailure(whyNotOpened(parts.describe(future.getException())));

@@ -1,5 +1,6 @@
 package holdfast.ssh.server;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.ssh.client.Client;
@@ -88,8 +89,8 @@ class LoopbackServerTest {
         int status = run(new byte[0], "echo out; echo err >&2; exit 7");
         assertThat(said).isEmpty();
         assertThat(status).isEqualTo(7);
-        assertThat(out.toString()).isEqualTo("out\n");
-        assertThat(err.toString()).isEqualTo("err\n");
+        assertThat(out.toString(UTF_8)).isEqualTo("out\n");
+        assertThat(err.toString(UTF_8)).isEqualTo("err\n");
         assertThat(seen)
                 .startsWith(
                         new ServerEvent.LoggedIn("guest"),
@@ -159,7 +160,7 @@ class LoopbackServerTest {
         while (out.size() == 0) {
             Thread.sleep(10);
         }
-        long shell = Long.parseLong(out.toString().strip());
+        long shell = Long.parseLong(out.toString(UTF_8).strip());
         ProcessHandle handle = ProcessHandle.of(shell).orElseThrow();
         List<ProcessHandle> children = handle.children().toList();
         server.close();
@@ -168,7 +169,7 @@ class LoopbackServerTest {
         for (ProcessHandle child : children) {
             child.onExit().get();
         }
-        assertThat(out.toString()).doesNotContain("never");
+        assertThat(out.toString(UTF_8)).doesNotContain("never");
         assertThat(children).hasSize(1);
     }
 }
