@@ -67,7 +67,11 @@ public final class CommandLine {
     public static CommandLine parse(List<String> arguments, Surroundings surroundings)
             throws ConfigException {
         CommandLine line = new CommandLine(surroundings);
-        line.read(arguments);
+        try {
+            line.read(arguments);
+        } catch (ConfigException e) {
+            throw e.ofCommandLine();
+        }
         return line;
     }
 

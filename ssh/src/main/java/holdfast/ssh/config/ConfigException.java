@@ -14,17 +14,30 @@ public final class ConfigException extends Exception {
 
     private static final long serialVersionUID = 1;
 
-    private ConfigException(String message) {
+    private final boolean ofCommandLine;
+
+    private ConfigException(String message, boolean ofCommandLine) {
         // A message to a person; the stack says nothing and costs time.
         super(message, null, false, false);
+        this.ofCommandLine = ofCommandLine;
     }
 
     static ConfigException of(String message) {
-        return new ConfigException(message);
+        return new ConfigException(message, false);
+    }
+
+    /** The same, as an error of the command line. */
+    ConfigException ofCommandLine() {
+        return new ConfigException(text(), true);
     }
 
     /** The text for the person: one or more lines, without the end of the last. */
     public String text() {
         return String.valueOf(getMessage());
+    }
+
+    /** Whether the text is printed at LogLevel QUIET too. */
+    public boolean evenWhenQuiet() {
+        return ofCommandLine;
     }
 }
