@@ -24,6 +24,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -497,7 +498,7 @@ class ConfigDifferentialTrial {
         }
     }
 
-    private static String file(Random random, Path home, double badness) {
+    private static String file(Random random, @Nullable Path home, double badness) {
         StringBuilder text = new StringBuilder();
         int lines = random.nextInt(home == null ? 8 : 25);
         for (int i = 0; i < lines; i++) {
@@ -624,7 +625,7 @@ class ConfigDifferentialTrial {
     // Running both.
 
     /** Either settings by keyword, or the lines of an error. */
-    private record Outcome(Map<String, List<String>> settings, List<String> error) {}
+    private record Outcome(Map<String, List<String>> settings, @Nullable List<String> error) {}
 
     private static Outcome openssh(List<String> arguments) throws Exception {
         List<String> command = new ArrayList<>();
@@ -653,7 +654,7 @@ class ConfigDifferentialTrial {
 
     private static List<String> errorLines(String text) {
         List<String> lines = new ArrayList<>();
-        for (String line : text.replace("\r", "").split("\n")) {
+        for (String line : text.replace("\r", "").split("\n", -1)) {
             boolean noise =
                     line.isEmpty()
                             || line.startsWith("Pseudo-terminal")
@@ -706,7 +707,7 @@ class ConfigDifferentialTrial {
 
     private static Map<String, List<String>> settings(String printed) {
         Map<String, List<String>> settings = new TreeMap<>();
-        for (String line : printed.split("\n")) {
+        for (String line : printed.strip().split("\n", -1)) {
             int space = line.indexOf(' ');
             String name = space < 0 ? line : line.substring(0, space);
             settings.computeIfAbsent(name, x -> new ArrayList<>())
@@ -717,7 +718,7 @@ class ConfigDifferentialTrial {
 
     // Comparing.
 
-    private static String compare(Outcome theirs, Outcome ours) {
+    private static @Nullable String compare(Outcome theirs, Outcome ours) {
         if (theirs.error != null || ours.error != null) {
             return compareErrors(theirs, ours);
         }
@@ -739,7 +740,7 @@ class ConfigDifferentialTrial {
         return differences.isEmpty() ? null : String.join("; ", differences);
     }
 
-    private static String compareErrors(Outcome theirs, Outcome ours) {
+    private static @Nullable String compareErrors(Outcome theirs, Outcome ours) {
         List<String> their = theirs.error;
         List<String> our = ours.error;
         if (their != null && our != null) {
