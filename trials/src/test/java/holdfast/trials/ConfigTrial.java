@@ -272,6 +272,8 @@ final class ConfigTrial {
         return ended.out()
                 .lines()
                 .filter(line -> SAME.contains(line.split(" ", 2)[0]))
+                // Types of key that OpenSSH 10 has given up, and Debian's 9.2 still lists.
+                .filter(line -> !line.endsWith("/id_dsa") && !line.endsWith("/id_xmss"))
                 .sorted()
                 .toList();
     }

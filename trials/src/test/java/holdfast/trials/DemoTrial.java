@@ -2,7 +2,6 @@ package holdfast.trials;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Ended;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
@@ -17,7 +16,7 @@ final class DemoTrial {
             throws InterruptedException {
         stage.onlyHoldfast("it has no demo");
         Ended ended =
-                stage.run(Client.checkout().resolve("holdfast").toString(), "demo")
+                stage.run(stage.client().launcher().toString(), "demo")
                         .in(stage.directory())
                         .end(Duration.ofSeconds(90));
         assertThat(ended.status()).as("%s%s", ended.out(), ended.err()).isZero();

@@ -2,7 +2,6 @@ package holdfast.trials;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
@@ -24,7 +23,7 @@ final class LauncherTrial {
         stage.onlyHoldfast("it needs no launcher");
         Sshd sshd = stage.sshd();
         Path link = stage.directory().resolve("ssh");
-        Files.createSymbolicLink(link, Client.checkout().resolve("holdfast"));
+        Files.createSymbolicLink(link, stage.client().launcher());
         Ended ended =
                 stage.run(link.toString(), "-F", sshd.config().toString(), "trial", "exit 6")
                         .in(stage.directory())
@@ -50,7 +49,7 @@ final class LauncherTrial {
         stage.onlyHoldfast("it needs no launcher");
         Sshd sshd = stage.sshd();
         Path bin = Files.createDirectories(stage.directory().resolve("bin"));
-        Files.createSymbolicLink(bin.resolve("ssh"), Client.checkout().resolve("holdfast"));
+        Files.createSymbolicLink(bin.resolve("ssh"), stage.client().launcher());
         Ended ended =
                 stage.shell(
                                 "PATH=\"$1:$PATH\"; shift; ssh \"$@\"",
@@ -96,7 +95,7 @@ final class LauncherTrial {
     @Test
     void without_a_command_it_says_how_it_is_used(Stage stage) throws InterruptedException {
         stage.onlyHoldfast("it needs no launcher");
-        String launcher = Client.checkout().resolve("holdfast").toString();
+        String launcher = stage.client().launcher().toString();
         for (List<String> words :
                 List.of(List.of(launcher), List.of(launcher, "no-such-command"))) {
             Ended ended = stage.run(words.toArray(String[]::new)).end(SOON);

@@ -212,12 +212,14 @@ final class TerminalTrial {
         terminal.key("C-z");
         terminal.await("[suspend ssh]", SOON);
         terminal.await("topped", SOON);
+        terminal.awaitPrompt(SOON);
         assertThat(terminal.modes()).isEqualTo(before);
         terminal.line("fg");
         terminal.line("once-more");
         terminal.await("once-more\nonce-more", SOON);
         terminal.key("C-d");
         terminal.await("Connection to 127.0.0.1 closed.", SOON);
+        terminal.awaitPrompt(SOON);
         assertThat(terminal.modes()).isEqualTo(before);
     }
 

@@ -50,6 +50,11 @@ public record Client(List<String> argv, boolean openSsh) {
                         + " -Dholdfast.client=/usr/bin/ssh puts another client on trial");
     }
 
+    /** The launcher itself, for its other commands. */
+    public Path launcher() {
+        return Path.of(argv.getFirst());
+    }
+
     /**
      * One path that is this client, for programs that take no more ({@code sftp -S}): the launcher
      * under the name {@code ssh}, or OpenSSH itself.
@@ -80,7 +85,7 @@ public record Client(List<String> argv, boolean openSsh) {
                     throw new AssertionError(
                             words + " exits " + ended.status() + ": " + ended.err() + ended.out());
                 }
-                if (ended.err().startsWith("OpenSSH_")) {
+                if (ended.err().startsWith("OpenSSH_") && !ended.err().contains("Holdfast")) {
                     return new Client(argv, true);
                 }
             }

@@ -133,6 +133,17 @@ public final class Terminal implements AutoCloseable {
         }
     }
 
+    /** Waits until the shell asks for the next command. */
+    public void awaitPrompt(Duration patience) {
+        long deadline = System.nanoTime() + patience.toNanos();
+        while (!screen().endsWith("\n@@")) {
+            if (System.nanoTime() > deadline) {
+                throw new AssertionError("no prompt within " + patience + "\n" + screen());
+            }
+            pause();
+        }
+    }
+
     /** Starts a command line in the shell; {@link Foreground#end} waits for it. */
     public Foreground begin(String commandLine) {
         int number = ++commands;
