@@ -13,7 +13,6 @@ import holdfast.ssh.config.ClientConfig;
 import holdfast.ssh.config.CommandLine;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.Surroundings;
-import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.LoopbackServer;
 import holdfast.ssh.server.ServerEvent;
@@ -53,7 +52,8 @@ public final class Demo {
      */
     record Scene(Duration forgetsAfter, int interval, int silence, Duration watch) {}
 
-    private static final Scene SCENE = new Scene(Duration.ofSeconds(5), 2, 8, Duration.ofSeconds(4));
+    private static final Scene SCENE =
+            new Scene(Duration.ofSeconds(5), 2, 8, Duration.ofSeconds(4));
 
     private static final String PLAIN = "plain";
     private static final String KEPT = "kept";
@@ -73,14 +73,14 @@ public final class Demo {
     /** One of the two clients, as far as it can be seen. Owned by the printing thread. */
     private static final class Actor {
         final String name;
-        final StringBuffer printed = new StringBuffer();
+        final StringBuilder printed = new StringBuilder();
         @Nullable Moment loggedIn;
         @Nullable Moment forgotten;
         @Nullable Moment sent;
         @Nullable Moment arrived;
         @Nullable Integer status;
-        @Nullable Moment ended;
         int keepalives;
+        boolean robbed;
 
         Actor(String name) {
             this.name = name;
@@ -97,7 +97,6 @@ public final class Demo {
     private final Actor kept = new Actor(KEPT);
     private final LinkedBlockingQueue<Runnable> mailbox = new LinkedBlockingQueue<>();
     private final List<String> complaints = new ArrayList<>();
-    private int flows;
 
     private Demo(Scene scene, Stage stage) {
         this.scene = scene;
@@ -223,18 +222,17 @@ public final class Demo {
 
     private void introduce() {
         String command = "sleep " + scene.silence + "; echo " + LINE;
-        stage.say(
-                "",
-                stage.bold("A connection that says nothing, twice"),
-                "",
-                "This machine now runs an SSH server and, in front of it, a router that does what",
-                "routers do: it forgets a connection on which nothing was sent for some time, and",
-                "tells nobody. Real ones wait for minutes; this one waits "
+        stage.say("", stage.bold("A connection that says nothing, twice"), "");
+        stage.paragraph(
+                "This machine now runs an SSH server and, in front of it, a router that does what"
+                        + " routers do: it forgets a connection on which nothing was sent for some"
+                        + " time, and tells nobody. Real ones wait for minutes, this one for "
                         + seconds(scene.forgetsAfter)
-                        + ". Two clients log in",
-                "through it and run the same command, silent for "
+                        + ". Two clients log in through it and run the same command, which is"
+                        + " silent for "
                         + scene.silence
-                        + " s before it prints one line:",
+                        + " s and then prints a line.");
+        stage.say(
                 "",
                 "  " + stage.bold("plain") + "  ssh host '" + command + "'",
                 "  "
@@ -282,7 +280,9 @@ public final class Demo {
         Log log =
                 new Log(
                         Log.Level.INFO,
-                        line -> mailbox.add(() -> complaints.add(actor.name + ": " + line.strip())));
+                        line ->
+                                mailbox.add(
+                                        () -> complaints.add(actor.name + ": " + line.strip())));
         int status;
         try {
             Surroundings surroundings = Surroundings.ofProcess();
@@ -329,8 +329,8 @@ public final class Demo {
 
         @Override
         public void write(byte[] bytes, int offset, int count) {
-            actor.printed.append(new String(bytes, offset, count, StandardCharsets.UTF_8));
-            mailbox.add(() -> printed(actor));
+            String text = new String(bytes, offset, count, StandardCharsets.UTF_8);
+            mailbox.add(() -> printed(actor, text));
         }
     }
 
@@ -358,8 +358,7 @@ public final class Demo {
 
     /** Tells what happens until {@code condition} holds; false when it takes too long. */
     private boolean until(Condition condition) throws InterruptedException {
-        Moment deadline =
-                stage.now().plus(Duration.ofSeconds(scene.silence)).plus(PATIENCE);
+        Moment deadline = stage.now().plus(Duration.ofSeconds(scene.silence)).plus(PATIENCE);
         while (!condition.holds()) {
             if (!stage.now().isBefore(deadline)) {
                 return false;
@@ -413,7 +412,9 @@ public final class Demo {
                         "thinks all is well");
             }
             case WeatherEvent.Swallowed swallowed -> {
-                if (swallowed.direction() == Direction.TO_CLIENT) {
+                // The line is followed by the command's status and the channel's end.
+                if (swallowed.direction() == Direction.TO_CLIENT && !actor.robbed) {
+                    actor.robbed = true;
                     stage.row(
                             actor.name,
                             "hears nothing",
@@ -421,14 +422,6 @@ public final class Demo {
                             stage.red("swallows it"),
                             Stage.BACK,
                             "prints the line");
-                } else {
-                    stage.row(
-                            actor.name,
-                            "says something",
-                            Stage.TO,
-                            stage.red("swallows it"),
-                            Stage.NONE,
-                            "hears nothing");
                 }
             }
             case WeatherEvent.Opened _,
@@ -453,7 +446,8 @@ public final class Demo {
         stage.row(actor.name, "knows it is alive", Stage.BACK, "", Stage.BACK, "replies");
     }
 
-    private void printed(Actor actor) {
+    private void printed(Actor actor, String text) {
+        actor.printed.append(text);
         if (actor.arrived == null && actor.hasLine()) {
             actor.arrived = stage.now();
             stage.row(
@@ -468,7 +462,6 @@ public final class Demo {
 
     private void ended(Actor actor, int status) {
         actor.status = status;
-        actor.ended = stage.now();
         stage.row(actor.name, "leaves, status " + status, Stage.NONE, "", Stage.NONE, "");
     }
 
@@ -495,28 +488,26 @@ public final class Demo {
                             + ", "
                             + (lived ? "kept lived" : "kept did not live"));
         }
-        stage.say(
-                "",
+        stage.say("");
+        stage.paragraph(
                 stage.bold("plain")
                         + " died after "
                         + seconds(scene.forgetsAfter)
                         + " of silence and nobody noticed: the server sent the line at "
                         + at(plain.sent)
-                        + ", it never",
-                "arrived, and at "
+                        + ", it never arrived, and at "
                         + at(now)
-                        + " the client still waited for it, as it would for ever.",
+                        + " the client was still waiting for it, as it would for ever.");
+        stage.paragraph(
                 stage.bold("kept")
                         + " sent "
                         + kept.keepalives
-                        + " keepalives, the router never saw it idle for "
+                        + " keepalives, so the router never saw it idle for "
                         + seconds(scene.forgetsAfter)
                         + ", and the line arrived at "
                         + at(kept.arrived)
-                        + ".",
-                "",
-                "Next: ./holdfast ssh -o ServerAliveInterval=60 you@your.host",
-                "");
+                        + ".");
+        stage.say("", "Next: ./holdfast ssh -o ServerAliveInterval=60 you@your.host", "");
         return 0;
     }
 
@@ -535,7 +526,6 @@ public final class Demo {
     }
 
     private static String at(@Nullable Moment moment) {
-        return String.format(
-                Locale.ROOT, "%.1f s", moment == null ? 0.0 : moment.nanos() / 1e9);
+        return String.format(Locale.ROOT, "%.1f s", moment == null ? 0.0 : moment.nanos() / 1e9);
     }
 }

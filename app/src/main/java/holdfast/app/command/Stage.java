@@ -36,6 +36,7 @@ final class Stage {
     static final Arrow TO = Arrow.TO;
     static final Arrow BACK = Arrow.BACK;
 
+    private static final int WIDTH = 80;
     private static final int CLIENT_WIDTH = 20;
     private static final int ROUTER_WIDTH = 14;
 
@@ -82,13 +83,25 @@ final class Stage {
         out.flush();
     }
 
+    /** Prints {@code text} in lines that fit. */
+    void paragraph(String text) {
+        StringBuilder line = new StringBuilder();
+        for (String word : text.split(" ", -1)) {
+            if (!line.isEmpty() && seen(line.toString()) + 1 + seen(word) > WIDTH) {
+                say(line.toString());
+                line.setLength(0);
+            }
+            line.append(line.isEmpty() ? "" : " ").append(word);
+        }
+        say(line.toString());
+    }
+
     void header() {
         say(dim(line("  time", "", "client", NONE, "router", NONE, "server")));
     }
 
     /** Something happened now on connection {@code who}. */
-    void row(
-            String who, String client, Arrow left, String router, Arrow right, String server) {
+    void row(String who, String client, Arrow left, String router, Arrow right, String server) {
         String time = String.format(Locale.ROOT, "%4.1f s", now().nanos() / 1e9);
         say(line(time, who, client, left, router, right, server));
     }
@@ -139,8 +152,12 @@ final class Stage {
         return colour && !text.isBlank() ? escape + text + PLAIN : text;
     }
 
-    /** Pads by what is seen: escapes take no room. */
     private static String pad(String text, int width) {
+        return text + " ".repeat(Math.max(0, width - seen(text)));
+    }
+
+    /** How many columns {@code text} takes: escapes take none. */
+    private static int seen(String text) {
         int seen = 0;
         boolean escape = false;
         for (int i = 0; i < text.length(); i++) {
@@ -149,6 +166,6 @@ final class Stage {
             seen += escape ? 0 : 1;
             escape &= c != 'm';
         }
-        return text + " ".repeat(Math.max(0, width - seen));
+        return seen;
     }
 }

@@ -51,7 +51,7 @@ class DemoTest {
                 .noneMatch(l -> l.contains("kept") && l.contains("forgets it"))
                 .noneMatch(l -> l.contains("plain") && l.contains("has the line"))
                 .anyMatch(l -> l.startsWith("Next: "));
-        assertThat(lines()).allSatisfy(l -> assertThat(l).hasSizeLessThanOrEqualTo(92));
+        assertThat(lines()).allSatisfy(l -> assertThat(l).hasSizeLessThanOrEqualTo(80));
         assertThat(left()).isEqualTo(before);
     }
 
@@ -67,9 +67,7 @@ class DemoTest {
     void keepalives_rarer_than_the_router_forgets_fail_the_demo() {
         Demo.Scene scene = new Demo.Scene(Duration.ofSeconds(1), 3, 2, Duration.ZERO);
         assertThat(play(scene, true)).isEqualTo(1);
-        assertThat(out.toString(StandardCharsets.UTF_8))
-                .contains("kept did not live")
-                .isASCII();
+        assertThat(out.toString(StandardCharsets.UTF_8)).contains("kept did not live").isASCII();
     }
 
     @Test
