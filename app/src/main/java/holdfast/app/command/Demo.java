@@ -146,7 +146,14 @@ public final class Demo {
         }
 
         static Backstage open() throws IOException {
-            Backstage backstage = new Backstage(Files.createTempDirectory("holdfast-demo"));
+            Path directory;
+            try {
+                directory = Files.createTempDirectory("holdfast-demo");
+            } catch (IOException e) {
+                String where = System.getProperty("java.io.tmpdir");
+                throw new IOException("no directory can be made in " + where, e);
+            }
+            Backstage backstage = new Backstage(directory);
             Runtime.getRuntime().addShutdownHook(backstage.hook);
             return backstage;
         }
