@@ -1,5 +1,6 @@
 package holdfast.app;
 
+import holdfast.app.command.Demo;
 import holdfast.app.command.Ssh;
 import holdfast.app.command.Train;
 import java.util.List;
@@ -37,6 +38,7 @@ public final class Main {
         return switch (arguments.getFirst()) {
             case "ssh" -> Ssh.run(rest);
             case "train" -> Train.run(); // for the launcher
+            case "demo" -> Demo.run(rest);
             case "--version", "version" -> {
                 System.out.println("holdfast " + VERSION);
                 yield 0;

@@ -20,6 +20,7 @@ import org.apache.sshd.common.compression.BuiltinCompressions;
 import org.apache.sshd.common.config.keys.KeyUtils;
 import org.apache.sshd.common.config.keys.PublicKeyEntry;
 import org.apache.sshd.common.config.keys.writer.openssh.OpenSSHKeyPairResourceWriter;
+import org.apache.sshd.common.file.nonefs.NoneFileSystemFactory;
 import org.apache.sshd.common.forward.DefaultForwarderFactory;
 import org.apache.sshd.common.global.KeepAliveHandler;
 import org.apache.sshd.common.io.IoSession;
@@ -151,6 +152,7 @@ public final class LoopbackServer implements AutoCloseable {
         server.setRandomFactory(new SingletonRandomFactory(JceRandomFactory.INSTANCE));
         server.setCompressionFactories(List.of(BuiltinCompressions.none));
         server.setIoServiceFactoryFactory(new Nio2ServiceFactoryFactory());
+        server.setFileSystemFactory(NoneFileSystemFactory.INSTANCE);
         server.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
         server.setFileSystemFactory(
                 org.apache.sshd.common.file.nativefs.NativeFileSystemFactory.INSTANCE);

@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.app.command;
+
+import org.jspecify.annotations.NullMarked;
