@@ -76,7 +76,7 @@ final class StatusLineTrial {
         int seen = 0;
         try (Doubt doubting = new Doubt(Files.createDirectory(dir.resolve("a")), "");
                 Doubt trusting = new Doubt(Files.createDirectory(dir.resolve("b")), "")) {
-            for (int round = 0; round < 150; round++) {
+            for (int round = 0; round < 80; round++) {
                 String output = output(random);
                 String as =
                         "-Dholdfast.seed="
@@ -98,7 +98,7 @@ final class StatusLineTrial {
                 assertThat(doubting.picture()).as(as).isEqualTo(wanted);
             }
         }
-        assertThat(seen).as("times it was seen at all").isGreaterThan(30);
+        assertThat(seen).as("times it was seen at all").isGreaterThan(20);
     }
 
     private String output(Random random) {
@@ -144,6 +144,11 @@ final class StatusLineTrial {
             "\033[?7h"
         };
         StringBuilder output = new StringBuilder();
+        if (random.nextInt(3) > 0) {
+            // Most programs leave things in order before they are silent.
+            output.append(saved ? "\0338" : "").append("\033[m\033[4l\033(B\033[?7h\r\n\033[J");
+            saved = false;
+        }
         for (int i = random.nextInt(8); i >= 0; i--) {
             String part = parts[random.nextInt(parts.length)];
             // Nobody gets a cursor back twice or one never saved: that slot is then ours.
