@@ -82,17 +82,18 @@ public final class Terminal implements AutoCloseable {
         return tmux(Map.of(), "capture-pane", "-p", "-J", "-S", "-500").stripTrailing();
     }
 
-    /** All that is to be seen, with its colours and the place of the cursor. */
+    /** The place of the cursor and all that is to be seen, with its colours. */
     public String picture() {
         return tmux(
                 Map.of(),
+                "display-message",
+                "-p",
+                "cursor #{cursor_x},#{cursor_y} alternate #{alternate_on}",
+                ";",
                 "capture-pane",
                 "-p",
                 "-e",
-                ";",
-                "display-message",
-                "-p",
-                "cursor #{cursor_x},#{cursor_y} alternate #{alternate_on}");
+                "-N");
     }
 
     public void type(String text) {

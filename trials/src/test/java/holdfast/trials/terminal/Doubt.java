@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** A terminal with a {@link Doubter} in it. */
 final class Doubt implements AutoCloseable {
@@ -70,9 +72,64 @@ final class Doubt implements AutoCloseable {
         settled();
     }
 
-    /** What is to be seen; a cell that was blanked looks like one never written. */
+    /**
+     * What is to be seen, each character after the colours it has where they change; tmux tells
+     * colours by what it last said, and says more where a blank was once something else.
+     */
     String picture() {
-        return terminal.picture().replaceAll("(?m) +$", "").replace("\033", "ESC");
+        StringBuilder picture = new StringBuilder();
+        TreeSet<String> now = new TreeSet<>();
+        String painted = "[]";
+        String text = terminal.picture();
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c == '\033' && text.startsWith("[", i + 1)) {
+                int end = text.indexOf('m', i);
+                paint(now, text.substring(i + 2, end));
+                i = end;
+                continue;
+            }
+            if (c == 0x0e) {
+                now.add("graphics");
+                continue;
+            }
+            if (c == 0x0f) {
+                now.remove("graphics");
+                continue;
+            }
+            boolean visible = c != ' ' || now.contains("4") || now.contains("7") || background(now);
+            String wanted = c == '\n' || !visible ? "[]" : now.toString();
+            if (!wanted.equals(painted)) {
+                picture.append(wanted);
+                painted = wanted;
+            }
+            picture.append(c);
+        }
+        return picture.toString().replaceAll("(?m) +$", "");
+    }
+
+    private static void paint(Set<String> now, String codes) {
+        if (codes.startsWith("38;") || codes.startsWith("48;")) {
+            now.removeIf(code -> code.startsWith(codes.substring(0, 1)));
+            now.add(codes);
+            return;
+        }
+        for (String code : codes.split(";", -1)) {
+            if (code.isEmpty() || code.equals("0")) {
+                now.clear();
+            } else if (code.length() == 2) {
+                now.removeIf(other -> other.length() > 1 && other.charAt(0) == code.charAt(0));
+                if (code.charAt(1) != '9') {
+                    now.add(code);
+                }
+            } else {
+                now.add(code);
+            }
+        }
+    }
+
+    private static boolean background(Set<String> now) {
+        return now.stream().anyMatch(code -> code.length() > 1 && code.charAt(0) == '4');
     }
 
     /** The picture once it stands still. */

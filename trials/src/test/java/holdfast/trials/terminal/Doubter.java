@@ -76,8 +76,7 @@ public final class Doubter {
                 }
                 Path temporary = directory.resolve("done~");
                 Files.writeString(temporary, Integer.toString(++done));
-                Files.move(
-                        temporary, directory.resolve("done"), StandardCopyOption.REPLACE_EXISTING);
+                Files.move(temporary, directory.resolve("done"), StandardCopyOption.ATOMIC_MOVE);
                 order = orders.readLine();
             }
         }

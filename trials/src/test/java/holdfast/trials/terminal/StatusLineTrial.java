@@ -76,7 +76,7 @@ final class StatusLineTrial {
         int seen = 0;
         try (Doubt doubting = new Doubt(Files.createDirectory(dir.resolve("a")), "");
                 Doubt trusting = new Doubt(Files.createDirectory(dir.resolve("b")), "")) {
-            for (int round = 0; round < 150; round++) {
+            for (int round = 0; round < 80; round++) {
                 String output = output(random);
                 String as =
                         "-Dholdfast.seed="
@@ -98,9 +98,10 @@ final class StatusLineTrial {
                 assertThat(doubting.picture()).as(as).isEqualTo(wanted);
             }
         }
-        assertThat(seen).as("times it was seen at all").isGreaterThan(30);
+        assertThat(seen).as("times it was seen at all").isGreaterThan(20);
     }
 
+    // No backgrounds: tmux colours a cell it never stored otherwise than a blank one.
     private String output(Random random) {
         String[] parts = {
             "$ ",
@@ -117,7 +118,6 @@ final class StatusLineTrial {
             "\033[2D",
             "\033[1;31m",
             "\033[m",
-            "\033[44m",
             "h\u00e9",
             "\u4e2d\u6587",
             "\033[7m",
@@ -144,6 +144,11 @@ final class StatusLineTrial {
             "\033[?7h"
         };
         StringBuilder output = new StringBuilder();
+        if (random.nextInt(3) > 0) {
+            // Most programs leave things in order before they are silent.
+            output.append(saved ? "\0338" : "").append("\033[m\033[4l\033(B\033[?7h\r\n\033[J");
+            saved = false;
+        }
         for (int i = random.nextInt(8); i >= 0; i--) {
             String part = parts[random.nextInt(parts.length)];
             // Nobody gets a cursor back twice or one never saved: that slot is then ours.
