@@ -37,6 +37,9 @@ public final class Client {
     /** One read of our input; as much as one packet of OpenSSH's takes. */
     private static final int CHUNK = 32 * 1024;
 
+    /** Between two sizes told to a full-screen program: two at once are one signal to it. */
+    private static final Duration REDRAW_PAUSE = Duration.ofMillis(100);
+
     /** How long our goodbye may take to leave; nobody is waiting for it. */
     private static final Duration GOODBYE = Duration.ofMillis(500);
 
@@ -154,7 +157,7 @@ public final class Client {
             if (tty != null) {
                 tty.onResize(() -> resized(tty, screen, channel));
             }
-            Thread.ofPlatform().daemon().name("input").start(() -> input(connection, channel, tty));
+            Thread.ofPlatform().daemon().name("input").start(() -> input(connection, channel, tty, screen));
             channel.over().await();
             if (!connection.condemned()) {
                 channel.awaitDry();
@@ -243,11 +246,23 @@ public final class Client {
         channel.resized(size.columns(), size.rows(), size.width(), size.height());
     }
 
-    /** A row less and back: every full-screen program paints anew. */
+    /** A row less and, when the program has had time to see it, back: it paints anew. */
     private static void redraw(Terminal tty, SessionChannel channel) {
-        Terminal.Size size = tty.size();
-        channel.resized(size.columns(), Math.max(1, size.rows() - 1), size.width(), size.height());
-        channel.resized(size.columns(), size.rows(), size.width(), size.height());
+        Thread.ofPlatform()
+                .daemon()
+                .name("redraw")
+                .start(
+                        () -> {
+                            Terminal.Size size = tty.size();
+                            int less = Math.max(1, size.rows() - 1);
+                            channel.resized(size.columns(), less, size.width(), size.height());
+                            try {
+                                Thread.sleep(REDRAW_PAUSE);
+                            } catch (InterruptedException e) {
+                                Thread.currentThread().interrupt();
+                            }
+                            resized(tty, null, channel);
+                        });
     }
 
     private void toStderr(String text) {
@@ -262,7 +277,11 @@ public final class Client {
 
     // --- the input's thread
 
-    private void input(Connection connection, SessionChannel channel, @Nullable Terminal tty) {
+    private void input(
+            Connection connection,
+            SessionChannel channel,
+            @Nullable Terminal tty,
+            @Nullable Screen screen) {
         Escapes escapes = tty == null ? null : new Escapes(settings.escapeChar());
         ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK);
         try {
@@ -281,7 +300,13 @@ public final class Client {
                             channel.send(ByteBuffer.wrap(plain.bytes()));
                         }
                         case Escapes.Command command ->
-                                obey(command, escapes.says(command), connection, channel, tty);
+                                obey(
+                                        command,
+                                        escapes.says(command),
+                                        connection,
+                                        channel,
+                                        tty,
+                                        screen);
                     }
                 }
             }
@@ -301,7 +326,8 @@ public final class Client {
             byte[] says,
             Connection connection,
             SessionChannel channel,
-            @Nullable Terminal tty)
+            @Nullable Terminal tty,
+            @Nullable Screen screen)
             throws IOException {
         if (says.length > 0) {
             streams.err().write(ByteBuffer.wrap(says));
@@ -313,6 +339,9 @@ public final class Client {
             }
             case Escapes.Command.Suspend _ -> {
                 if (tty != null) {
+                    if (screen != null) {
+                        screen.hide();
+                    }
                     tty.suspend();
                 }
             }
