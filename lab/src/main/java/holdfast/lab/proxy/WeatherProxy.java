@@ -34,6 +34,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -74,6 +75,7 @@ public final class WeatherProxy implements AutoCloseable {
 
     private static final int BACKLOG = 128;
     private static final int BATCH = 256;
+    private static final Duration ACCEPT_PAUSE = Duration.ofMillis(10);
 
     private final ServerSocket listening;
     private final InetSocketAddress target;
@@ -239,12 +241,13 @@ public final class WeatherProxy implements AutoCloseable {
     }
 
     private void accept() {
-        while (true) {
+        while (!listening.isClosed()) {
             try {
                 Socket socket = listening.accept();
                 mailbox.add(() -> opened(socket));
-            } catch (IOException closed) {
-                return;
+            } catch (IOException e) {
+                // Closed; or out of descriptors, of which there may be more a moment later.
+                LockSupport.parkNanos(ACCEPT_PAUSE.toNanos());
             }
         }
     }
