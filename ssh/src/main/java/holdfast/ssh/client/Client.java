@@ -157,7 +157,10 @@ public final class Client {
             if (tty != null) {
                 tty.onResize(() -> resized(tty, screen, channel));
             }
-            Thread.ofPlatform().daemon().name("input").start(() -> input(connection, channel, tty, screen));
+            Thread.ofPlatform()
+                    .daemon()
+                    .name("input")
+                    .start(() -> input(connection, channel, tty, screen));
             channel.over().await();
             if (!connection.condemned()) {
                 channel.awaitDry();
@@ -251,18 +254,17 @@ public final class Client {
         Thread.ofPlatform()
                 .daemon()
                 .name("redraw")
-                .start(
-                        () -> {
-                            Terminal.Size size = tty.size();
-                            int less = Math.max(1, size.rows() - 1);
-                            channel.resized(size.columns(), less, size.width(), size.height());
-                            try {
-                                Thread.sleep(REDRAW_PAUSE);
-                            } catch (InterruptedException e) {
-                                Thread.currentThread().interrupt();
-                            }
-                            resized(tty, null, channel);
-                        });
+                .start(() -> {
+                    Terminal.Size size = tty.size();
+                    int less = Math.max(1, size.rows() - 1);
+                    channel.resized(size.columns(), less, size.width(), size.height());
+                    try {
+                        Thread.sleep(REDRAW_PAUSE);
+                    } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                    }
+                    resized(tty, null, channel);
+                });
     }
 
     private void toStderr(String text) {
