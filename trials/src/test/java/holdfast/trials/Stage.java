@@ -201,6 +201,55 @@ final class Stage implements AutoCloseable {
         }
     }
 
+    /**
+     * What there is to know about a trial that has failed, before it is taken down: the servers'
+     * logs, the processes and, where they are Java's, their threads.
+     */
+    String autopsy() {
+        StringBuilder report = new StringBuilder();
+        for (Sshd sshd : sshds) {
+            report.append("--- log of sshd on port ").append(sshd.port()).append('\n');
+            report.append(tail(sshd.log()));
+            for (long pid : sshd.processes()) {
+                report.append(described(Path.of("/proc/" + pid)));
+            }
+        }
+        for (Path process : marked(MARK, mark())) {
+            report.append("--- ").append(described(process));
+            if (commandLine(process).contains("java")) {
+                String pid = process.getFileName().toString();
+                String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
+                try {
+                    report.append(
+                            Command.of(jcmd, pid, "Thread.print")
+                                    .end(Duration.ofSeconds(10))
+                                    .out());
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                } catch (AssertionError stuck) {
+                    report.append("(it does not answer)\n");
+                }
+            }
+        }
+        return report.toString();
+    }
+
+    private static String described(Path process) {
+        String state = "gone";
+        for (String line : read(process.resolve("status")).split("\n", -1)) {
+            if (line.startsWith("State:")) {
+                state = line.substring("State:".length()).strip();
+            }
+        }
+        return process.getFileName() + " " + state + ": " + commandLine(process) + "\n";
+    }
+
+    private static String tail(String log) {
+        List<String> lines = log.lines().toList();
+        return String.join("\n", lines.subList(Math.max(0, lines.size() - 30), lines.size()))
+                + "\n";
+    }
+
     @Override
     public void close() {
         for (Running running : started) {

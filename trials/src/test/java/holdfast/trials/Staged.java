@@ -13,6 +13,7 @@ import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
 import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
 import org.junit.jupiter.api.extension.TestWatcher;
+import org.opentest4j.TestAbortedException;
 
 /**
  * Gives each trial its {@link Stage}, takes it down, and says loudly which trials could not be run.
@@ -39,8 +40,17 @@ final class Staged implements ParameterResolver, AfterEachCallback, TestWatcher 
         if (stage != null) {
             try (stage) {
                 // A trial that failed may well have left something: its own failure is the news.
-                if (context.getExecutionException().isEmpty()) {
+                Throwable failure = context.getExecutionException().orElse(null);
+                if (failure == null) {
                     stage.proveNothingLeft();
+                } else if (!(failure instanceof TestAbortedException)) {
+                    System.out.println(
+                            "AUTOPSY of "
+                                    + context.getRequiredTestClass().getSimpleName()
+                                    + "."
+                                    + context.getRequiredTestMethod().getName()
+                                    + "\n"
+                                    + stage.autopsy());
                 }
             }
         }
