@@ -106,6 +106,7 @@ public final class Client {
                                 environment.get("TERM"),
                                 terminal.size(),
                                 clock::now,
+                                settings.escapeChar(),
                                 log)
                         : null;
         ClientParts parts = new ClientParts(settings, prompter, log, this::toStderr);

@@ -34,9 +34,9 @@ import org.jspecify.annotations.Nullable;
 final class Connection implements AutoCloseable {
 
     /**
-     * How long opening may take after the name is looked up when no ConnectTimeout says otherwise,
-     * the person's time not counted: sshd's own LoginGraceTime, so that a server is never given up
-     * that would still have answered.
+     * How long opening may take once connected when no ConnectTimeout says otherwise, the person's
+     * time not counted: sshd's own LoginGraceTime, so that a server is never given up that would
+     * still have answered.
      */
     private static final Duration OPENING_LIMIT = Duration.ofMinutes(2);
 

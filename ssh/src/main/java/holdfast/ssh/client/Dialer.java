@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Dialer {
 
-    /** A connected socket, and when the attempt that led to it began. */
+    /** A connected socket, and from when its opening is to be counted. */
     record Dialed(SocketChannel channel, InetSocketAddress address, Moment started) {}
 
     private final ClientSettings settings;
@@ -111,7 +111,9 @@ final class Dialer {
             }
             log.debug("Connection established.");
             connected = true;
-            return new Dialed(channel, target, started);
+            // Without ConnectTimeout the system bounds the connecting, and our own limit what
+            // follows.
+            return new Dialed(channel, target, limit == null ? clock.now() : started);
         } finally {
             if (!connected) {
                 channel.close();

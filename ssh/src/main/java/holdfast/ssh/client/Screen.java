@@ -25,6 +25,7 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
     private final WritableByteChannel out;
     private final StatusLine line;
     private final Supplier<Moment> clock;
+    private final int escapeChar;
     private final boolean quiet;
     private final Log log;
     private volatile Runnable redraw = () -> {};
@@ -35,9 +36,11 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
             @Nullable String term,
             Terminal.Size size,
             Supplier<Moment> clock,
+            int escapeChar,
             Log log) {
         this.out = out;
         this.clock = clock;
+        this.escapeChar = escapeChar;
         this.log = log;
         this.quiet = !log.shows(Log.Level.INFO);
         this.line = new StatusLine(Channels.newOutputStream(out), term, size, () -> redraw.run());
@@ -92,7 +95,7 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
         try {
             while (!Thread.currentThread().isInterrupted()) {
                 Moment now = clock.get();
-                line.show(words(doubt, now), now);
+                line.show(words(doubt, now, escapeChar), now);
                 Thread.sleep(TICK);
             }
         } catch (InterruptedException e) {
@@ -109,14 +112,15 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
     }
 
     /** The line itself: since when, what happens next, the way out; most important first. */
-    static String words(ShowDoubt doubt, Moment now) {
+    static String words(ShowDoubt doubt, Moment now, int escapeChar) {
         String silence = "[holdfast: nothing heard for " + brief(now.since(doubt.lastByte()));
         Moment end = doubt.givenUpAt();
         String next =
                 end == null
                         ? "; waiting, ServerAliveInterval is off"
                         : "; giving up in " + brief(now.until(end));
-        return silence + next + "; ~. leaves now]";
+        String leave = escapeChar < 0 ? "]" : "; " + (char) escapeChar + ". leaves now]";
+        return silence + next + leave;
     }
 
     private static String brief(Duration time) {

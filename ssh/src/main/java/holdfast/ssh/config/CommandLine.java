@@ -201,6 +201,7 @@ public final class CommandLine {
                     putIfAbsent(Keyword.PORT, Integer.toString(port));
                 }
             }
+            case 'P' -> putIfAbsent(Keyword.TAG, value);
             case 'q' -> given.override(Keyword.LOG_LEVEL, Log.Level.QUIET.name());
             case 's' -> {
                 Given.Value type = given.value(Keyword.SESSION_TYPE);
@@ -223,7 +224,7 @@ public final class CommandLine {
             }
             case 'V' -> printsVersion = true;
             // Nothing to do: what they turn off is not built, or no longer exists.
-            case '2', 'a', 'k', 'P', 'x' -> {}
+            case '2', 'a', 'k', 'x' -> {}
             default ->
                     throw ConfigException.of(
                             "holdfast ssh: option -" + option + " is not supported yet");
