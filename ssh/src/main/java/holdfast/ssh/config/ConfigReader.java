@@ -932,7 +932,7 @@ final class ConfigReader {
         } catch (IOException e) {
             throw ConfigException.of(place.where() + ": Shell \"" + shell + "\" is not executable");
         } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+            // The error ends the run, so there is nobody left who would ask for the flag.
             throw ConfigException.of(place.where() + ": match exec '" + run + "' interrupted");
         }
     }
