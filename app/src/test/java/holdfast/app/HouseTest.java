@@ -230,16 +230,24 @@ final class HouseTest {
     }
 
     @Test
-    void threads_of_ssh_live_where_the_design_says() {
+    void configuration_host_keys_and_ciphers_start_no_thread() {
         noClasses()
                 .that()
                 .resideInAnyPackage(
                         "holdfast.ssh.config..", "holdfast.ssh.hostkeys..", "holdfast.ssh.crypto..")
                 .should()
-                .dependOnClassesThat(namedAnyOf("java.lang.Thread", "java.lang.Thread$Builder"))
-                .orShould()
                 .dependOnClassesThat()
                 .resideInAPackage("java.util.concurrent")
+                .orShould()
+                .dependOnClassesThat(
+                        namedAnyOf(
+                                "java.lang.Thread$Builder",
+                                "java.lang.Thread$Builder$OfPlatform",
+                                "java.lang.Thread$Builder$OfVirtual"))
+                .orShould()
+                .callConstructor(Thread.class, Runnable.class)
+                .orShould()
+                .callMethod(Thread.class, "startVirtualThread", Runnable.class)
                 .because("files, keys and ciphers are worked on by whoever calls, in its own time")
                 .check(HOUSE);
     }
