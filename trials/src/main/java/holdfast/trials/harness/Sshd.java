@@ -185,7 +185,9 @@ public final class Sshd implements AutoCloseable {
         lines.add("MaxStartups 100:30:200");
         lines.add("LogLevel VERBOSE");
         lines.add("Subsystem sftp internal-sftp");
-        lines.add("SetEnv " + SERVER_MARK + "=" + directory);
+        // SHLVL: bash, run by sshd at the outermost level, would read the machine's own ~/.bashrc and
+        // say what it has to say; it does not below.
+        lines.add("SetEnv " + SERVER_MARK + "=" + directory + " SHLVL=2");
         List<Path> hostKeys = new ArrayList<>();
         if (!ownHostKeys) {
             for (String type : Keys.TYPES) {
