@@ -185,8 +185,8 @@ public final class Sshd implements AutoCloseable {
         lines.add("MaxStartups 100:30:200");
         lines.add("LogLevel VERBOSE");
         lines.add("Subsystem sftp internal-sftp");
-        // SHLVL: bash, run by sshd at the outermost level, would read the machine's own ~/.bashrc and
-        // say what it has to say; it does not below.
+        // SHLVL: a bash that sshd runs at the outermost level reads the machine's own ~/.bashrc,
+        // and says what that has to say.
         lines.add("SetEnv " + SERVER_MARK + "=" + directory + " SHLVL=2");
         List<Path> hostKeys = new ArrayList<>();
         if (!ownHostKeys) {
