@@ -12,17 +12,22 @@ public final class Trees {
 
     private Trees() {}
 
-    /** Removes it; what is gone already is no matter. */
+    /** Removes it; what is gone already is no matter, and who still writes there is outlived. */
     public static void remove(Path directory) {
-        if (!Files.exists(directory)) {
-            return;
-        }
-        try (Stream<Path> inside = Files.walk(directory)) {
-            for (Path path : inside.sorted(Comparator.reverseOrder()).toList()) {
-                Files.deleteIfExists(path);
+        for (int attempt = 0; attempt < 10 && Files.exists(directory); attempt++) {
+            try (Stream<Path> inside = Files.walk(directory)) {
+                for (Path path : inside.sorted(Comparator.reverseOrder()).toList()) {
+                    Files.deleteIfExists(path);
+                }
+            } catch (IOException | UncheckedIOException e) {
+                // A process that is just ending came or went between the look and the removal.
+                try {
+                    Thread.sleep(50);
+                } catch (InterruptedException interrupted) {
+                    Thread.currentThread().interrupt();
+                    return;
+                }
             }
-        } catch (IOException | UncheckedIOException e) {
-            // Somebody is still writing there: the system's own cleaning takes the rest.
         }
     }
 }
