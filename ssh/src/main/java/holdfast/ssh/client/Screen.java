@@ -30,6 +30,7 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
     private final Log log;
     private volatile Runnable redraw = () -> {};
     private @Nullable Thread teller;
+    private boolean doubtful;
 
     Screen(
             WritableByteChannel out,
@@ -70,45 +71,59 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
 
     // --- doubt
 
+    // The teller is never interrupted: an interrupt that meets a write closes the person's own
+    // output.
+
     @Override
     public synchronized void show(ShowDoubt doubt) {
         if (quiet || teller != null) {
             return;
         }
+        doubtful = true;
         teller = Thread.ofPlatform().daemon().name("doubt").start(() -> tell(doubt));
     }
 
     @Override
-    public synchronized void hide() {
-        if (teller != null) {
-            teller.interrupt();
+    public void hide() {
+        Thread telling;
+        synchronized (this) {
+            telling = teller;
+            teller = null;
+            doubtful = false;
+            notifyAll();
+        }
+        if (telling != null) {
             try {
-                teller.join(TICK);
+                telling.join(TICK);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
-            teller = null;
         }
     }
 
     private void tell(ShowDoubt doubt) {
         try {
-            while (!Thread.currentThread().isInterrupted()) {
+            do {
                 Moment now = clock.get();
                 line.show(words(doubt, now, escapeChar), now);
-                Thread.sleep(TICK);
-            }
-        } catch (InterruptedException e) {
-            // the doubt is over
-        } catch (IOException e) {
-            log.debug2("terminal: " + e.getMessage());
-            return;
-        }
-        try {
+            } while (stillAfterATick());
             line.clear();
         } catch (IOException e) {
-            log.debug2("terminal: " + e.getMessage());
+            log.debug2("terminal: " + e.getMessage()); // it is gone, and its output notices too
         }
+    }
+
+    private synchronized boolean stillAfterATick() {
+        long end = System.nanoTime() + TICK.toNanos();
+        for (long left = TICK.toMillis(); doubtful && left > 0; ) {
+            try {
+                wait(left);
+            } catch (InterruptedException e) {
+                return false; // nobody interrupts it; if somebody does, it is over
+            }
+            left = (end - System.nanoTime()) / 1_000_000;
+        }
+        return doubtful;
     }
 
     /** The line itself: since when, what happens next, the way out; most important first. */
