@@ -127,7 +127,7 @@ class LabPlanTest {
         assertThat(Units.show(Duration.ofMillis(4250))).isEqualTo("4.2s");
         assertThat(Units.show(Duration.ofSeconds(42))).isEqualTo("42s");
         assertThat(Units.show(Duration.ofSeconds(72))).isEqualTo("1m12s");
-        assertThat(Units.show(Duration.ofSeconds(300))).isEqualTo("5m");
+        assertThat(Units.show(Duration.ofMinutes(5))).isEqualTo("5m");
         assertThat(Units.show(Duration.ofMinutes(125))).isEqualTo("2h05m");
         assertThat(Units.bytes(999)).isEqualTo("999 B");
         assertThat(Units.bytes(3_140)).isEqualTo("3.1 kB");
