@@ -99,8 +99,7 @@ final class LabTrial {
     void whoever_speaks_to_a_box_that_resets_is_told(Stage stage) throws InterruptedException {
         Sshd sshd = stage.sshd();
         Running lab = lab(stage, sshd, "--expiry=reset", "--idle=2s");
-        Ended ended =
-                ssh(stage, sshd, lab, "sleep 60", "-o", "ServerAliveInterval=4").end(SOON);
+        Ended ended = ssh(stage, sshd, lab, "sleep 60", "-o", "ServerAliveInterval=4").end(SOON);
         assertThat(ended.status()).isEqualTo(255);
         assertThat(ended.err()).contains("Connection reset by peer");
         end(lab);
@@ -168,8 +167,7 @@ final class LabTrial {
     @Test
     void a_target_that_refuses_costs_one_connection_only(Stage stage) throws Exception {
         Running lab =
-                command(stage, "--listen=127.0.0.1:0", "--to=127.0.0.1:" + Sshd.freePort())
-                        .start();
+                command(stage, "--listen=127.0.0.1:0", "--to=127.0.0.1:" + Sshd.freePort()).start();
         lab.out().await("weather:", SOON);
         for (int number = 1; number <= 2; number++) {
             Ended ended =
