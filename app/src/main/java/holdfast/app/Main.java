@@ -1,6 +1,7 @@
 package holdfast.app;
 
 import holdfast.app.command.Demo;
+import holdfast.app.command.Lab;
 import holdfast.app.command.Ssh;
 import holdfast.app.command.Train;
 import java.util.List;
@@ -17,6 +18,7 @@ public final class Main {
 
               ssh [OPTION...] [USER@]HOST [COMMAND]   log in or run a command, as ssh does, and say when the link is dead
               demo                                    see a connection die and another live, in half a minute
+              lab --listen ADDRESS:PORT --to HOST     trouble your own connections as networks do; see lab --help
               --version                               print the version
               --help                                  print this
 
@@ -39,6 +41,7 @@ public final class Main {
             case "ssh" -> Ssh.run(rest);
             case "train" -> Train.run(); // for the launcher
             case "demo" -> Demo.run(rest);
+            case "lab" -> Lab.run(rest);
             case "--version", "version" -> {
                 System.out.println("holdfast " + VERSION);
                 yield 0;

@@ -104,6 +104,18 @@ public final class Path {
     }
 
     /**
+     * When a box will do something to {@code flow} by itself, unless a packet puts it off: expire
+     * it, for one. {@link Moment#NEVER} if none will.
+     */
+    public Moment wakeAt(Flow flow) {
+        Moment wake = Moment.NEVER;
+        for (Slot<?> slot : slots) {
+            wake = Moment.earlier(wake, slot.wakeAt(flow));
+        }
+        return wake;
+    }
+
+    /**
      * How many packets and timers are waiting; bounded by what is under way plus one for each box
      * and flow.
      */
@@ -264,6 +276,11 @@ public final class Path {
             }
             memory.queued = wake;
             return wake;
+        }
+
+        Moment wakeAt(Flow flow) {
+            Memory<S> memory = flows.get(flow);
+            return memory == null ? Moment.NEVER : box.wakeAt(memory.state);
         }
 
         /** Whether this is the timer that counts: an earlier one may have taken its place. */

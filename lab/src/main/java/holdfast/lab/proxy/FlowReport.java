@@ -10,6 +10,8 @@ import holdfast.lab.middlebox.Flow;
  * @param toServer bytes delivered to the server
  * @param toClient bytes delivered to the client
  * @param known whether no box has forgotten it
+ * @param forgets when a box will forget it unless a packet refreshes it; {@link Moment#NEVER} if
+ *     none will
  * @param clientOpen whether the client's end still has the connection
  * @param serverOpen whether the server's end still has it
  */
@@ -20,5 +22,6 @@ public record FlowReport(
         long toServer,
         long toClient,
         boolean known,
+        Moment forgets,
         boolean clientOpen,
         boolean serverOpen) {}

@@ -200,7 +200,7 @@ public final class WeatherProxy implements AutoCloseable {
         mailbox.add(() -> {
             List<FlowReport> reports = new ArrayList<>();
             for (Connection connection : connections.values()) {
-                reports.add(connection.report());
+                reports.add(connection.report(path.wakeAt(connection.flow)));
             }
             answer.complete(reports);
         });
@@ -771,7 +771,7 @@ public final class WeatherProxy implements AutoCloseable {
             }
         }
 
-        FlowReport report() {
+        FlowReport report(Moment forgets) {
             return new FlowReport(
                     flow,
                     opened,
@@ -779,6 +779,7 @@ public final class WeatherProxy implements AutoCloseable {
                     toServer.delivered,
                     toClient.delivered,
                     known,
+                    forgets,
                     !clientGone,
                     server != null && !serverGone);
         }
