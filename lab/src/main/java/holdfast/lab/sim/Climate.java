@@ -63,6 +63,7 @@ public final class Climate {
 
         private final long seed;
         private final SplittableRandom random;
+        private final boolean calm;
         private Duration unit = UNIT;
         private Duration length = LONGEST;
         private Duration roundTrip = Duration.ofMillis(100);
@@ -70,11 +71,13 @@ public final class Climate {
         Drawing(long seed) {
             this.seed = seed;
             random = new SplittableRandom(seed);
+            // Most of life is uneventful: long silences, and devices that count them.
+            calm = often(40);
         }
 
         Scenario scenario() {
             LivenessPolicy client = client();
-            LivenessPolicy server = often(60) ? server() : null;
+            LivenessPolicy server = often(60) ? server(client.interval()) : null;
             if (client.interval().isPositive()) {
                 unit = client.interval();
             } else if (server != null) {
@@ -84,10 +87,10 @@ public final class Climate {
             length = drawn.compareTo(LONGEST) < 0 ? drawn : LONGEST;
             List<Middlebox<?>> path = path();
             List<Meddling> meddlings = new ArrayList<>();
-            if (often(10)) {
+            if (!calm && often(10)) {
                 meddlings.add(new Meddling(moment(), new Event.Forget()));
             }
-            if (often(10)) {
+            if (!calm && often(10)) {
                 Moment cut = moment();
                 meddlings.add(new Meddling(cut, new Event.Cut()));
                 meddlings.add(new Meddling(cut.plus(some(4)), new Event.Heal()));
@@ -102,14 +105,18 @@ public final class Climate {
             return LivenessPolicy.client(interval, pick(COUNTS), OPENING_LIMIT, often(50));
         }
 
-        private LivenessPolicy server() {
+        /**
+         * Of the same order as the client's: else the run is long for the one and busy for the
+         * other.
+         */
+        private LivenessPolicy server(Duration client) {
+            Duration interval =
+                    client.isZero()
+                            ? Duration.ofSeconds(1L + random.nextInt(1800))
+                            : client.multipliedBy(1L + random.nextInt(8)).dividedBy(4);
             // ClientAliveCountMax 0 means never, which is no policy.
             return new LivenessPolicy(
-                    Duration.ofSeconds(Math.max(1, pick(INTERVALS))),
-                    Math.max(1, pick(COUNTS)),
-                    OPENING_LIMIT,
-                    null,
-                    false);
+                    interval, Math.max(1, pick(COUNTS)), OPENING_LIMIT, null, false);
         }
 
         private Side side(@Nullable LivenessPolicy policy, int sleepy) {
@@ -151,7 +158,7 @@ public final class Climate {
                                 Duration.ofMinutes(2),
                                 one(StatefulFirewall.Stranger.values())));
             }
-            if (often(15)) {
+            if (!calm && often(15)) {
                 path.add(new Loss(random.nextDouble() * 0.05, random.nextLong()));
             }
             if (often(15)) {
@@ -160,21 +167,21 @@ public final class Climate {
                 path.add(new RateLimit(rate, queue));
                 roundTrip = roundTrip.plus(Duration.ofMillis(2 * (queue + 200_000L) * 1000 / rate));
             }
-            if (often(30)) {
+            if (!calm && often(30)) {
                 path.add(new Outage(spans(Duration.ofMillis(100))));
             }
-            if (often(15)) {
+            if (!calm && often(15)) {
                 Direction way = often(50) ? Direction.TO_CLIENT : Direction.TO_SERVER;
                 path.add(new OneWayLoss(way, spans(Duration.ofMillis(100))));
             }
-            if (often(12)) {
+            if (!calm && often(12)) {
                 path.add(FlowDeath.of(Node.FLOW, moment()));
             }
-            if (often(10)) {
+            if (!calm && often(10)) {
                 AddressChange.Whose whose = one(AddressChange.Whose.values());
                 path.add(AddressChange.of(whose, moment()));
             }
-            if (often(5)) {
+            if (!calm && often(5)) {
                 path.add(MuteServer.during(Span.since(moment())));
             }
             return path;

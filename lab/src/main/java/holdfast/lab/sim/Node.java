@@ -190,7 +190,7 @@ final class Node {
         world.trouble(now);
         sender.slept(gap);
         keepaliveAt = keepaliveAt.plus(gap);
-        if (running) {
+        if (running && state != null) {
             slept = slept.plus(gap);
             lookAt = now.plus(Duration.ofNanos(world.chance(LOOK_ROUND.toNanos())));
             saysAt = Moment.later(saysAt, lookAt);
