@@ -3,7 +3,10 @@ package holdfast.trials.bench;
 import java.io.IOException;
 import java.util.List;
 
-/** The benchmarks' front: {@code startup}, {@code bulk} or {@code rekey}, then its options. */
+/**
+ * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey} or {@code survival}, then its
+ * options.
+ */
 public final class Main {
 
     private Main() {}
@@ -16,12 +19,14 @@ public final class Main {
                 case "startup" -> Startup.run(new Options(all.subList(1, all.size())));
                 case "bulk" -> Bulk.run(new Options(all.subList(1, all.size())));
                 case "rekey" -> Rekey.run(new Options(all.subList(1, all.size())));
+                case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 default -> {
                     System.err.println(
                             """
                             usage: trials/bench startup [--pairs N] [--markdown]
                                    trials/bench bulk [--gigabytes N] [--pairs N] [--ciphers A,B] [--markdown]
-                                   trials/bench rekey [--runs N] [--megabytes N] [--ciphers A,B] [--markdown]\
+                                   trials/bench rekey [--runs N] [--megabytes N] [--ciphers A,B] [--markdown]
+                                   trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE]\
                             """);
                     System.exit(2);
                 }
