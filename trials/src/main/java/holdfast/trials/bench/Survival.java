@@ -55,6 +55,7 @@ final class Survival {
         String page = new SurvivalPage(fates, took, Machine.described()).text();
         if (only.isEmpty()) {
             Path file = Client.checkout().resolve("docs").resolve("survival.md");
+            Files.createDirectories(file.getParent());
             Files.writeString(file, page);
             System.out.println(
                     "survival: " + fates.size() + " connections, written to docs/survival.md");

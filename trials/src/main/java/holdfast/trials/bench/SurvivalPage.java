@@ -133,8 +133,7 @@ record SurvivalPage(Map<Cell, Cell.Fate> fates, Duration took, String machine) {
     private static String outcome(Cell.Fate fate) {
         Duration arrived = fate.arrived();
         return switch (fate.outcome()) {
-            case LIVED ->
-                    arrived == null ? "lived" : "lived, " + Cell.seconds(late(arrived));
+            case LIVED -> arrived == null ? "lived" : "lived, " + Cell.seconds(late(arrived));
             case DIED -> arrived == null ? "**died**" : "**died** (after it was heard)";
             case HUNG -> "**hung**";
         };
