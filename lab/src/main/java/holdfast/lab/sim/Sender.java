@@ -15,7 +15,7 @@ import java.util.List;
  * path, the connection is given up.
  *
  * <p>Sequence numbers count segments, not bytes. Not modelled: selective acknowledgement (after a
- * time-out everything is sent again), window probes, pacing. Owned by one thread.
+ * time-out everything is sent again), pacing. Owned by one thread.
  *
  * @param <P> what a segment carries
  */
@@ -162,6 +162,33 @@ public final class Sender<P> {
     /** How often the oldest unacknowledged segment has been sent again. */
     public int retries() {
         return retries;
+    }
+
+    /** How many segments wait to be sent or acknowledged. */
+    int waiting() {
+        return unacknowledged.size();
+    }
+
+    /** The machine was suspended for {@code gap}: its timers did not run. */
+    void slept(Duration gap) {
+        retryAt = retryAt.plus(gap);
+    }
+
+    /**
+     * The receiver is alive and has no room. What is sent again is now a window probe: on the same
+     * ladder, and never given up as long as it is answered.
+     */
+    void refused() {
+        retries = 0;
+        repeatedAcks = 0;
+    }
+
+    /** The receiver has room again: what it refused is sent at once. */
+    void roomAgain(Moment now) {
+        if (!unacknowledged.isEmpty() && !givenUp) {
+            nextToSend = first();
+            retryAt = now.plus(rto);
+        }
     }
 
     /** No more is sent, and nothing is kept. */

@@ -248,7 +248,9 @@ record Cell(Trouble trouble, Setting setting, boolean serverFirst, boolean holdf
     private static String farewell(String log) {
         String said = "";
         for (String line : log.replace("\r", "").strip().split("\n", -1)) {
-            if (!line.startsWith("Close session") && !line.startsWith("Closing connection")) {
+            if (!line.startsWith("Close session")
+                    && !line.startsWith("Closing connection")
+                    && !line.startsWith("Transferred:")) {
                 said = line;
             }
         }

@@ -26,7 +26,7 @@ public final class Main {
                             usage: trials/bench startup [--pairs N] [--markdown]
                                    trials/bench bulk [--gigabytes N] [--pairs N] [--ciphers A,B] [--markdown]
                                    trials/bench rekey [--runs N] [--megabytes N] [--ciphers A,B] [--markdown]
-                                   trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE]\
+                                   trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]\
                             """);
                     System.exit(2);
                 }

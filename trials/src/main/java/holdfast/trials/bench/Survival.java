@@ -19,18 +19,41 @@ import java.util.concurrent.Future;
 /**
  * What a connection survives, in a real kernel's NAT: every trouble, every setting, OpenSSH's
  * client and ours. Writes {@code docs/survival.md}. {@code --parallel N} (24) cells at a time,
- * which mostly wait; {@code --only D,R} prints a page of some troubles instead.
+ * which mostly wait; {@code --only D,R} prints a page of some troubles instead; {@code --again}
+ * writes the page anew from what the kernel said last time.
  */
 final class Survival {
 
     private Survival() {}
 
     static void run(Options options) throws IOException, InterruptedException {
+        Path kept = Client.checkout().resolve("trials").resolve("target").resolve("survival.tsv");
+        List<String> only = options.list("--only", List.of());
+        Fates fates;
+        if (options.words().contains("--again")) {
+            fates = Fates.of(kept);
+        } else {
+            fates = inTheKernel(only, options.number("--parallel", 24));
+        }
+        String page = new SurvivalPage(fates).text();
+        if (!only.isEmpty()) {
+            System.out.print(page);
+            return;
+        }
+        fates.keep(kept);
+        Path file = Client.checkout().resolve("docs").resolve("survival.md");
+        Files.createDirectories(file.getParent());
+        Files.writeString(file, page);
+        System.out.println(
+                "survival: " + fates.of().size() + " connections, written to docs/survival.md");
+    }
+
+    private static Fates inTheKernel(List<String> only, int parallel)
+            throws IOException, InterruptedException {
         NatLab.impossible()
                 .ifPresent(reason -> {
                     throw new IllegalArgumentException(reason);
                 });
-        List<String> only = options.list("--only", List.of());
         List<Cell> cells = cells(only);
         if (cells.isEmpty()) {
             throw new IllegalArgumentException("--only: no such trouble: " + only);
@@ -40,7 +63,7 @@ final class Survival {
         long start = System.nanoTime();
         Map<Cell, Cell.Fate> fates = new LinkedHashMap<>();
         try (ExecutorService pool =
-                Executors.newFixedThreadPool(options.number("--parallel", 24))) {
+                Executors.newFixedThreadPool(parallel)) {
             List<Future<Cell.Fate>> running = new ArrayList<>();
             for (Cell cell : cells) {
                 running.add(pool.submit(lived(cell, cell.holdfast() ? holdfast : openSsh)));
@@ -52,16 +75,7 @@ final class Survival {
             throw new AssertionError(String.valueOf(e.getCause()), e);
         }
         Duration took = Duration.ofNanos(System.nanoTime() - start);
-        String page = new SurvivalPage(fates, took, Machine.described()).text();
-        if (only.isEmpty()) {
-            Path file = Client.checkout().resolve("docs").resolve("survival.md");
-            Files.createDirectories(file.getParent());
-            Files.writeString(file, page);
-            System.out.println(
-                    "survival: " + fates.size() + " connections, written to docs/survival.md");
-        } else {
-            System.out.print(page);
-        }
+        return new Fates(fates, took, Machine.described());
     }
 
     /** Twice at most: a machine so busy that a login takes 40 s says nothing about the cell. */

@@ -38,6 +38,16 @@ enum Trouble {
             without keepalives that may be never, while even a keepalive above the limit opens the way, and \
             TCP's next retransmission then brings what was waiting.\
             """),
+    EXPIRY_LOOSE(
+            "V, open",
+            "as V, on a router without a firewall",
+            NatLab.Mode.LOOSE,
+            """
+            Linux as it comes. When the client speaks first all is as in V. What the server sends to a \
+            forgotten mapping is addressed to the router itself, whose kernel knows no such connection and \
+            answers with a reset: the server's end is gone at once. The client is not told before it speaks, \
+            and then by the server's machine, which knows the connection no more either.\
+            """),
     EXPIRY_REMAP(
             "X",
             "the NAT forgets an idle flow and gives the client's next packet another port",
@@ -46,7 +56,8 @@ enum Trouble {
             As V, but the new mapping has another port outside (masquerade fully-random). The server's kernel \
             knows no connection with that port and answers with a reset, which the NAT hands to the client: the \
             client dies as soon as it speaks, within one round trip. The server's connection is untouched by \
-            this, and it keeps its process as a ghost.\
+            this, and it keeps its process as a ghost. What a server says first is dropped, and as long as the \
+            client is silent nobody knows.\
             """),
     CUT_LONG(
             "cut, long",
@@ -115,8 +126,13 @@ enum Trouble {
             "32 kbit/s with a queue of half a second, and 60 kB are to be said",
             NatLab.Mode.BLACKHOLE,
             """
-            A line so slow that a keepalive waits behind what is being sent. Any byte received is a sign of \
-            life, so a slow answer kills nobody.\
+            Not a fault of the path but of the reckoning. A keepalive waits behind what is being sent, here up \
+            to 15 s of it, and an SSH packet, which is up to 32 kB and here 8 s long, counts only when it is \
+            there whole. When the client is the one who sends, it may hear nothing for longer than the 12 s that \
+            three unanswered keepalives of 3 s allow, although its bytes cross all the time, and then both clients \
+            give up a connection that works. Whether they do hangs on how the line's queue falls out that day. \
+            When the server sends, whole packets keep arriving and are signs of life. Patience cures it: the 12 s \
+            interval tolerates 48 s.\
             """);
 
     final String name;
@@ -134,7 +150,7 @@ enum Trouble {
     /** Whether it comes by silence alone. */
     boolean expiry() {
         return switch (this) {
-            case EXPIRY_DROP, EXPIRY_RESET, EXPIRY_REVIVE, EXPIRY_REMAP -> true;
+            case EXPIRY_DROP, EXPIRY_RESET, EXPIRY_REVIVE, EXPIRY_LOOSE, EXPIRY_REMAP -> true;
             case CUT_LONG, CUT_SHORT, FORGET, ROAM, REWAN, KILL, LOSS, RATE -> false;
         };
     }
@@ -147,6 +163,7 @@ enum Trouble {
             case EXPIRY_DROP,
                     EXPIRY_RESET,
                     EXPIRY_REVIVE,
+                    EXPIRY_LOOSE,
                     EXPIRY_REMAP,
                     FORGET,
                     ROAM,
@@ -166,7 +183,7 @@ enum Trouble {
     /** Makes it happen; what comes by silence happens by itself. */
     void strike(NatLab lab) {
         switch (this) {
-            case EXPIRY_DROP, EXPIRY_RESET, EXPIRY_REVIVE, EXPIRY_REMAP -> {}
+            case EXPIRY_DROP, EXPIRY_RESET, EXPIRY_REVIVE, EXPIRY_LOOSE, EXPIRY_REMAP -> {}
             case CUT_LONG, CUT_SHORT -> lab.cut();
             case FORGET -> lab.forget();
             case ROAM -> lab.roam("10.77.1.3");
