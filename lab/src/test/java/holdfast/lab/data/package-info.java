@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.lab.data;
+
+import org.jspecify.annotations.NullMarked;
