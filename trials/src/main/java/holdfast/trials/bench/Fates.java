@@ -26,22 +26,21 @@ record Fates(Map<Cell, Cell.Fate> of, Duration took, String machine) {
     void keep(Path file) throws IOException {
         List<String> lines = new ArrayList<>();
         lines.add(took.toMillis() + "\t" + machine);
-        of.forEach(
-                (cell, fate) ->
-                        lines.add(
-                                String.join(
-                                        "\t",
-                                        cell.trouble().name(),
-                                        cell.setting().name(),
-                                        Boolean.toString(cell.serverFirst()),
-                                        Boolean.toString(cell.holdfast()),
-                                        fate.outcome().name(),
-                                        millis(fate.arrived()),
-                                        millis(fate.client()),
-                                        millis(fate.server()),
-                                        Integer.toString(fate.status()),
-                                        fate.clientSaid().replace('\t', ' '),
-                                        fate.serverSaid().replace('\t', ' '))));
+        of.forEach((cell, fate) ->
+                lines.add(
+                        String.join(
+                                "\t",
+                                cell.trouble().name(),
+                                cell.setting().name(),
+                                Boolean.toString(cell.serverFirst()),
+                                Boolean.toString(cell.holdfast()),
+                                fate.outcome().name(),
+                                millis(fate.arrived()),
+                                millis(fate.client()),
+                                millis(fate.server()),
+                                Integer.toString(fate.status()),
+                                fate.clientSaid().replace('\t', ' '),
+                                fate.serverSaid().replace('\t', ' '))));
         Files.createDirectories(file.getParent());
         Files.write(file, lines);
     }

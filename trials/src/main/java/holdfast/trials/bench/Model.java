@@ -164,9 +164,10 @@ record Model(Cell.Outcome outcome, @Nullable Duration client, @Nullable Duration
     }
 
     private static boolean near(@Nullable Duration one, @Nullable Duration other) {
-        return one == null || other == null
-                ? one == other
-                : one.minus(other).abs().compareTo(NEAR) <= 0;
+        if (one == null || other == null) {
+            return one == null && other == null;
+        }
+        return one.minus(other).abs().compareTo(NEAR) <= 0;
     }
 
     private static String time(@Nullable Duration time) {

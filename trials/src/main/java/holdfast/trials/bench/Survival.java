@@ -62,8 +62,7 @@ final class Survival {
         Client openSsh = Client.reference();
         long start = System.nanoTime();
         Map<Cell, Cell.Fate> fates = new LinkedHashMap<>();
-        try (ExecutorService pool =
-                Executors.newFixedThreadPool(parallel)) {
+        try (ExecutorService pool = Executors.newFixedThreadPool(parallel)) {
             List<Future<Cell.Fate>> running = new ArrayList<>();
             for (Cell cell : cells) {
                 running.add(pool.submit(lived(cell, cell.holdfast() ? holdfast : openSsh)));
