@@ -76,10 +76,11 @@ final class NatTrial {
                         Duration.ofSeconds(12));
     }
 
-    @Test
-    void keepalives_above_the_limit_meet_a_reset_at_the_first_of_them(Stage stage)
+    @ParameterizedTest
+    @EnumSource(names = {"RST", "REMAP"})
+    void keepalives_above_the_limit_meet_a_reset_at_the_first_of_them(NatLab.Mode mode, Stage stage)
             throws InterruptedException {
-        Running running = lateKeepalives(stage, NatLab.Mode.RST);
+        Running running = lateKeepalives(stage, mode);
         Ended ended = running.end(SOON);
         assertThat(ended.status()).isEqualTo(255);
         // Which of the two depends on whether its next read or its next write meets the reset.
@@ -92,10 +93,11 @@ final class NatTrial {
                         Duration.ofSeconds(7));
     }
 
-    @Test
-    void a_client_that_speaks_first_is_taken_up_again_by_a_loose_nat(Stage stage)
+    @ParameterizedTest
+    @EnumSource(names = {"LOOSE", "REVIVE"})
+    void a_client_that_speaks_first_is_taken_up_again_by_a_loose_nat(NatLab.Mode mode, Stage stage)
             throws InterruptedException {
-        Running running = lateKeepalives(stage, NatLab.Mode.LOOSE);
+        Running running = lateKeepalives(stage, mode);
         Ended ended = running.end(SOON);
         assertThat(ended.out()).endsWith("alive\n");
         assertThat(ended.status()).isZero();

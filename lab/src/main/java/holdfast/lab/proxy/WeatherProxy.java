@@ -238,6 +238,10 @@ public final class WeatherProxy implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        // Whoever was accepted, or reached, while the engine came to its end.
+        for (Runnable late = mailbox.poll(); late != null; late = mailbox.poll()) {
+            late.run();
+        }
     }
 
     private void accept() {
@@ -745,6 +749,7 @@ public final class WeatherProxy implements AutoCloseable {
             Socket socket = dialling;
             if (server == null && socket != null) {
                 try {
+                    socket.setSoLinger(true, 0); // a target reached in this moment hears a reset
                     socket.close();
                 } catch (IOException ignored) {
                     // A socket that cannot be closed is closed.

@@ -3,8 +3,10 @@ package holdfast.trials.bench;
 import java.io.IOException;
 import java.util.List;
 
-/** The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey} or {@code simulate}, then its
- * options. */
+/**
+ * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate} or {@code
+ * survival}, then its options.
+ */
 public final class Main {
 
     private Main() {}
@@ -18,13 +20,15 @@ public final class Main {
                 case "bulk" -> Bulk.run(new Options(all.subList(1, all.size())));
                 case "rekey" -> Rekey.run(new Options(all.subList(1, all.size())));
                 case "simulate" -> Simulate.run(all.subList(1, all.size()));
+                case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 default -> {
                     System.err.println(
                             """
                             usage: trials/bench startup [--pairs N] [--markdown]
                                    trials/bench bulk [--gigabytes N] [--pairs N] [--ciphers A,B] [--markdown]
                                    trials/bench rekey [--runs N] [--megabytes N] [--ciphers A,B] [--markdown]
-                                   trials/bench simulate [SEEDS] [FROM]\
+                                   trials/bench simulate [SEEDS] [FROM]
+                                   trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]\
                             """);
                     System.exit(2);
                 }

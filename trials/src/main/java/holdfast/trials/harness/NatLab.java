@@ -16,8 +16,8 @@ import java.util.regex.Pattern;
  * Client, NAT and server in three network namespaces of this machine: a kernel that really forgets
  * idle flows. Needs root, iproute2 and nftables; touches no route or address of the machine itself.
  *
- * <p>The names carry the id of this process, so that a later run can sweep away what a killed one
- * left behind.
+ * <p>The names carry the id of this process and when it started, so that a later run can sweep away
+ * what a killed one left behind, even when somebody else has that id by then.
  */
 public final class NatLab implements AutoCloseable {
 
@@ -27,8 +27,15 @@ public final class NatLab implements AutoCloseable {
         BLACKHOLE,
         /** Answered with a reset: whoever speaks learns at once. */
         RST,
-        /** Linux as it comes: a client's packet in mid-stream makes a new mapping. */
-        LOOSE
+        /**
+         * Linux as it comes, without a firewall: a client's packet in mid-stream makes a new
+         * mapping, a server's is answered by the NAT's own kernel with a reset.
+         */
+        LOOSE,
+        /** A client's packet in mid-stream makes the same mapping again, a server's is dropped. */
+        REVIVE,
+        /** A client's packet in mid-stream gets another port outside, a server's is dropped. */
+        REMAP
     }
 
     public static final String SERVER = "10.77.2.2";
@@ -36,7 +43,7 @@ public final class NatLab implements AutoCloseable {
     private static final String CLIENT = "10.77.1.2";
     private static final String NAT_LAN = "10.77.1.1";
     private static final String NAT_WAN = "10.77.2.1";
-    private static final Pattern OURS = Pattern.compile("hft-(\\d+)-\\d+-[cns]");
+    private static final Pattern OURS = Pattern.compile("hft-(\\d+)-(\\d+)-\\d+-[cns]");
     private static final AtomicInteger NEXT = new AtomicInteger(1);
 
     private final String client;
@@ -69,7 +76,13 @@ public final class NatLab implements AutoCloseable {
      */
     public static NatLab up(Mode mode, Duration idle) {
         NatLab lab =
-                new NatLab("hft-" + ProcessHandle.current().pid() + "-" + NEXT.getAndIncrement());
+                new NatLab(
+                        "hft-"
+                                + ProcessHandle.current().pid()
+                                + "-"
+                                + startOf(ProcessHandle.current().pid())
+                                + "-"
+                                + NEXT.getAndIncrement());
         Runtime.getRuntime().addShutdownHook(lab.hook);
         try {
             lab.build(mode, idle);
@@ -90,29 +103,44 @@ public final class NatLab implements AutoCloseable {
     }
 
     public void mode(Mode mode) {
-        String fate =
+        boolean loose =
                 switch (mode) {
-                    case BLACKHOLE -> "drop";
-                    case RST -> "reject with tcp reset";
-                    case LOOSE -> "";
+                    case BLACKHOLE, RST -> false;
+                    case LOOSE, REVIVE, REMAP -> true;
                 };
         // loose=0 makes a mid-stream packet without mapping INVALID instead of a new flow.
-        inNat(
-                "sysctl",
-                "-qw",
-                "net.netfilter.nf_conntrack_tcp_loose=" + (mode == Mode.LOOSE ? "1" : "0"));
-        String rules = "flush chain inet lab unknown_fwd\nflush chain inet lab unknown_in\n";
-        if (mode != Mode.LOOSE) {
-            rules +=
-                    """
-                    add rule inet lab unknown_fwd ct state invalid meta l4proto tcp counter %1$s
-                    add rule inet lab unknown_fwd ct state invalid counter drop
-                    add rule inet lab unknown_in iifname wan meta l4proto tcp counter %1$s
-                    add rule inet lab unknown_in iifname wan counter drop
-                    """
-                            .formatted(fate);
-        }
-        nft(rules);
+        inNat("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=" + (loose ? "1" : "0"));
+        String unknown =
+                switch (mode) {
+                    case BLACKHOLE -> strict("drop");
+                    case RST -> strict("reject with tcp reset");
+                    case LOOSE -> "";
+                    case REVIVE, REMAP ->
+                            // Before conntrack confirms it: or a server's retransmission would
+                            // hold the very port that the client's next packet needs.
+                            "add rule inet lab unknown_in iifname wan counter drop\n";
+                };
+        String masquerade = mode == Mode.REMAP ? "masquerade fully-random" : "masquerade";
+        nft(
+                """
+                flush chain inet lab unknown_fwd
+                flush chain inet lab unknown_in
+                flush chain ip labnat postrouting
+                add rule ip labnat postrouting oifname wan %s
+                """
+                                .formatted(masquerade)
+                        + unknown);
+    }
+
+    /** Rules of a NAT that takes up no flow in mid-stream. */
+    private static String strict(String fate) {
+        return """
+        add rule inet lab unknown_fwd ct state invalid meta l4proto tcp counter %1$s
+        add rule inet lab unknown_fwd ct state invalid counter drop
+        add rule inet lab unknown_in iifname wan meta l4proto tcp counter %1$s
+        add rule inet lab unknown_in iifname wan counter drop
+        """
+                .formatted(fate);
     }
 
     /** Drops everything that crosses the NAT, in silence, until {@link #heal}. */
@@ -125,10 +153,12 @@ public final class NatLab implements AutoCloseable {
         fault("meta l4proto tcp counter reject with tcp reset");
     }
 
+    /** Loses so many of a hundred packets each way, at random, until {@link #heal}. */
     public void loss(int percent) {
         fault("numgen random mod 100 < " + percent + " counter drop");
     }
 
+    /** Ends {@link #cut}, {@link #kill} and {@link #loss}. */
     public void heal() {
         nft("flush chain inet lab fault_fwd\n");
     }
@@ -172,19 +202,19 @@ public final class NatLab implements AutoCloseable {
         }
     }
 
+    /** A setting of the kernel for both ends, as {@code net.ipv4.tcp_keepalive_time=144}. */
+    public void ends(String... settings) {
+        for (String side : List.of(client, server)) {
+            List<String> words =
+                    new ArrayList<>(List.of("ip", "netns", "exec", side, "sysctl", "-qw"));
+            words.addAll(List.of(settings));
+            run(words.toArray(String[]::new));
+        }
+    }
+
     /** Buffers of TCP so small that a peer who stops reading is felt at once. */
     public void smallBuffers() {
-        for (String side : List.of(client, server)) {
-            run(
-                    "ip",
-                    "netns",
-                    "exec",
-                    side,
-                    "sysctl",
-                    "-qw",
-                    "net.ipv4.tcp_rmem=4096 16384 32768",
-                    "net.ipv4.tcp_wmem=4096 16384 32768");
-        }
+        ends("net.ipv4.tcp_rmem=4096 16384 32768", "net.ipv4.tcp_wmem=4096 16384 32768");
     }
 
     @Override
@@ -204,7 +234,13 @@ public final class NatLab implements AutoCloseable {
         }
     }
 
-    private void build(Mode mode, Duration idle) {
+    /**
+     * Under the same lock as {@link #remove}: a lab half built when the JVM goes is removed whole.
+     */
+    private synchronized void build(Mode mode, Duration idle) {
+        if (closed) {
+            throw new AssertionError("the trials are ending");
+        }
         for (String name : List.of(client, nat, server)) {
             run("ip", "netns", "add", name);
             run("ip", "-n", name, "link", "set", "lo", "up");
@@ -232,7 +268,7 @@ public final class NatLab implements AutoCloseable {
                   chain input { type filter hook input priority filter; policy accept; jump unknown_in; }
                 }
                 table ip labnat {
-                  chain postrouting { type nat hook postrouting priority srcnat; policy accept; oifname "wan" masquerade; }
+                  chain postrouting { type nat hook postrouting priority srcnat; policy accept; }
                 }
                 """);
         inNat(
@@ -240,6 +276,17 @@ public final class NatLab implements AutoCloseable {
                 "-qw",
                 "net.netfilter.nf_conntrack_tcp_timeout_established=" + idle.toSeconds());
         mode(mode);
+    }
+
+    /** When a process started, in the kernel's ticks since boot: empty if there is none. */
+    private static String startOf(long pid) {
+        try {
+            String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
+            // Field 22, counted behind the name, which may hold blanks and brackets.
+            return stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[19];
+        } catch (IOException gone) {
+            return "";
+        }
     }
 
     private static void address(String namespace, String address, String device) {
@@ -284,8 +331,9 @@ public final class NatLab implements AutoCloseable {
         }
         try {
             sweep();
-            try (NatLab lab = up(Mode.BLACKHOLE, Duration.ofSeconds(10))) {
-                lab.cut();
+            try (NatLab lab = up(Mode.REMAP, Duration.ofSeconds(10))) {
+                lab.mode(Mode.RST);
+                lab.loss(1);
             }
             return Optional.empty();
         } catch (AssertionError | UncheckedIOException | InterruptedException e) {
@@ -299,7 +347,7 @@ public final class NatLab implements AutoCloseable {
         List<String> stale = new ArrayList<>();
         Matcher names = OURS.matcher(list.out());
         while (names.find()) {
-            if (!Files.exists(Path.of("/proc/" + names.group(1)))) {
+            if (!startOf(Long.parseLong(names.group(1))).equals(names.group(2))) {
                 stale.add(names.group());
             }
         }
