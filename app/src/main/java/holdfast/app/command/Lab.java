@@ -92,14 +92,14 @@ public final class Lab {
                 ssh -p 2200 -o HostKeyAlias=myhost -o ServerAliveInterval=10 127.0.0.1
 
             Example 2: a slow line that is cut, the same every time.
-                printf '%s\\n' '10s cut' '60s heal' '90s quit' > tunnel
+                printf '%s\\n' '10s cut' '30s heal' '90s quit' > tunnel
                 holdfast lab --listen 127.0.0.1:2200 --to myhost --latency 80ms \\
                     --script tunnel
-              Connect within 10 s. This one gives up after 20 s of silence:
+              Connect within 10 s. This one gives up after 15 s of silence:
                 ssh -p 2200 -o HostKeyAlias=myhost -o ServerAliveInterval=5 \\
-                    -o ServerAliveCountMax=3 127.0.0.1
-              With ServerAliveInterval=15 and ServerAliveCountMax=5 it waits, and goes on
-              soon after 60 s.
+                    -o ServerAliveCountMax=2 127.0.0.1
+              With ServerAliveInterval=15 alone it waits, and goes on when TCP tries
+              again: by 50 s, for the pauses between its tries double.
 
             What a proxy only approximates: it sees streams, not packets, so each end's
             own TCP talks to the lab and is well. The lab plays the TCP between (segments,
