@@ -38,39 +38,43 @@ public final class Lab {
             """
             usage: holdfast lab --listen ADDRESS:PORT --to HOST[:PORT] [TROUBLE...]
 
-            Stands between an SSH client and its server (or any other two that speak TCP) and does to
-            their connections what routers and networks do, to show what your settings survive.
-            Connect to --listen; what arrives there is carried to --to (port 22 if none is given).
+            Stands between an SSH client and its server (or any other two that speak TCP)
+            and does to their connections what routers and networks do, to show what your
+            settings survive. Connect to --listen; what arrives there is carried to --to
+            (port 22 if none is given).
 
               --idle 30s            forget a connection that was idle for so long
               --expiry HOW          what happens when it is forgotten:
-                                      silent      all of it vanishes, nobody is told (the default)
-                                      reset       whoever speaks next is reset, the other never hears
+                                      silent      all of it vanishes, nobody is told (default)
+                                      reset       whoever speaks next is reset, the other not
                                       reset-both  both are reset at once
                                       close       both are closed at once, as a proxy does
-                                      revive      the client's next packet puts it back
-                                      remap       the client's next packet comes from another port
+                                      revive      client's next packet puts it back
+                                      remap       client's next packet has another port
               --latency 80ms        everything takes so long, each way
               --jitter 20ms         and up to so much longer, by chance
               --loss 1%             segments get lost by chance, each way
-              --rate 1mbit          no more than so much each way, for all connections together;
-                                    what does not fit into a queue of 250 ms (at least 30 kB) is lost
-              --outage 60s@5m       nothing gets through for 60 s, beginning 5 m after the start;
-                                    may be given several times
+              --rate 1mbit          no more than so much each way, for all together; what
+                                    does not fit into a queue of 250 ms (or 30 kB) is lost
+              --outage 60s@5m       nothing gets through for 60 s, from 5 m after the
+                                    start on; may be given several times
               --script FILE         do things at set times, see below
               --seed N              other chances than those of seed 1
               --help                print this
 
-            Times are written 80ms, 1.5s, 5m, 1h or 1m30s; rates 64kbit, 1mbit, 1gbit. Options may
-            stand in any order and be written --idle=30s. Port 0 takes a free port, which is printed.
+            Times are written 80ms, 1.5s, 5m, 1h or 1m30s; rates 64kbit, 1mbit, 1gbit.
+            Options may stand in any order and be written --idle=30s. Port 0 takes a free
+            port, which is printed.
 
-            On a terminal you see a table of all connections, and what the box would do to each if it
-            spoke now. Elsewhere, one line for each thing that happens. The keys:
+            On a terminal you see a table of all connections, and what the box would do to
+            each if it spoke now. Elsewhere, one line for each thing that happens. The
+            keys:
               c cut the path    h heal it    f forget every connection    q quit (or Ctrl-C)
-              r reset and k kill (lose all of it from now on): the connection chosen by typing its
-              number, or all of them, which a chooses again
+              r reset and k kill (lose all of it from now on): the connection chosen by
+              typing its number, or all of them, which a chooses again
 
-            A script has lines like these; the number of a connection may follow reset and kill:
+            A script has lines like these; the number of a connection may follow reset and
+            kill:
               5s cut
               10s heal     # a comment
               12s forget
@@ -79,27 +83,31 @@ public final class Lab {
 
             Example 1: a router that forgets after 30 s, in front of the server "myhost".
               In one terminal:
-                holdfast lab --listen 127.0.0.1:2200 --to myhost:22 --idle 30s --expiry silent
+                holdfast lab --listen 127.0.0.1:2200 --to myhost:22 --idle 30s
               In another (HostKeyAlias says whose key to expect):
                 ssh -p 2200 -o HostKeyAlias=myhost 127.0.0.1
-              Type nothing for 40 s, then something: it hangs, and ssh says nothing (~. ends it).
+              Type nothing for 40 s, then something: it hangs, and nobody says so
+              (Enter ~ . ends it).
               Now the same with keepalives more often than the router forgets, and it lives:
                 ssh -p 2200 -o HostKeyAlias=myhost -o ServerAliveInterval=10 127.0.0.1
 
             Example 2: a slow line that is cut, the same every time.
-                printf '%s\\n' '10s cut' '60s heal' '90s quit' > tunnel
-                holdfast lab --listen 127.0.0.1:2200 --to myhost --latency 80ms --script tunnel
-              Connect within 10 s. This one gives up after 20 s of silence, while the path is cut:
+                printf '%s\\n' '10s cut' '30s heal' '90s quit' > tunnel
+                holdfast lab --listen 127.0.0.1:2200 --to myhost --latency 80ms \\
+                    --script tunnel
+              Connect within 10 s. This one gives up after 15 s of silence:
                 ssh -p 2200 -o HostKeyAlias=myhost -o ServerAliveInterval=5 \\
-                    -o ServerAliveCountMax=3 127.0.0.1
-              With ServerAliveInterval=15 and ServerAliveCountMax=5 it waits, and goes on at 60 s.
+                    -o ServerAliveCountMax=2 127.0.0.1
+              With ServerAliveInterval=15 alone it waits, and goes on when TCP tries
+              again: by 50 s, for the pauses between its tries double.
 
-            What a proxy only approximates: it sees streams, not packets, so each end's own TCP talks
-            to the lab and is well. The lab plays the TCP between (segments, losses sent again on
-            Linux's ladder, giving up after 15 tries); a packet lost inside the kernel's TCP it cannot
-            imitate. So TCPKeepAlive is answered by the lab and never notices anything,
-            TCP_USER_TIMEOUT and ss(8) see no loss, and where a TCP would give up with "Connection
-            timed out" there is a reset. A target that refuses shows as a reset too.
+            What a proxy only approximates: it sees streams, not packets, so each end's
+            own TCP talks to the lab and is well. The lab plays the TCP between (segments,
+            losses sent again on Linux's ladder, giving up after 15 tries); a packet lost
+            inside the kernel's TCP it cannot imitate. So TCPKeepAlive is answered by the
+            lab and never notices anything, TCP_USER_TIMEOUT and ss(8) see no loss, and
+            where a TCP would give up with "Connection timed out" there is a reset. A
+            target that refuses shows as a reset too.
             """;
 
     /** How many pieces of news may wait to be printed; what comes beyond is counted. */
@@ -164,7 +172,7 @@ public final class Lab {
     private boolean typed;
     private boolean cut;
     private int chosen = LabScript.ALL;
-    private int drawn;
+    private List<String> drawn = List.of();
     private Moment drawnAt = Moment.ZERO;
     private Moment drawAt = Moment.ZERO;
 
@@ -376,7 +384,10 @@ public final class Lab {
             case 'k' -> act(proxy, LabScript.Act.KILL, chosen);
             case 'q', CTRL_C -> act(proxy, LabScript.Act.QUIT, LabScript.ALL);
             case 'a', ESCAPE -> chosen = LabScript.ALL;
-            case CTRL_Z -> console.suspend();
+            case CTRL_Z -> {
+                console.suspend();
+                drawn = List.of(); // whatever is on the screen now is not to be painted over
+            }
             default -> {
                 if (code >= '0' && code <= '9') {
                     choose(proxy, code - '0');
@@ -462,10 +473,21 @@ public final class Lab {
     }
 
     private void erase() {
-        if (drawn > 0) {
-            console.out().print("\r\033[" + drawn + "A\033[J");
-            drawn = 0;
+        int rows = rowsDrawn();
+        if (rows > 0) {
+            console.out().print("\r\033[" + rows + "A\033[J");
+            drawn = List.of();
         }
+    }
+
+    /** How many rows the table takes up now: a window made narrower has broken its lines. */
+    private int rowsDrawn() {
+        int columns = console.table() && !drawn.isEmpty() ? console.size().columns() : 0;
+        int rows = 0;
+        for (String line : drawn) {
+            rows += columns > 0 ? Math.max(1, Math.ceilDiv(line.length(), columns)) : 1;
+        }
+        return rows;
     }
 
     private void draw(WeatherProxy proxy) {
@@ -494,12 +516,13 @@ public final class Lab {
         for (String line : lines) {
             picture.append(line).append("\033[K\r\n");
         }
-        if (drawn > 0) {
-            console.out().print("\r\033[" + drawn + "A");
+        int before = rowsDrawn();
+        if (before > 0) {
+            console.out().print("\r\033[" + before + "A");
         }
         console.out().print(picture + "\033[J");
         console.out().flush();
-        drawn = lines.size();
+        drawn = lines;
         drawnAt = now;
         drawAt = now.plus(REDRAW);
     }

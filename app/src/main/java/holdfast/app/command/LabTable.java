@@ -79,7 +79,7 @@ final class LabTable {
                             + whom
                             + "  k kill "
                             + whom
-                            + "  (1-9 choose one, a all)  q quit");
+                            + "  1-9, a choose  q quit");
         }
         List<String> fitting = new ArrayList<>();
         for (String line : lines.subList(0, Math.min(lines.size(), Math.max(1, height)))) {
@@ -110,7 +110,7 @@ final class LabTable {
     static String now(LabPlan plan, boolean cut, Row row, Moment now) {
         FlowReport report = row.report;
         if (!report.clientOpen()) {
-            return "the client is gone, the server does not know";
+            return "client gone, server unaware";
         }
         String clock =
                 report.known() && plan.idle() != null && !report.forgets().equals(Moment.NEVER)

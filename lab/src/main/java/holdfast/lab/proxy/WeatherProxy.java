@@ -425,8 +425,11 @@ public final class WeatherProxy implements AutoCloseable {
     /** Sends what this half of the connection has to send now. */
     private void pump(Connection connection, Half half) {
         boolean before = half.sender.givenUp();
-        transmit(connection, half, half.sender.due(now()));
-        if (half.sender.givenUp() && !before) {
+        List<Segment<byte[]>> due = half.sender.due(now());
+        // Asked before anything is sent: a RST that answers it ends the sender too.
+        boolean gaveUp = half.sender.givenUp() && !before;
+        transmit(connection, half, due);
+        if (gaveUp) {
             End end = End.speaker(half.direction);
             listener.accept(new WeatherEvent.GaveUp(connection.flow, end, now()));
             vanish(connection, end);
