@@ -96,8 +96,15 @@ public final class Climate {
                 meddlings.add(new Meddling(cut.plus(some(4)), new Event.Heal()));
             }
             meddlings.sort(Comparator.comparing(Meddling::at));
+            // A probe may wait behind a burst, whose window doubles with each round trip.
             return new Scenario(
-                    seed, length, side(client, 15), side(server, 4), path, meddlings, roundTrip);
+                    seed,
+                    length,
+                    side(client, 15),
+                    side(server, 4),
+                    path,
+                    meddlings,
+                    roundTrip.multipliedBy(7));
         }
 
         private LivenessPolicy client() {
