@@ -93,6 +93,7 @@ public final class Path {
     public void ended(Flow flow) {
         for (Slot<?> slot : slots) {
             slot.flows.remove(flow);
+            slot.latest = null;
         }
         dues.removeIf(due -> due.flow.equals(flow));
     }
@@ -244,6 +245,9 @@ public final class Path {
 
         private final Middlebox<S> box;
         private final Map<Flow, Memory<S>> flows = new HashMap<>();
+        // What was asked for last, which is what is asked for next: most paths carry one flow.
+        private @Nullable Flow latestKey;
+        private @Nullable Memory<S> latest;
 
         Slot(Middlebox<S> box) {
             this.box = box;
@@ -257,7 +261,15 @@ public final class Path {
         }
 
         private Memory<S> memory(Flow flow) {
-            return flows.computeIfAbsent(key(flow), key -> new Memory<>(box.start(key)));
+            Flow key = key(flow);
+            Memory<S> known = latest;
+            if (known != null && key.equals(latestKey)) {
+                return known;
+            }
+            Memory<S> memory = flows.computeIfAbsent(key, k -> new Memory<>(box.start(k)));
+            latestKey = key;
+            latest = memory;
+            return memory;
         }
 
         Turn<S> on(Flow flow, Event event, Moment now) {

@@ -33,7 +33,7 @@ public final class Climate {
 
     /** Seconds; what people set, and the edges. 0 is off. */
     private static final int[] INTERVALS = {
-        0, 1, 5, 10, 15, 30, 30, 60, 60, 60, 120, 300, 600, 1800
+        0, 0, 1, 5, 15, 30, 30, 60, 60, 60, 120, 300, 600, 1800, 3600
     };
 
     private static final int[] COUNTS = {0, 1, 1, 2, 3, 3, 3, 3, 5, 10};
@@ -46,7 +46,7 @@ public final class Climate {
     /** Stands for the interval where there is none. */
     private static final Duration UNIT = Duration.ofMinutes(30);
 
-    private static final Duration LONGEST = Duration.ofDays(7);
+    private static final Duration LONGEST = Duration.ofDays(14);
 
     private final NatTimeouts population;
 
@@ -72,7 +72,7 @@ public final class Climate {
             this.seed = seed;
             random = new SplittableRandom(seed);
             // Most of life is uneventful: long silences, and devices that count them.
-            calm = often(40);
+            calm = often(50);
         }
 
         Scenario scenario() {
@@ -96,8 +96,15 @@ public final class Climate {
                 meddlings.add(new Meddling(cut.plus(some(4)), new Event.Heal()));
             }
             meddlings.sort(Comparator.comparing(Meddling::at));
+            // A probe may wait behind a burst, whose window doubles with each round trip.
             return new Scenario(
-                    seed, length, side(client, 15), side(server, 4), path, meddlings, roundTrip);
+                    seed,
+                    length,
+                    side(client, 15),
+                    side(server, 4),
+                    path,
+                    meddlings,
+                    roundTrip.multipliedBy(7));
         }
 
         private LivenessPolicy client() {
@@ -130,15 +137,15 @@ public final class Climate {
 
         private Workload workload() {
             int kind = random.nextInt(100);
-            if (kind < 35) {
+            if (kind < 45) {
                 return Workload.IDLE;
             }
             // Interactive bursts, lines now and then, or bulk.
-            return kind < 60
-                    ? new Workload(some(1), 3, List.of())
+            return kind < 65
+                    ? new Workload(some(4), 3, List.of())
                     : kind < 85
-                            ? new Workload(some(6), 1, List.of())
-                            : new Workload(unit.plus(some(20)), 60, List.of());
+                            ? new Workload(some(12), 1, List.of())
+                            : new Workload(unit.multipliedBy(4).plus(some(40)), 60, List.of());
         }
 
         private List<Middlebox<?>> path() {

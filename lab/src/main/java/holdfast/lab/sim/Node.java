@@ -417,8 +417,9 @@ final class Node {
                 referee.heard(now.nanos(), packet);
             }
             if (lookAt.equals(Moment.NEVER) && policy != null) {
-                long rounds = lookedAt.until(now).toNanos() / LOOK_ROUND.toNanos() + 1;
-                lookAt = lookedAt.plus(LOOK_ROUND.multipliedBy(rounds));
+                long round = LOOK_ROUND.toNanos();
+                long rounds = (now.nanos() - lookedAt.nanos()) / round + 1;
+                lookAt = new Moment(lookedAt.nanos() + rounds * round);
             }
             took(message, now);
         }

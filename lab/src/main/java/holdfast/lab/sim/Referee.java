@@ -50,6 +50,7 @@ final class Referee {
     private long present;
     private long resumed = Long.MIN_VALUE / 2;
     private long grace = Long.MIN_VALUE / 2;
+    private long postponed;
     private long countedFrom;
     private int countedSincePacket;
     private long unheardSpeech = -1;
@@ -72,6 +73,7 @@ final class Referee {
     void heard(long now, boolean packet) {
         lastByte = now;
         countedFrom = now;
+        postponed = 0;
         unheardSpeech = -1;
         if (packet) {
             lastPacket = now;
@@ -91,6 +93,8 @@ final class Referee {
             resumed = now;
         }
         grace = now + AFTER_STOP;
+        // A probe that is late by a short stop starts its interval late.
+        postponed += length;
     }
 
     void judged(
@@ -240,7 +244,7 @@ final class Referee {
         if (!up) {
             end = openingEnd();
         } else if (interval > 0) {
-            end = Math.max(Math.max(lastByte, present), resumed) + allowed;
+            end = Math.max(Math.max(lastByte, present), resumed) + allowed + postponed;
         } else {
             return;
         }

@@ -30,6 +30,9 @@ public final class Sender<P> {
     /** RFC 6298: what a connection is opened with, before any round trip was seen. */
     static final Duration OPEN_RTO = Duration.ofSeconds(1);
 
+    /** RFC 6298 section 5.7: for data, where opening had to be repeated and measured nothing. */
+    static final Duration UNMEASURED_RTO = Duration.ofSeconds(3);
+
     /** net.ipv4.tcp_retries2 */
     static final int DATA_RETRIES = 15;
 
@@ -48,6 +51,7 @@ public final class Sender<P> {
     private int retries;
     private Moment retryAt = Moment.NEVER;
     private Duration rto = OPEN_RTO;
+    private Duration shortest = LAST_RTO;
     private double smoothedRtt = -1;
     private double rttVariation;
     private double window = 1;
@@ -57,6 +61,7 @@ public final class Sender<P> {
 
     private static final class Flight<P> {
         final Segment<P> segment;
+        Moment firstSentAt = Moment.NEVER;
         Moment sentAt = Moment.NEVER;
         boolean resent;
 
@@ -100,6 +105,9 @@ public final class Sender<P> {
             }
             flight.resent = !flight.sentAt.equals(Moment.NEVER);
             flight.sentAt = now;
+            if (!flight.resent) {
+                flight.firstSentAt = now;
+            }
             segments.add(flight.segment);
             nextToSend++;
         }
@@ -134,9 +142,15 @@ public final class Sender<P> {
             window = Math.max(window, FIRST_WINDOW);
         }
         nextToSend = Math.max(nextToSend, upTo);
-        // Karn: the answer to a segment sent twice measures nothing.
+        Duration sample = now.since(last.sentAt);
         if (!last.resent) {
-            measure(now.since(last.sentAt));
+            shortest = shortest.compareTo(sample) < 0 ? shortest : sample;
+            measure(sample);
+        } else if (smoothedRtt >= 0 && sample.compareTo(shortest) < 0) {
+            // Too soon for the copy: the first was only slow. Linux sees that by its time stamps,
+            // learns from it and takes back what the time-out did to the window.
+            measure(now.since(last.firstSentAt));
+            window = Math.max(window, slowStartUntil);
         }
         retries = 0;
         rto = settledRto();
@@ -236,7 +250,7 @@ public final class Sender<P> {
 
     private Duration settledRto() {
         if (smoothedRtt < 0) {
-            return FIRST_RTO;
+            return UNMEASURED_RTO;
         }
         double margin = Math.max(4 * rttVariation, (double) FIRST_RTO.toNanos());
         Duration measured = Duration.ofNanos((long) (smoothedRtt + margin));

@@ -137,6 +137,49 @@ class SenderTest {
     }
 
     @Test
+    void a_shut_window_is_probed_on_the_ladder_and_never_given_up_while_it_answers() {
+        Sender<Integer> sender = opened();
+        sender.offer(Kind.DATA, 1, 1);
+        sender.due(at(0));
+        Moment now = at(0);
+        for (int probe = 0; probe < 40; probe++) {
+            sender.refused();
+            sender.acknowledged(1, now);
+            now = sender.wakeAt();
+            assertThat(sender.due(now)).hasSize(1);
+        }
+        assertThat(sender.givenUp()).isFalse();
+        assertThat(now.until(sender.wakeAt())).isEqualTo(Sender.LAST_RTO);
+        sender.roomAgain(now);
+        assertThat(sender.due(now)).hasSize(1);
+    }
+
+    @Test
+    void a_suspended_machines_timers_go_on_where_they_stopped() {
+        Sender<Integer> sender = opened();
+        sender.offer(Kind.DATA, 1, 1);
+        sender.due(at(0));
+        sender.slept(Duration.ofHours(8));
+        assertThat(sender.wakeAt()).isEqualTo(at(8 * 3600 + 0.2));
+    }
+
+    @Test
+    void a_repeat_that_was_needless_teaches_the_longer_round_trip() {
+        Sender<Integer> sender = new Sender<>();
+        sender.offer(Kind.OPEN, 0, 0);
+        sender.due(at(0));
+        sender.acknowledged(1, at(0.5));
+        sender.offer(Kind.DATA, 1, 1);
+        sender.due(at(1));
+        Moment repeat = sender.wakeAt();
+        assertThat(sender.due(repeat)).hasSize(1);
+        sender.acknowledged(2, repeat.plus(Duration.ofMillis(100)));
+        sender.offer(Kind.DATA, 1, 2);
+        sender.due(at(10));
+        assertThat(sender.wakeAt()).isGreaterThan(at(10 + 1.6));
+    }
+
+    @Test
     void whatever_is_lost_the_stream_comes_out_whole_and_in_order() {
         long seed = new Random().nextLong();
         Random random = new Random(seed);
