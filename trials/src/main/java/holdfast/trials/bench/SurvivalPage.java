@@ -25,31 +25,31 @@ record SurvivalPage(Map<Cell, Cell.Fate> fates, Duration took, String machine) {
         StringBuilder page = new StringBuilder();
         page.append(
                 """
-                    # What a connection survives
+                # What a connection survives
 
-                    Made by `trials/bench survival`, which writes this page whole: %1$d connections in %2$d minutes, each \
-                    through a NAT of its own in the real kernel (three network namespaces, nftables, conntrack; \
-                    `holdfast.trials.harness.NatLab`), to Debian's sshd with ClientAlive off, from OpenSSH's client \
-                    and from `holdfast ssh`. Made on: %3$s.
+                Made by `trials/bench survival`, which writes this page whole: %1$d connections in %2$d minutes, each \
+                through a NAT of its own in the real kernel (three network namespaces, nftables, conntrack; \
+                `holdfast.trials.harness.NatLab`), to Debian's sshd with ClientAlive off, from OpenSSH's client \
+                and from `holdfast ssh`. Made on: %3$s.
 
-                    **Times are scaled by %4$d**: the NAT's idle limit of %5$d s stands for %6$d s, keepalive intervals of \
-                    %7$d s (below the limit) and %8$d s (above it) for %9$d s and %10$d s, the silence of %11$d s for %12$d s, \
-                    the kernel's TCP keepalive of %13$d s for its usual 7200 s. ServerAliveCountMax is %14$d everywhere. \
-                    Not scaled, because the kernel has no setting for it, is TCP's retransmission: 0.2 s after a loss and \
-                    then twice as long each time, given up after about 15 minutes. So the seconds of the two cuts are \
-                    to be read as they are.
+                **Times are scaled by %4$d**: the NAT's idle limit of %5$d s stands for %6$d s, keepalive intervals of \
+                %7$d s (below the limit) and %8$d s (above it) for %9$d s and %10$d s, the silence of %11$d s for %12$d s, \
+                the kernel's TCP keepalive of %13$d s for its usual 7200 s. ServerAliveCountMax is %14$d everywhere. \
+                Not scaled, because the kernel has no setting for it, is TCP's retransmission: 0.2 s after a loss and \
+                then twice as long each time, given up after about 15 minutes. So the seconds of the two cuts are \
+                to be read as they are.
 
-                    **One connection**: a remote command says a word, which is second 0. Then silence. Troubles that \
-                    come by silence come at %5$d s, the others at %15$d s. At %11$d s the client or the server speaks, and \
-                    at %16$d s the watch ends. **lived**: what was said arrived, an answer went back, both ends were \
-                    there at the end; the time is from speaking to arrival. **died**: at least one end found out. \
-                    **hung**: it carries nothing, and at the end of the watch nobody knew. *Client noticed* and *server \
-                    noticed* count from the trouble's beginning to the end of the client, and of the server's process for \
-                    this connection; *no* means: not by the end of the watch.
+                **One connection**: a remote command says a word, which is second 0. Then silence. Troubles that \
+                come by silence come at %5$d s, the others at %15$d s. At %11$d s the client or the server speaks, and \
+                at %16$d s the watch ends. **lived**: what was said arrived, an answer went back, both ends were \
+                there at the end; the time is from speaking to arrival. **died**: at least one end found out. \
+                **hung**: it carries nothing, and at the end of the watch nobody knew. *Client noticed* and *server \
+                noticed* count from the trouble's beginning to the end of the client, and of the server's process for \
+                this connection; *no* means: not by the end of the watch.
 
-                    **Of six ways to expire** four are here: D, R, V and X. B (a reset to both ends at the moment of \
-                    expiry) and C (a close to both, as a proxy does) have no equivalent in the kernel: conntrack forgets \
-                    in silence, whatever it does with the next packet. They stand at the end, from the simulator alone.
+                **Of six ways to expire** four are here: D, R, V and X. B (a reset to both ends at the moment of \
+                expiry) and C (a close to both, as a proxy does) have no equivalent in the kernel: conntrack forgets \
+                in silence, whatever it does with the next packet. They stand at the end, from the simulator alone.
 
                 **The model** is the simulator of the lab (`holdfast.lab.sim`, the same `core` code that our client \
                 runs, over a model of Linux's TCP) on the same times. *same*: the same outcome, and each end told or \
@@ -87,7 +87,8 @@ record SurvivalPage(Map<Cell, Cell.Fate> fates, Duration took, String machine) {
     }
 
     private void summary(StringBuilder page) {
-        page.append("## In short\n\nOpenSSH's client / ours, where they differ.\n\n| trouble |");
+        page.append(
+                "## In short\n\nOpenSSH's client / ours, where they differ. *Told*: who of the two ends found out by the end of the watch.\n\n| trouble |");
         for (Cell.Setting setting : Cell.Setting.values()) {
             for (String first : new String[] {"client", "server"}) {
                 page.append(' ').append(setting.name).append(", ").append(first).append(" first |");
