@@ -75,11 +75,20 @@ public final class Link {
      */
     public static Step on(LinkState state, LinkEvent event, Moment now, LivenessPolicy policy) {
         List<LinkCommand> commands = new ArrayList<>(2);
-        boolean overslept = wakeAt(state, policy).plus(ABSENCE).isBefore(now);
+        Moment expected = wakeAt(state, policy);
+        boolean overslept = expected.plus(ABSENCE).isBefore(now);
         LinkState next =
                 switch (state) {
                     case LinkState.Opening opening ->
-                            opening(opening, event, now, policy, commands);
+                            opening(
+                                    overslept
+                                            ? excused(
+                                                    opening, now, now.since(expected).plus(ABSENCE))
+                                            : opening,
+                                    event,
+                                    now,
+                                    policy,
+                                    commands);
                     case LinkState.Up up ->
                             judge(up.watch(), null, event, now, policy, overslept, commands);
                     case LinkState.Suspect suspect ->

@@ -340,6 +340,21 @@ final class LinkTest {
     }
 
     @Test
+    void a_program_stopped_while_it_connects_gives_the_peer_a_moment_when_it_goes_on() {
+        LivenessPolicy silent = LivenessPolicy.client(seconds(5), 3, seconds(600), false);
+        Driven link = new Driven(silent, Link.opening(Moment.ZERO, Moment.ZERO));
+        link.step(new LinkEvent.TimePassed(), at(60));
+        assertThat(link.state).isInstanceOf(LinkState.Opening.class);
+        assertThat(link.silenceUntil(1000).diedAt()).isEqualTo(75.0);
+
+        LivenessPolicy limited = LivenessPolicy.client(seconds(0), 3, seconds(10), false);
+        Driven late = new Driven(limited, Link.opening(Moment.ZERO, Moment.ZERO));
+        late.step(new LinkEvent.TimePassed(), at(3600));
+        assertThat(late.state).isInstanceOf(LinkState.Opening.class);
+        assertThat(late.silenceUntil(9000).diedAt()).isEqualTo(3605.0);
+    }
+
+    @Test
     void authentication_starts_the_session_clocks() {
         LivenessPolicy policy = LivenessPolicy.client(seconds(10), 0, seconds(60), false);
         Driven link = new Driven(policy, Link.opening(Moment.ZERO, Moment.ZERO));

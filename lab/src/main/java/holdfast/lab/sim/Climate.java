@@ -40,9 +40,6 @@ public final class Climate {
 
     private static final Duration OPENING_LIMIT = Duration.ofMinutes(2);
 
-    /** No program is stopped before this. */
-    private static final Duration OPENED_BY = Duration.ofSeconds(130);
-
     /** Stands for the interval where there is none. */
     private static final Duration UNIT = Duration.ofMinutes(30);
 
@@ -232,7 +229,7 @@ public final class Climate {
          */
         private List<Span> stops() {
             List<Span> spans = new ArrayList<>();
-            Moment from = Moment.ZERO.plus(OPENED_BY).plus(some(40));
+            Moment from = Moment.ZERO.plus(some(40));
             for (int i = 1 + random.nextInt(6); i > 0; i--) {
                 Duration stopped =
                         often(50)
