@@ -34,8 +34,8 @@ public final class Client {
     /** The exit status of everything that went wrong before or beside the remote command. */
     public static final int FAILED = 255;
 
-    /** One read of our input; as much as one packet of OpenSSH's takes. */
-    private static final int CHUNK = 32 * 1024;
+    /** One read of our input: all that a pipe holds, several packets of a file. */
+    private static final int CHUNK = 128 * 1024;
 
     /** Between two sizes told to a full-screen program: two at once are one signal to it. */
     private static final Duration REDRAW_PAUSE = Duration.ofMillis(100);

@@ -6,6 +6,7 @@ import holdfast.ssh.auth.AuthenticationFailed;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
+import holdfast.ssh.crypto.PacketRandom;
 import holdfast.ssh.hostkeys.HostKeyCheck;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
@@ -25,8 +26,6 @@ import org.apache.sshd.common.forward.DefaultForwarderFactory;
 import org.apache.sshd.common.global.KeepAliveHandler;
 import org.apache.sshd.common.kex.extension.DefaultClientKexExtensionHandler;
 import org.apache.sshd.common.keyprovider.KeyIdentityProvider;
-import org.apache.sshd.common.random.JceRandomFactory;
-import org.apache.sshd.common.random.SingletonRandomFactory;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
 import org.apache.sshd.core.CoreModuleProperties;
@@ -52,6 +51,12 @@ final class ClientParts {
      * OpenSSH.
      */
     private static final long LONG_BLOCK_REKEY = 32L << 30;
+
+    /**
+     * What a peer may send before we have taken it: twice OpenSSH's, because we give it back in larger
+     * parts.
+     */
+    private static final long WINDOW = 4L << 20;
 
     private static final class Lean extends SshClient {
         /** Completes what is unset, as start() would, but opens no sockets of its own. */
@@ -108,11 +113,8 @@ final class ClientParts {
         } catch (IllegalArgumentException e) {
             throw new ClientFailure(String.valueOf(e.getMessage()));
         }
-        client.setRandomFactory(new SingletonRandomFactory(JceRandomFactory.INSTANCE));
-        client.setCompressionFactories(
-                settings.compression()
-                        ? List.of(BuiltinCompressions.delayedZlib, BuiltinCompressions.none)
-                        : List.of(BuiltinCompressions.none));
+        client.setRandomFactory(new PacketRandom());
+        client.setCompressionFactories(List.of(BuiltinCompressions.none));
         client.setKexExtensionHandler(DefaultClientKexExtensionHandler.INSTANCE);
         client.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
         client.setChannelFactories(List.of());
@@ -158,6 +160,7 @@ final class ClientParts {
         CoreModuleProperties.AUTH_TIMEOUT.set(client, Duration.ZERO);
         CoreModuleProperties.WAIT_FOR_SPACE_TIMEOUT.set(client, FOREVER);
         CoreModuleProperties.CHANNEL_CLOSE_TIMEOUT.set(client, FOREVER);
+        CoreModuleProperties.WINDOW_SIZE.set(client, WINDOW);
         long limit = settings.rekeyLimitBytes();
         if (limit == 0) {
             boolean shortBlocks = settings.ciphers().getFirst().startsWith("chacha20");

@@ -1,5 +1,6 @@
 package holdfast.ssh.client;
 
+import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -12,7 +13,10 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.apache.sshd.client.channel.AbstractClientChannel;
 import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.channel.RemoteWindow;
 import org.apache.sshd.common.channel.RequestHandler;
+import org.apache.sshd.common.io.IoWriteFuture;
+import org.apache.sshd.common.session.helpers.PendingWriteFuture;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
@@ -50,12 +54,24 @@ final class SessionChannel extends AbstractClientChannel {
     /** For as long as the session may live: a full window is not a fault. */
     private static final Duration FOREVER = Duration.ofDays(365_000);
 
+    /**
+     * The window is given back in such parts of itself: each costs a packet, and the peer has the rest
+     * of it meanwhile.
+     */
+    private static final int GIVE_BACK = 4;
+
+    /** What a data packet has besides its data: header, fields, padding and MAC. */
+    private static final int DATA_ROOM = 512;
+
     private final Wish wish;
     private final Log sshLog;
     private final Drain stdout;
     private final Drain stderr;
     private final ArrayDeque<String> unanswered = new ArrayDeque<>();
     private final CountDownLatch over = new CountDownLatch(1);
+    /** Belongs to the thread that sends. */
+    private @Nullable Buffer spare;
+
     private volatile @Nullable String refusal;
     private volatile @Nullable String exitSignal;
     private volatile boolean running;
@@ -73,6 +89,7 @@ final class SessionChannel extends AbstractClientChannel {
      */
     private final class Give implements Drain.Owner {
         private final boolean tellsPeer;
+        private long owed;
 
         Give(boolean tellsPeer) {
             this.tellsPeer = tellsPeer;
@@ -81,8 +98,10 @@ final class SessionChannel extends AbstractClientChannel {
         @Override
         public void drained(int count) {
             try {
-                if (isOpen()) {
-                    getLocalWindow().release(count);
+                owed += count;
+                if (owed >= getLocalWindow().getMaxSize() / GIVE_BACK && isOpen()) {
+                    getLocalWindow().release(owed);
+                    owed = 0;
                 }
             } catch (IOException e) {
                 sshLog.debug2("channel " + getChannelId() + ": " + e.getMessage()); // it is closing
@@ -221,17 +240,43 @@ final class SessionChannel extends AbstractClientChannel {
      * @throws IOException when the channel has closed
      */
     void send(ByteBuffer bytes) throws IOException, InterruptedException {
+        RemoteWindow window = getRemoteWindow();
         while (bytes.hasRemaining()) {
-            long space = getRemoteWindow().waitForSpace(FOREVER);
-            long most = Math.min(space, getRemoteWindow().getPacketSize());
+            if (window.getSize() == 0 || !window.isOpen()) {
+                window.waitForSpace(FOREVER);
+            }
+            long most = Math.min(window.getSize(), window.getPacketSize());
             int some = (int) Math.min(bytes.remaining(), most);
-            Buffer packet = getSession().createBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, some + 8);
-            packet.putUInt(getRecipient());
-            packet.putUInt(some);
-            bytes.get(packet.array(), packet.wpos(), some);
-            packet.wpos(packet.wpos() + some);
-            getRemoteWindow().waitAndConsume(some, FOREVER);
-            writePacket(packet);
+            window.consume(some);
+            send(bytes, some);
+        }
+    }
+
+    private void send(ByteBuffer bytes, int some) throws IOException {
+        Buffer packet = spare;
+        spare = null;
+        if (packet == null || packet.array().length < some + DATA_ROOM) {
+            packet = getSession().createBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, some + DATA_ROOM);
+        } else {
+            getSession().prepareBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, packet);
+        }
+        packet.putUInt(getRecipient());
+        packet.putUInt(some);
+        bytes.get(packet.array(), packet.wpos(), some);
+        packet.wpos(packet.wpos() + some);
+        Wire wire = ((Transport) getSession()).wire();
+        IoWriteFuture future;
+        wire.hold();
+        try {
+            future = writePacket(packet);
+        } finally {
+            // Here and not later: the packet may have been followed by our side of a key exchange,
+            // and the next packet then waits for the peer's.
+            wire.flush();
+        }
+        // The wire has a copy; only a packet that waits for the end of a key exchange does not.
+        if (!(future instanceof PendingWriteFuture)) {
+            spare = packet;
         }
     }
 

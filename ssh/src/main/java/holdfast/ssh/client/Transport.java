@@ -4,6 +4,7 @@ import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
 import holdfast.ssh.link.LinkLoop;
+import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -13,7 +14,6 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.client.ClientFactoryManager;
 import org.apache.sshd.client.channel.AbstractClientChannel;
-import org.apache.sshd.client.session.ClientSessionImpl;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.io.IoSession;
@@ -26,7 +26,7 @@ import org.jspecify.annotations.Nullable;
  * MINA's client session with our eyes on it: it tells the link's loop what it hears, how far the
  * opening has come, and how it ended.
  */
-final class Transport extends ClientSessionImpl {
+final class Transport extends PacketSession {
 
     /** OpenSSH's bounds on what may come before the identification line (kex.c). */
     private static final int LONGEST_LINE = 8192;
@@ -73,6 +73,11 @@ final class Transport extends ClientSessionImpl {
                     "keepalive not sent: "
                             + e.getMessage()); // it is closing: the loop hears of that
         }
+    }
+
+    /** The stream underneath. */
+    Wire wire() {
+        return (Wire) getIoSession();
     }
 
     /** Takes {@code channel} into the connection; it is still to be opened. */

@@ -6,8 +6,6 @@ import org.apache.sshd.client.kex.DHGClient;
 import org.apache.sshd.client.kex.DHGEXClient;
 import org.apache.sshd.common.NamedFactory;
 import org.apache.sshd.common.cipher.BaseCBCCipher;
-import org.apache.sshd.common.cipher.BaseCTRCipher;
-import org.apache.sshd.common.cipher.BaseGCMCipher;
 import org.apache.sshd.common.cipher.Cipher;
 import org.apache.sshd.common.helpers.AbstractFactoryManager;
 import org.apache.sshd.common.kex.AbstractDH;
@@ -126,11 +124,11 @@ public final class Algorithms {
     private static Cipher newCipher(String name) {
         return switch (name) {
             case ChaCha20Poly1305.NAME -> new ChaCha20Poly1305();
-            case "aes128-gcm@openssh.com" -> gcm(16);
-            case "aes256-gcm@openssh.com" -> gcm(32);
-            case "aes128-ctr" -> ctr(16);
-            case "aes192-ctr" -> ctr(24);
-            case "aes256-ctr" -> ctr(32);
+            case "aes128-gcm@openssh.com" -> new AesGcm(16);
+            case "aes256-gcm@openssh.com" -> new AesGcm(32);
+            case "aes128-ctr" -> new AesCtr(16);
+            case "aes192-ctr" -> new AesCtr(24);
+            case "aes256-ctr" -> new AesCtr(32);
             case "aes128-cbc" -> cbc(16);
             case "aes192-cbc" -> cbc(24);
             case "aes256-cbc" -> cbc(32);
@@ -138,14 +136,6 @@ public final class Algorithms {
                     new BaseCBCCipher(8, 0, 24, "DESede", 192, "DESede/CBC/NoPadding", 8);
             default -> throw new IllegalArgumentException("Unknown cipher type '" + name + "'");
         };
-    }
-
-    private static Cipher gcm(int key) {
-        return new BaseGCMCipher(12, 16, key, "AES", key * 8, "AES/GCM/NoPadding", 16);
-    }
-
-    private static Cipher ctr(int key) {
-        return new BaseCTRCipher(16, 0, key, "AES", key * 8, "AES/CTR/NoPadding", 16);
     }
 
     private static Cipher cbc(int key) {

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.sshd.common.future.CloseFuture;
 import org.apache.sshd.common.io.AbstractIoWriteFuture;
 import org.apache.sshd.common.io.IoHandler;
@@ -28,9 +29,10 @@ import org.jspecify.annotations.Nullable;
  * tether.
  *
  * <p>Two threads: the reader hands every byte that comes to MINA, the writer takes packets from a
- * queue and writes as many as there are in one go. A packet is never written by the thread that
- * made it, so that a full send buffer stops neither the reader nor the loop that judges the link.
- * What can queue up is bounded by the peer's channel windows.
+ * queue and writes as many as there are in one go. A packet is never written by a thread that must
+ * not wait, so that a full send buffer stops neither the reader nor the loop that judges the link. A
+ * thread that sends in bulk and may wait can write the queue itself and spare two threads' waking:
+ * {@link #hold} and {@link #flush}. What can queue up is bounded by the peer's channel windows.
  */
 public final class Wire extends AbstractCloseable implements IoSession {
 
@@ -53,26 +55,37 @@ public final class Wire extends AbstractCloseable implements IoSession {
         void ended(End end);
     }
 
-    /** One read of the socket: as much as two of OpenSSH's largest packets. */
-    private static final int READ_SIZE = 64 * 1024;
+    /** The first reads of the socket: as much as comes until a command runs. */
+    private static final int FIRST_READ = 32 * 1024;
+
+    /** One read of the socket once one has filled the first: several of OpenSSH's packets. */
+    private static final int READ_SIZE = 256 * 1024;
 
     /**
-     * One write of the socket: several packets when they queue up, one at once when they do not.
+     * After so many bytes, of either direction, a reader that has emptied the socket lets some more
+     * come before it looks again: to be woken for each packet, or each window the peer gives back,
+     * costs more than the packet. What a peer may send without an answer is much more than this.
      */
-    private static final int WRITE_SIZE = 128 * 1024;
+    private static final int POURING = 128 * 1024;
+
+    /** How long it lets them come: 0.5 ms. */
+    private static final long PAUSE_NANOS = 500_000;
+
+    /** One write of the socket at most, so that packets queue behind no more than this. */
+    private static final int WRITE_SIZE = 256 * 1024;
+
+    /** The queue to begin with: one full packet, or two. */
+    private static final int QUEUE_SIZE = 64 * 1024;
 
     private static final AtomicLong IDS = new AtomicLong();
 
     private static final class Pending extends AbstractIoWriteFuture {
-        final byte[] bytes;
-        final int end;
-        int next;
+        /** Where the packet ends, counted from the connection's first byte. */
+        final long end;
 
-        Pending(byte[] bytes, int start, int length) {
+        Pending(long end) {
             super("write", null);
-            this.bytes = bytes;
-            this.next = start;
-            this.end = start + length;
+            this.end = end;
         }
     }
 
@@ -85,8 +98,14 @@ public final class Wire extends AbstractCloseable implements IoSession {
     private final Map<Object, Object> attributes = new ConcurrentHashMap<>();
 
     private final Object queueLock = new Object();
-    private final ArrayDeque<Pending> queue = new ArrayDeque<>();
+    // Guarded by the lock; the slice that is being written belongs to the thread that set `writing`.
+    private final Ring queue = new Ring(QUEUE_SIZE);
+    private final ArrayDeque<Pending> pending = new ArrayDeque<>();
+    private long queued;
+    private long written;
+    private boolean writing;
     private boolean noMoreWrites;
+    private @Nullable Thread holder;
 
     private final Object readLock = new Object();
     private boolean suspended;
@@ -113,19 +132,32 @@ public final class Wire extends AbstractCloseable implements IoSession {
     // --- the reader's thread
 
     private void read() {
-        ByteBuffer buffer = ByteBuffer.allocateDirect(READ_SIZE);
+        ByteBuffer buffer = ByteBuffer.allocateDirect(FIRST_READ);
         Readable readable = Readable.readable(buffer);
+        long heard = 0;
+        long pausedAt = 0;
         try {
             while (awaitResumed()) {
                 buffer.clear();
-                if (stream.read(buffer) < 0) {
+                int count = stream.read(buffer);
+                if (count < 0) {
                     listener.ended(new End.Eof());
                     close(true);
                     return;
                 }
                 listener.heardBytes();
+                boolean full = !buffer.hasRemaining();
                 buffer.flip();
                 handler.messageReceived(this, readable);
+                heard += count;
+                if (!full && heard + spoken() - pausedAt >= POURING) {
+                    LockSupport.parkNanos(this, PAUSE_NANOS);
+                    pausedAt = heard + spoken();
+                }
+                if (full && buffer.capacity() < READ_SIZE) {
+                    buffer = ByteBuffer.allocateDirect(READ_SIZE);
+                    readable = Readable.readable(buffer);
+                }
             }
         } catch (AsynchronousCloseException e) {
             // we closed it ourselves
@@ -136,6 +168,12 @@ public final class Wire extends AbstractCloseable implements IoSession {
         } catch (Exception e) {
             // MINA's word for a peer that breaks the protocol; it tells the peer and closes
             report(e);
+        }
+    }
+
+    private long spoken() {
+        synchronized (queueLock) {
+            return written;
         }
     }
 
@@ -152,37 +190,18 @@ public final class Wire extends AbstractCloseable implements IoSession {
         return isOpen();
     }
 
-    // --- the writer's thread
+    // --- the writer's thread, or one that holds
 
     private void write() {
-        ByteBuffer buffer = ByteBuffer.allocateDirect(WRITE_SIZE);
-        List<Pending> whole = new ArrayList<>();
-        try {
-            while (fill(buffer, whole)) {
-                buffer.flip();
-                while (buffer.hasRemaining()) {
-                    stream.write(buffer);
-                }
-                buffer.clear();
-                for (Pending packet : whole) {
-                    packet.setValue(true);
-                }
-                whole.clear();
-            }
-        } catch (AsynchronousCloseException e) {
-            // we closed it ourselves
-        } catch (ClosedChannelException e) {
-            // likewise
-        } catch (IOException e) {
-            whole.forEach(packet -> packet.setValue(e));
-            fail(new End.WriteFailed(e), e);
+        while (awaitQueued()) {
+            writeQueued();
         }
     }
 
-    /** Moves queued bytes into {@code buffer}; false when there will be no more. */
-    private boolean fill(ByteBuffer buffer, List<Pending> whole) {
+    /** Waits for something to write that nobody is writing; false when there will be no more. */
+    private boolean awaitQueued() {
         synchronized (queueLock) {
-            while (queue.isEmpty()) {
+            while (queue.held() == 0 && pending.isEmpty() || writing) {
                 if (noMoreWrites) {
                     return false;
                 }
@@ -192,29 +211,95 @@ public final class Wire extends AbstractCloseable implements IoSession {
                     return false;
                 }
             }
-            while (buffer.hasRemaining() && !queue.isEmpty()) {
-                Pending packet = queue.peek();
-                int some = Math.min(buffer.remaining(), packet.end - packet.next);
-                buffer.put(packet.bytes, packet.next, some);
-                packet.next += some;
-                if (packet.next == packet.end) {
-                    whole.add(packet);
-                    queue.remove();
-                }
-            }
-            return true;
+            return !noMoreWrites;
         }
     }
 
+    /** Writes until the queue is empty, unless another thread is at it. */
+    private void writeQueued() {
+        List<Pending> whole = new ArrayList<>();
+        ByteBuffer some;
+        synchronized (queueLock) {
+            if (writing || noMoreWrites) {
+                return;
+            }
+            writing = true;
+            some = queue.oldest(WRITE_SIZE);
+        }
+        try {
+            while (true) {
+                int count = some.remaining();
+                while (some.hasRemaining()) {
+                    stream.write(some);
+                }
+                synchronized (queueLock) {
+                    if (noMoreWrites) {
+                        return;
+                    }
+                    queue.drop(count);
+                    written += count;
+                    while (!pending.isEmpty() && pending.getFirst().end <= written) {
+                        whole.add(pending.removeFirst());
+                    }
+                    some = queue.oldest(WRITE_SIZE);
+                    writing = some.hasRemaining();
+                }
+                for (Pending packet : whole) {
+                    packet.setValue(true);
+                }
+                whole.clear();
+                if (!some.hasRemaining()) {
+                    return;
+                }
+            }
+        } catch (AsynchronousCloseException e) {
+            // we closed it ourselves
+        } catch (ClosedChannelException e) {
+            // likewise
+        } catch (IOException e) {
+            fail(new End.WriteFailed(e), e);
+        }
+    }
+
+    /**
+     * From now until {@link #flush} what the calling thread queues wakes nobody. One thread at a time
+     * holds; for a second one nothing changes.
+     */
+    public void hold() {
+        synchronized (queueLock) {
+            if (holder == null) {
+                holder = Thread.currentThread();
+            }
+        }
+    }
+
+    /** Ends {@link #hold}, and writes what is queued, by whomever; blocks as the stream does. */
+    public void flush() {
+        synchronized (queueLock) {
+            if (Thread.currentThread().equals(holder)) {
+                holder = null;
+            }
+        }
+        writeQueued();
+    }
+
+    /** Queues a copy: the buffer is the caller's again at once. */
     @Override
     public IoWriteFuture writeBuffer(Buffer buffer) {
-        Pending packet = new Pending(buffer.array(), buffer.rpos(), buffer.available());
+        Pending packet;
         synchronized (queueLock) {
             if (!noMoreWrites) {
-                queue.add(packet);
-                queueLock.notifyAll();
+                int length = buffer.available();
+                queue.put(buffer.array(), buffer.rpos(), length);
+                queued += length;
+                packet = new Pending(queued);
+                pending.add(packet);
+                if (!writing && !Thread.currentThread().equals(holder)) {
+                    queueLock.notifyAll();
+                }
                 return packet;
             }
+            packet = new Pending(queued);
         }
         packet.setValue(new ClosedChannelException());
         return packet;
@@ -238,14 +323,18 @@ public final class Wire extends AbstractCloseable implements IoSession {
 
     @Override
     protected CloseFuture doCloseGracefully() {
-        Pending last = new Pending(new byte[0], 0, 0);
+        Pending last;
+        boolean late;
         synchronized (queueLock) {
-            if (noMoreWrites) {
-                last.setValue(true);
-            } else {
-                queue.add(last);
+            last = new Pending(queued);
+            late = noMoreWrites;
+            if (!late) {
+                pending.add(last);
                 queueLock.notifyAll();
             }
+        }
+        if (late) {
+            last.setValue(true);
         }
         return builder().when(last).build().close(false);
     }
@@ -255,7 +344,8 @@ public final class Wire extends AbstractCloseable implements IoSession {
         List<Pending> lost;
         synchronized (queueLock) {
             noMoreWrites = true;
-            lost = new ArrayList<>(queue);
+            lost = new ArrayList<>(pending);
+            pending.clear();
             queue.clear();
             queueLock.notifyAll();
         }

@@ -1,0 +1,210 @@
+package holdfast.ssh.client;
+
+import holdfast.ssh.crypto.PacketCipher;
+import org.apache.sshd.client.ClientFactoryManager;
+import org.apache.sshd.client.session.ClientSessionImpl;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.SshException;
+import org.apache.sshd.common.cipher.Cipher;
+import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.util.Readable;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * MINA's client session with the taking apart of packets (RFC 4253 section 6) done anew: MINA moves
+ * all that waits forward after each packet and decrypts in place, which costs more than the
+ * decryption.
+ *
+ * <p>There is no decompression: the client offers none.
+ */
+class PacketSession extends ClientSessionImpl {
+
+    /** What the length field takes. */
+    private static final int LENGTH_BYTES = Integer.BYTES;
+
+    /** OpenSSH's PACKET_MAX_SIZE. */
+    private static final int LONGEST = 256 * 1024;
+
+    private static final int FIRST_ROOM = 64 * 1024;
+
+    // Guarded by the decodeLock. What came and is not yet handled is inbox[from, to).
+    private byte[] inbox = new byte[FIRST_ROOM];
+    private int from;
+    private int to;
+    private byte[] plain = new byte[0];
+    private @Nullable Buffer packet;
+
+    PacketSession(ClientFactoryManager manager, IoSession io) throws Exception {
+        super(manager, io);
+    }
+
+    @Override
+    public void messageReceived(Readable bytes) throws Exception {
+        decodeLock.lock();
+        try {
+            take(bytes);
+            if (clientVersion == null || serverVersion == null) {
+                Buffer lines = new ByteArrayBuffer(inbox, from, to - from);
+                boolean identified = readIdentification(lines);
+                from = lines.rpos();
+                to = lines.wpos();
+                if (!identified) {
+                    return;
+                }
+            }
+            decode();
+        } finally {
+            decodeLock.unlock();
+        }
+    }
+
+    private void take(Readable bytes) {
+        int count = bytes.available();
+        int left = to - from;
+        if (left == 0) {
+            from = 0;
+            to = 0;
+        }
+        if (inbox.length - to < count) {
+            byte[] room = inbox;
+            if (room.length < left + count) {
+                room = new byte[Math.max(left + count, 2 * room.length)];
+            }
+            System.arraycopy(inbox, from, room, 0, left);
+            inbox = room;
+            from = 0;
+            to = left;
+        }
+        bytes.getRawBytes(inbox, to, count);
+        to += count;
+    }
+
+    /** Takes apart and handles every packet that is there as a whole. */
+    @Override
+    protected void decode() throws Exception {
+        while (decoderState == 1 || lengthKnown()) {
+            Cipher cipher = inCipher;
+            int tag = cipher == null ? 0 : cipher.getAuthenticationTagSize();
+            int mac = inMac == null ? 0 : inMacSize;
+            int length = decoderLength;
+            decoderState = 1;
+            if (to - from < LENGTH_BYTES + length + mac + tag) {
+                return;
+            }
+            byte[] clear = inbox;
+            int body = from + LENGTH_BYTES;
+            if (tag > 0 || etm()) {
+                if (tag == 0) {
+                    validateIncomingMac(inbox, from, LENGTH_BYTES + length);
+                }
+                if (cipher instanceof PacketCipher apart) {
+                    clear = roomFor(length);
+                    apart.decrypt(inbox, body, length, clear);
+                    body = 0;
+                } else if (cipher != null) {
+                    cipher.update(inbox, body, length);
+                }
+                count(length);
+            } else {
+                // The first block is plain already: the length stands in it.
+                if (cipher != null) {
+                    int rest = LENGTH_BYTES + length - inCipherSize;
+                    cipher.update(inbox, from + inCipherSize, rest);
+                    count(rest);
+                }
+                validateIncomingMac(inbox, from, LENGTH_BYTES + length);
+            }
+            SshException bad = discarding;
+            if (bad != null) {
+                throw new SshException(SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR, bad);
+            }
+            seqi = (seqi + 1L) & 0xffffffffL;
+            int padding = clear[body] & 0xff;
+            int size = length - 1 - padding;
+            if (size < 1) {
+                throw new SshException(
+                        SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
+                        "Corrupted padlen " + padding + " on input.");
+            }
+            inPacketsCount.incrementAndGet();
+            inBytesCount.addAndGet(size);
+            Buffer whole = new ByteArrayBuffer(clear, body + 1, size);
+            packet = whole;
+            handleMessage(whole);
+            from += LENGTH_BYTES + length + mac + tag;
+            decoderState = 0;
+        }
+    }
+
+    private boolean etm() {
+        return inMac != null && inMac.isEncryptThenMac();
+    }
+
+    private void count(int bytes) {
+        if (inCipher != null) {
+            inBlocksCount.addAndGet(Math.max(1, bytes / inCipherSize));
+        }
+    }
+
+    private byte[] roomFor(int length) {
+        if (plain.length < length) {
+            plain = new byte[Math.max(length, FIRST_ROOM)];
+        }
+        return plain;
+    }
+
+    /** Reads the length of the next packet into decoderLength, if so much of it is there. */
+    private boolean lengthKnown() throws Exception {
+        Cipher cipher = inCipher;
+        boolean aead = cipher != null && cipher.getAuthenticationTagSize() > 0;
+        boolean apart = aead || etm();
+        if (to - from <= (apart ? LENGTH_BYTES : inCipherSize)) {
+            return false;
+        }
+        if (aead) {
+            cipher.updateAAD(inbox, from, LENGTH_BYTES);
+        } else if (cipher != null && !apart) {
+            cipher.update(inbox, from, inCipherSize);
+            inBlocksCount.incrementAndGet();
+        }
+        int length =
+                (inbox[from] & 0xff) << 24
+                        | (inbox[from + 1] & 0xff) << 16
+                        | (inbox[from + 2] & 0xff) << 8
+                        | (inbox[from + 3] & 0xff);
+        boolean aligned =
+                cipher == null || (length + (apart ? 0 : LENGTH_BYTES)) % inCipherSize == 0;
+        if (length < SshConstants.SSH_PACKET_HEADER_LEN || length > LONGEST || !aligned) {
+            length = readOn(length, apart);
+        }
+        decoderLength = length;
+        return true;
+    }
+
+    /**
+     * A bad length must look like a bad MAC from outside (CVE-2008-5161): the packet is refused only
+     * after some more bytes, whose number says nothing.
+     *
+     * @return how long the packet is to be taken for
+     */
+    private int readOn(int length, boolean apart) {
+        discarding =
+                new SshException(
+                        SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
+                        "Invalid packet length: " + length);
+        int more = to - from + (2 + random.random(20)) * inCipherSize;
+        int blocks = (more + inCipherSize - 1) / inCipherSize * inCipherSize;
+        return apart ? blocks : blocks - LENGTH_BYTES;
+    }
+
+    /** Nobody may put an answer where the packet that is being handled stands. */
+    @Override
+    protected <B extends Buffer> B validateTargetBuffer(int cmd, B buffer) {
+        if (buffer == packet) {
+            throw new IllegalArgumentException("an answer in the packet it answers: " + cmd);
+        }
+        return super.validateTargetBuffer(cmd, buffer);
+    }
+}
