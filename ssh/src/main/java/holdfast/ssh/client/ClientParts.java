@@ -53,8 +53,8 @@ final class ClientParts {
     private static final long LONG_BLOCK_REKEY = 32L << 30;
 
     /**
-     * What a peer may send before we have taken it: twice OpenSSH's, because we give it back in larger
-     * parts.
+     * What a peer may send before we have taken it: twice OpenSSH's, because we give it back in
+     * larger parts.
      */
     private static final long WINDOW = 4L << 20;
 
@@ -114,7 +114,10 @@ final class ClientParts {
             throw new ClientFailure(String.valueOf(e.getMessage()));
         }
         client.setRandomFactory(new PacketRandom());
-        client.setCompressionFactories(List.of(BuiltinCompressions.none));
+        client.setCompressionFactories(
+                settings.compression()
+                        ? List.of(BuiltinCompressions.delayedZlib, BuiltinCompressions.none)
+                        : List.of(BuiltinCompressions.none));
         client.setKexExtensionHandler(DefaultClientKexExtensionHandler.INSTANCE);
         client.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
         client.setChannelFactories(List.of());

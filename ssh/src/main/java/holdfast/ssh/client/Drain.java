@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
  * bound, and is given back only for what has been written. A thread of the drain's own writes, and
  * may block for as long as the reader of our output pleases.
  *
- * <p>To wake a thread costs as much as to decrypt a packet. Bytes that come now and then are written
- * at once; while they pour the drain looks by itself, at intervals too short to be felt.
+ * <p>To wake a thread costs as much as to decrypt a packet. Bytes that come now and then are
+ * written at once; while they pour the drain looks by itself, at intervals too short to be felt.
  */
 final class Drain implements Runnable {
 
@@ -40,7 +40,9 @@ final class Drain implements Runnable {
     /** Bytes pour when so many came since the last look: 64 KiB in 0.5 ms are 130 MB/s. */
     private static final int POURING = 64 * 1024;
 
-    /** So many are written without waiting for the next look; a processor's cache still holds them. */
+    /**
+     * So many are written without waiting for the next look; a processor's cache still holds them.
+     */
     private static final int ENOUGH = 512 * 1024;
 
     private final WritableByteChannel out;
@@ -68,7 +70,7 @@ final class Drain implements Runnable {
                 ring.put(bytes, offset, length);
                 if (thread == null) {
                     thread = Thread.ofPlatform().daemon().name("drain").start(this);
-                } else if (idle || pausing && ring.held() >= ENOUGH) {
+                } else if (idle || (pausing && ring.held() >= ENOUGH)) {
                     wake();
                 }
                 return;

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * all that waits forward after each packet and decrypts in place, which costs more than the
  * decryption.
  *
- * <p>There is no decompression: the client offers none.
+ * <p>Where the two ends may compress, MINA's own way is gone: there the compression is the cost.
  */
 class PacketSession extends ClientSessionImpl {
 
@@ -35,13 +35,19 @@ class PacketSession extends ClientSessionImpl {
     private int to;
     private byte[] plain = new byte[0];
     private @Nullable Buffer packet;
+    private final boolean minasWay;
 
     PacketSession(ClientFactoryManager manager, IoSession io) throws Exception {
         super(manager, io);
+        minasWay = manager.getCompressionFactories().size() > 1;
     }
 
     @Override
     public void messageReceived(Readable bytes) throws Exception {
+        if (minasWay) {
+            super.messageReceived(bytes);
+            return;
+        }
         decodeLock.lock();
         try {
             take(bytes);
@@ -84,6 +90,10 @@ class PacketSession extends ClientSessionImpl {
     /** Takes apart and handles every packet that is there as a whole. */
     @Override
     protected void decode() throws Exception {
+        if (minasWay) {
+            super.decode();
+            return;
+        }
         while (decoderState == 1 || lengthKnown()) {
             Cipher cipher = inCipher;
             int tag = cipher == null ? 0 : cipher.getAuthenticationTagSize();
@@ -170,9 +180,9 @@ class PacketSession extends ClientSessionImpl {
             inBlocksCount.incrementAndGet();
         }
         int length =
-                (inbox[from] & 0xff) << 24
-                        | (inbox[from + 1] & 0xff) << 16
-                        | (inbox[from + 2] & 0xff) << 8
+                ((inbox[from] & 0xff) << 24)
+                        | ((inbox[from + 1] & 0xff) << 16)
+                        | ((inbox[from + 2] & 0xff) << 8)
                         | (inbox[from + 3] & 0xff);
         boolean aligned =
                 cipher == null || (length + (apart ? 0 : LENGTH_BYTES)) % inCipherSize == 0;
@@ -184,8 +194,8 @@ class PacketSession extends ClientSessionImpl {
     }
 
     /**
-     * A bad length must look like a bad MAC from outside (CVE-2008-5161): the packet is refused only
-     * after some more bytes, whose number says nothing.
+     * A bad length must look like a bad MAC from outside (CVE-2008-5161): the packet is refused
+     * only after some more bytes, whose number says nothing.
      *
      * @return how long the packet is to be taken for
      */
@@ -202,7 +212,8 @@ class PacketSession extends ClientSessionImpl {
     /** Nobody may put an answer where the packet that is being handled stands. */
     @Override
     protected <B extends Buffer> B validateTargetBuffer(int cmd, B buffer) {
-        if (buffer == packet) {
+        Buffer handled = packet;
+        if (handled != null && buffer.array() == handled.array()) {
             throw new IllegalArgumentException("an answer in the packet it answers: " + cmd);
         }
         return super.validateTargetBuffer(cmd, buffer);

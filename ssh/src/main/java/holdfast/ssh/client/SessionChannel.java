@@ -55,8 +55,8 @@ final class SessionChannel extends AbstractClientChannel {
     private static final Duration FOREVER = Duration.ofDays(365_000);
 
     /**
-     * The window is given back in such parts of itself: each costs a packet, and the peer has the rest
-     * of it meanwhile.
+     * The window is given back in such parts of itself: each costs a packet, and the peer has the
+     * rest of it meanwhile.
      */
     private static final int GIVE_BACK = 4;
 
@@ -69,6 +69,7 @@ final class SessionChannel extends AbstractClientChannel {
     private final Drain stderr;
     private final ArrayDeque<String> unanswered = new ArrayDeque<>();
     private final CountDownLatch over = new CountDownLatch(1);
+
     /** Belongs to the thread that sends. */
     private @Nullable Buffer spare;
 

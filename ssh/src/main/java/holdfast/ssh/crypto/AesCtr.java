@@ -14,7 +14,9 @@ final class AesCtr implements PacketCipher {
 
     private static final int BLOCK = 16;
 
-    /** What is changed in place passes through a piece that stays in the processor's first cache. */
+    /**
+     * What is changed in place passes through a piece that stays in the processor's first cache.
+     */
     private static final int PIECE = 8 * 1024;
 
     private final int keyBytes;

@@ -10,8 +10,8 @@ import org.apache.sshd.common.cipher.Cipher;
 public interface PacketCipher extends Cipher {
 
     /**
-     * Decrypts {@code length} bytes of {@code from} at {@code offset}, after which an authentication
-     * tag follows if the cipher has one, to the beginning of {@code to}.
+     * Decrypts {@code length} bytes of {@code from} at {@code offset}, after which an
+     * authentication tag follows if the cipher has one, to the beginning of {@code to}.
      *
      * @throws GeneralSecurityException when they are not the peer's
      */

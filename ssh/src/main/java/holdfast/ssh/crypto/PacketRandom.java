@@ -14,13 +14,16 @@ import org.jspecify.annotations.Nullable;
  * The random bytes that every packet is padded with (RFC 4253 section 6), and the cookies of key
  * exchanges.
  *
- * <p>The system's generator gives the first ones. A connection that sends many packets gets them from
- * a key stream that the system's generator has seeded and that replaces its own key with each
- * refill, as OpenSSH's arc4random does: the JDK's generator costs more than the packet's encryption.
+ * <p>The system's generator gives the first ones. A connection that sends many packets gets them
+ * from a key stream that the system's generator has seeded and that replaces its own key with each
+ * refill, as OpenSSH's arc4random does: the JDK's generator costs more than the packet's
+ * encryption.
  */
 public final class PacketRandom implements RandomFactory, Random {
 
-    /** So many requests a connection makes that does nothing much; the key stream would be wasted. */
+    /**
+     * So many requests a connection makes that does nothing much; the key stream would be wasted.
+     */
     private static final int FEW = 64;
 
     private static final int POOL_BYTES = 4096;

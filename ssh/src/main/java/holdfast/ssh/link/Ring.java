@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
  * from where the kernel takes them without another copy.
  *
  * <p>It grows to hold what is put; whoever puts bounds it. Not safe for threads: its owner's lock
- * guards it. A slice that {@link #oldest} gave stays valid while more is put, even if that makes the
- * ring grow, until the slice's bytes are dropped.
+ * guards it. A slice that {@link #oldest} gave stays valid while more is put, even if that makes
+ * the ring grow, until the slice's bytes are dropped.
  */
 public final class Ring {
 

@@ -30,9 +30,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Two threads: the reader hands every byte that comes to MINA, the writer takes packets from a
  * queue and writes as many as there are in one go. A packet is never written by a thread that must
- * not wait, so that a full send buffer stops neither the reader nor the loop that judges the link. A
- * thread that sends in bulk and may wait can write the queue itself and spare two threads' waking:
- * {@link #hold} and {@link #flush}. What can queue up is bounded by the peer's channel windows.
+ * not wait, so that a full send buffer stops neither the reader nor the loop that judges the link.
+ * A thread that sends in bulk and may wait can write the queue itself and spare two threads'
+ * waking: {@link #hold} and {@link #flush}. What can queue up is bounded by the peer's channel
+ * windows.
  */
 public final class Wire extends AbstractCloseable implements IoSession {
 
@@ -98,7 +99,8 @@ public final class Wire extends AbstractCloseable implements IoSession {
     private final Map<Object, Object> attributes = new ConcurrentHashMap<>();
 
     private final Object queueLock = new Object();
-    // Guarded by the lock; the slice that is being written belongs to the thread that set `writing`.
+    // Guarded by the lock; the slice that is being written belongs to the thread that set
+    // `writing`.
     private final Ring queue = new Ring(QUEUE_SIZE);
     private final ArrayDeque<Pending> pending = new ArrayDeque<>();
     private long queued;
@@ -201,7 +203,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
     /** Waits for something to write that nobody is writing; false when there will be no more. */
     private boolean awaitQueued() {
         synchronized (queueLock) {
-            while (queue.held() == 0 && pending.isEmpty() || writing) {
+            while ((queue.held() == 0 && pending.isEmpty()) || writing) {
                 if (noMoreWrites) {
                     return false;
                 }
@@ -262,8 +264,8 @@ public final class Wire extends AbstractCloseable implements IoSession {
     }
 
     /**
-     * From now until {@link #flush} what the calling thread queues wakes nobody. One thread at a time
-     * holds; for a second one nothing changes.
+     * From now until {@link #flush} what the calling thread queues wakes nobody. One thread at a
+     * time holds; for a second one nothing changes.
      */
     public void hold() {
         synchronized (queueLock) {
