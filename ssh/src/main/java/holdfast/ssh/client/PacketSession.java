@@ -210,10 +210,10 @@ class PacketSession extends ClientSessionImpl {
     }
 
     /** Nobody may put an answer where the packet that is being handled stands. */
+    @SuppressWarnings("ReferenceEquality") // the same buffer is meant, not one of equal content
     @Override
     protected <B extends Buffer> B validateTargetBuffer(int cmd, B buffer) {
-        Buffer handled = packet;
-        if (handled != null && buffer.array() == handled.array()) {
+        if (buffer == packet) {
             throw new IllegalArgumentException("an answer in the packet it answers: " + cmd);
         }
         return super.validateTargetBuffer(cmd, buffer);
