@@ -360,14 +360,20 @@ final class KeyContainer {
         Cipher cbc = Cipher.getInstance(algorithm + "/CBC/PKCS5Padding");
         cbc.init(Cipher.DECRYPT_MODE, new SecretKeySpec(key, algorithm), new IvParameterSpec(iv));
         try {
-            byte[] der = cbc.doFinal(armour.content);
-            // One wrong pass phrase in 256 leaves a padding that looks right.
-            return der.length > 0 && der[0] == 0x30 ? der : null;
+            return orWrong(cbc.doFinal(armour.content));
         } catch (BadPaddingException wrong) {
             return null;
         } finally {
             Arrays.fill(key, (byte) 0);
         }
+    }
+
+    /**
+     * What was decrypted, or null where it is no DER sequence: one wrong pass phrase in 256 leaves
+     * a padding that looks right.
+     */
+    private static byte @Nullable [] orWrong(byte[] der) {
+        return der.length > 0 && der[0] == 0x30 ? der : null;
     }
 
     /** Undoes the encryption of PKCS#8. */
@@ -391,7 +397,7 @@ final class KeyContainer {
                     Cipher.DECRYPT_MODE,
                     SecretKeyFactory.getInstance(algorithm).generateSecret(spec),
                     parameters);
-            return cipher.doFinal(info.getEncryptedData());
+            return orWrong(cipher.doFinal(info.getEncryptedData()));
         } catch (BadPaddingException wrong) {
             return null;
         } finally {
