@@ -99,6 +99,25 @@ final class CommandTrial {
     }
 
     @Test
+    void compressed_bytes_arrive_byte_for_byte_while_the_keys_are_renewed(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.sshd();
+        long seed = System.nanoTime();
+        int length = 10_000_000;
+        RandomBytes.Digest sent = new RandomBytes.Digest();
+        new RandomBytes(seed, length).transferTo(sent);
+        RandomBytes.Digest back = new RandomBytes.Digest();
+        Ended ended =
+                stage.ssh(sshd, "-C", "-o", "RekeyLimit=1M", "trial", "cat")
+                        .input(new RandomBytes(seed, length))
+                        .outTo(back)
+                        .end(Duration.ofMinutes(2));
+        assertThat(ended.status()).isZero();
+        assertThat(back.count()).as("seed %d", seed).isEqualTo(length);
+        assertThat(back.sum()).as("seed %d", seed).isEqualTo(sent.sum());
+    }
+
+    @Test
     void the_remote_command_sees_the_end_of_our_input(Stage stage) throws InterruptedException {
         Sshd sshd = stage.sshd();
         Ended sorted = stage.ssh(sshd, "trial", "sort; echo end").input("b\nc\na\n").end(SOON);

@@ -6,6 +6,7 @@ import org.apache.sshd.client.session.ClientSessionImpl;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.cipher.Cipher;
+import org.apache.sshd.common.compression.Compression;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.util.Readable;
 import org.apache.sshd.common.util.buffer.Buffer;
@@ -16,8 +17,6 @@ import org.jspecify.annotations.Nullable;
  * MINA's client session with the taking apart of packets (RFC 4253 section 6) done anew: MINA moves
  * all that waits forward after each packet and decrypts in place, which costs more than the
  * decryption.
- *
- * <p>Where the two ends may compress, MINA's own way is gone: there the compression is the cost.
  */
 class PacketSession extends ClientSessionImpl {
 
@@ -35,19 +34,13 @@ class PacketSession extends ClientSessionImpl {
     private int to;
     private byte[] plain = new byte[0];
     private @Nullable Buffer packet;
-    private final boolean minasWay;
 
     PacketSession(ClientFactoryManager manager, IoSession io) throws Exception {
         super(manager, io);
-        minasWay = manager.getCompressionFactories().size() > 1;
     }
 
     @Override
     public void messageReceived(Readable bytes) throws Exception {
-        if (minasWay) {
-            super.messageReceived(bytes);
-            return;
-        }
         decodeLock.lock();
         try {
             take(bytes);
@@ -90,10 +83,6 @@ class PacketSession extends ClientSessionImpl {
     /** Takes apart and handles every packet that is there as a whole. */
     @Override
     protected void decode() throws Exception {
-        if (minasWay) {
-            super.decode();
-            return;
-        }
         while (decoderState == 1 || lengthKnown()) {
             Cipher cipher = inCipher;
             int tag = cipher == null ? 0 : cipher.getAuthenticationTagSize();
@@ -140,12 +129,24 @@ class PacketSession extends ClientSessionImpl {
             }
             inPacketsCount.incrementAndGet();
             inBytesCount.addAndGet(size);
-            Buffer whole = new ByteArrayBuffer(clear, body + 1, size);
+            Buffer whole = unpacked(new ByteArrayBuffer(clear, body + 1, size));
             packet = whole;
             handleMessage(whole);
             from += LENGTH_BYTES + length + mac + tag;
             decoderState = 0;
         }
+    }
+
+    private Buffer unpacked(Buffer payload) throws Exception {
+        Compression compression = inCompression;
+        if (compression == null
+                || !compression.isCompressionExecuted()
+                || (compression.isDelayed() && !isAuthenticated())) {
+            return payload;
+        }
+        Buffer larger = new ByteArrayBuffer();
+        compression.uncompress(payload, larger);
+        return larger;
     }
 
     private boolean etm() {
@@ -210,10 +211,10 @@ class PacketSession extends ClientSessionImpl {
     }
 
     /** Nobody may put an answer where the packet that is being handled stands. */
-    @SuppressWarnings("ReferenceEquality") // the same buffer is meant, not one of equal content
     @Override
+    @SuppressWarnings("ReferenceEquality") // the same memory is meant, not the same bytes
     protected <B extends Buffer> B validateTargetBuffer(int cmd, B buffer) {
-        if (buffer == packet) {
+        if (packet != null && buffer.array() == packet.array()) {
             throw new IllegalArgumentException("an answer in the packet it answers: " + cmd);
         }
         return super.validateTargetBuffer(cmd, buffer);
