@@ -8,6 +8,7 @@ import holdfast.core.liveness.Phase;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
+import holdfast.ssh.link.PromptStream;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
@@ -200,7 +201,7 @@ final class Connection implements AutoCloseable {
                 };
         try {
             SocketAddress local = dialed.channel().getLocalAddress();
-            Wire wire = new Wire(dialed.channel(), local, dialed.address(), sessions, opening);
+            Wire wire = new Wire(new PromptStream(dialed.channel()), local, dialed.address(), sessions, opening);
             opening.wire = wire;
             wire.addCloseFutureListener(future -> {
                 opening.ending.compareAndSet(null, new Ending.Left());
