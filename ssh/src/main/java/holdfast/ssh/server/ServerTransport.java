@@ -18,6 +18,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
@@ -28,9 +29,9 @@ import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.io.nio2.Nio2Session;
-import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.session.SessionHolder;
+import org.apache.sshd.common.session.helpers.AbstractConnectionService;
 import org.apache.sshd.common.util.Readable;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
@@ -211,8 +212,20 @@ public final class ServerTransport extends ServerSessionImpl {
     }
 
     int channels() {
-        ConnectionService service = service();
+        AbstractConnectionService service = service();
         return service == null ? 0 : service.getChannels().size();
+    }
+
+    List<String> channelKinds() {
+        AbstractConnectionService service = service();
+        List<String> kinds = new ArrayList<>();
+        if (service != null) {
+            for (Channel channel : service.getChannels()) {
+                String kind = kind(channel);
+                kinds.add(kind == null ? "session" : kind);
+            }
+        }
+        return kinds;
     }
 
     // --- what comes
@@ -387,7 +400,7 @@ public final class ServerTransport extends ServerSessionImpl {
     }
 
     private @Nullable Channel firstOpenChannel() {
-        ConnectionService service = service();
+        AbstractConnectionService service = service();
         if (service == null) {
             return null;
         }
@@ -399,8 +412,8 @@ public final class ServerTransport extends ServerSessionImpl {
         return null;
     }
 
-    private @Nullable ConnectionService service() {
-        return getService(ConnectionService.class);
+    private @Nullable AbstractConnectionService service() {
+        return getService(AbstractConnectionService.class);
     }
 
     private boolean answersProbe(Buffer buffer) {
@@ -510,7 +523,7 @@ public final class ServerTransport extends ServerSessionImpl {
                 return;
             }
         }
-        ConnectionService service = service();
+        AbstractConnectionService service = service();
         if (cameIn != null && service != null) {
             for (Channel channel : service.getChannels()) {
                 next = Moment.earlier(next, expiry(channel));
