@@ -639,16 +639,15 @@ public final class ServerTransport extends ServerSessionImpl {
     /** The server goes down: says so, and closes. */
     void stopped() {
         if (depart(Departure.STOPPED)) {
-            server.apart(
-                    () -> {
-                        try {
-                            super.disconnect(
-                                    SshConstants.SSH2_DISCONNECT_BY_APPLICATION,
-                                    "the server is shutting down");
-                        } catch (IOException e) {
-                            close(true);
-                        }
-                    });
+            server.apart(() -> {
+                try {
+                    super.disconnect(
+                            SshConstants.SSH2_DISCONNECT_BY_APPLICATION,
+                            "the server is shutting down");
+                } catch (IOException e) {
+                    close(true);
+                }
+            });
         }
     }
 
