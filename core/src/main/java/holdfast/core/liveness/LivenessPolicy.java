@@ -23,7 +23,9 @@ public record LivenessPolicy(
         @Nullable Duration openingSilence,
         boolean attended) {
 
-    /** Longer than any connection, and still within what a {@link Duration} in nanoseconds holds. */
+    /**
+     * Longer than any connection, and still within what a {@link Duration} in nanoseconds holds.
+     */
     private static final Duration CENTURY = Duration.ofDays(36_525);
 
     public LivenessPolicy {

@@ -89,8 +89,8 @@ public final class TimingWheel<T> {
     }
 
     /**
-     * Tells of every timer that is due by {@code now}; each stands still then. What is set meanwhile
-     * waits for a later tick.
+     * Tells of every timer that is due by {@code now}; each stands still then. What is set
+     * meanwhile waits for a later tick.
      */
     public void advance(Moment now, Consumer<T> due) {
         long target = Math.floorDiv(now.nanos(), tick);

@@ -22,7 +22,9 @@ public final class Deadlines implements AutoCloseable {
     /** One turn of the wheel is a little over three minutes; keepalives mostly fit in. */
     private static final int TICKS = 4096;
 
-    /** The longest wait between two looks at the clock, which bounds how late a sleep is noticed. */
+    /**
+     * The longest wait between two looks at the clock, which bounds how late a sleep is noticed.
+     */
     private static final Duration LOOK_ROUND = Duration.ofSeconds(5);
 
     private final LinkClock clock = new LinkClock();

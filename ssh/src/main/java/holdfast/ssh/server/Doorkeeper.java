@@ -53,7 +53,10 @@ final class Doorkeeper {
      * @param perSource logins in progress from one source at most
      */
     record Rules(
-            MaxStartups startups, int perSource, NetBlockSize block, PerSourcePenalties penalties) {}
+            MaxStartups startups,
+            int perSource,
+            NetBlockSize block,
+            PerSourcePenalties penalties) {}
 
     /** One source: the leading bits of an address, the others zero. */
     private record Source(boolean six, long high, long low) {}
@@ -197,8 +200,7 @@ final class Doorkeeper {
 
     private boolean full(Source source, Moment now) {
         Map<Source, Penalty> penalties = penalties(source);
-        int most =
-                source.six() ? rules.penalties().maxSources6() : rules.penalties().maxSources4();
+        int most = source.six() ? rules.penalties().maxSources6() : rules.penalties().maxSources4();
         if (penalties.size() < most) {
             return false;
         }

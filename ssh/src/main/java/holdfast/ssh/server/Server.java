@@ -177,9 +177,7 @@ public final class Server implements AutoCloseable {
 
     /** Serves one client over a stream that is there already, until it ends (sshd -i). */
     public void serve(
-            ByteChannel stream,
-            @Nullable InetSocketAddress local,
-            @Nullable InetSocketAddress peer)
+            ByteChannel stream, @Nullable InetSocketAddress local, @Nullable InetSocketAddress peer)
             throws IOException {
         mina.start();
         InetSocketAddress unknown = InetSocketAddress.createUnresolved("UNKNOWN", 65535);
@@ -375,13 +373,12 @@ public final class Server implements AutoCloseable {
         Moment now = deadlines.clock().now();
         transports.keySet().stream()
                 .sorted()
-                .forEach(
-                        id -> {
-                            ServerTransport transport = transports.get(id);
-                            if (transport != null) {
-                                all.add(status(id, transport, now));
-                            }
-                        });
+                .forEach(id -> {
+                    ServerTransport transport = transports.get(id);
+                    if (transport != null) {
+                        all.add(status(id, transport, now));
+                    }
+                });
         return all;
     }
 
@@ -509,11 +506,12 @@ public final class Server implements AutoCloseable {
                                 + refusal);
                 if (io instanceof Nio2Session nio) {
                     // The send buffer of a new connection takes so little at once.
-                    nio.getSocket()
-                            .write(
-                                    ByteBuffer.wrap(
-                                            "Not allowed at this time\r\n"
-                                                    .getBytes(StandardCharsets.US_ASCII)));
+                    var _ =
+                            nio.getSocket()
+                                    .write(
+                                            ByteBuffer.wrap(
+                                                    "Not allowed at this time\r\n"
+                                                            .getBytes(StandardCharsets.US_ASCII)));
                 }
                 throw new IOException(refusal);
             }

@@ -66,11 +66,10 @@ final class ServerLink {
 
     /** The user is in, and from here the connection is judged by {@code now}. From any thread. */
     void authenticated(LivenessPolicy now) {
-        deadlines.post(
-                () -> {
-                    policy = now;
-                    on(new LinkEvent.Authenticated());
-                });
+        deadlines.post(() -> {
+            policy = now;
+            on(new LinkEvent.Authenticated());
+        });
     }
 
     /** What is known of the link now. */

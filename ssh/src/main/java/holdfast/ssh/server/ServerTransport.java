@@ -609,7 +609,7 @@ public final class ServerTransport extends ServerSessionImpl {
     @Override
     public void exceptionCaught(Throwable problem) {
         if (isOpen()) {
-            if (problem instanceof SshException ssh && ssh.getDisconnectCode() > 0
+            if ((problem instanceof SshException ssh && ssh.getDisconnectCode() > 0)
                     || !(problem instanceof IOException)) {
                 if (depart(Departure.EXPELLED)) {
                     log().error(
@@ -654,16 +654,15 @@ public final class ServerTransport extends ServerSessionImpl {
     /** The server goes down: says so, and closes. */
     void stopped() {
         if (depart(Departure.STOPPED)) {
-            server.apart(
-                    () -> {
-                        try {
-                            super.disconnect(
-                                    SshConstants.SSH2_DISCONNECT_BY_APPLICATION,
-                                    "the server is shutting down");
-                        } catch (IOException e) {
-                            close(true);
-                        }
-                    });
+            server.apart(() -> {
+                try {
+                    super.disconnect(
+                            SshConstants.SSH2_DISCONNECT_BY_APPLICATION,
+                            "the server is shutting down");
+                } catch (IOException e) {
+                    close(true);
+                }
+            });
         }
     }
 
