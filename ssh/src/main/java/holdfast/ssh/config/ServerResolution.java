@@ -58,8 +58,8 @@ final class ServerResolution {
         this.values = values;
     }
 
-    static ServerSettings settings(ServerValues values) {
-        return new ServerResolution(values).settings();
+    static ServerSettings settings(ServerValues values, boolean hostKeyGiven) {
+        return new ServerResolution(values).settings(hostKeyGiven);
     }
 
     /** The list that a keyword of algorithms stands for, names that Holdfast lacks included. */
@@ -79,7 +79,7 @@ final class ServerResolution {
         return algorithms(keyword, values).stream().filter(kind::has).toList();
     }
 
-    private ServerSettings settings() {
+    private ServerSettings settings(boolean hostKeyGiven) {
         return new ServerSettings(
                 values.words(ServerKeyword.PORT).stream().map(Integer::valueOf).toList(),
                 ClientSettings.AddressFamily.valueOf(choice(ServerKeyword.ADDRESS_FAMILY)),
@@ -87,7 +87,7 @@ final class ServerResolution {
                         .map(ServerResolution::listen)
                         .toList(),
                 files(ServerKeyword.HOST_KEY),
-                values.has(ServerKeyword.HOST_KEY),
+                hostKeyGiven,
                 files(ServerKeyword.HOST_CERTIFICATE),
                 orNone(ServerKeyword.HOST_KEY_AGENT),
                 file(ServerKeyword.PID_FILE),
@@ -110,7 +110,7 @@ final class ServerResolution {
                 usable(Algorithms.CIPHERS, ServerKeyword.CIPHERS),
                 usable(Algorithms.MACS, ServerKeyword.MACS),
                 usable(Algorithms.KEX, ServerKeyword.KEX_ALGORITHMS),
-                usable(Algorithms.SIGNATURES, ServerKeyword.HOST_KEY_ALGORITHMS),
+                algorithms(ServerKeyword.HOST_KEY_ALGORITHMS, values),
                 algorithms(ServerKeyword.PUBKEY_ACCEPTED_ALGORITHMS, values),
                 algorithms(ServerKeyword.CA_SIGNATURE_ALGORITHMS, values),
                 number(ServerKeyword.REQUIRED_RSA_SIZE),
@@ -308,7 +308,7 @@ final class ServerResolution {
 
     private RekeyLimit rekeyLimit() {
         List<String> words = values.words(ServerKeyword.REKEY_LIMIT);
-        long time = words.size() > 1 ? Long.parseLong(words.get(1)) : 0;
+        long time = words.get(1).isEmpty() ? 0 : Long.parseLong(words.get(1));
         return new RekeyLimit(Long.parseLong(words.get(0)), Duration.ofSeconds(time));
     }
 

@@ -29,7 +29,9 @@ import org.jspecify.annotations.Nullable;
  * @param loginGraceTime zero: no limit
  * @param perSourceMaxStartups {@link Integer#MAX_VALUE}: no limit
  * @param perSourcePenaltyExemptList a list of addresses and CIDR ranges with commas; null: none
- * @param ciphers names Holdfast has, in order of preference; so are all lists of algorithms
+ * @param ciphers in order of preference, without names that Holdfast lacks; so are macs and
+ *     kexAlgorithms
+ * @param hostKeyAlgorithms everything allowed, names of keys that this server does not have included
  * @param tcpKeepAliveIdle our own: idle time before the kernel's first probe; null: the kernel's
  * @param tcpKeepAliveInterval our own: time between the kernel's probes; null: the kernel's
  * @param tcpKeepAliveCount our own: probes of the kernel before it gives up; 0: the kernel's
@@ -196,7 +198,10 @@ public record ServerSettings(
     /** FingerprintHash: how the log names keys. */
     public enum FingerprintHash {
         MD5,
-        SHA256
+        SHA1,
+        SHA256,
+        SHA384,
+        SHA512
     }
 
     /**
