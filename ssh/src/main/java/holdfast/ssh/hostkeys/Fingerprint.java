@@ -23,7 +23,12 @@ public final class Fingerprint {
 
     /** {@code MD5:} and 16 hexadecimal pairs with colons between. */
     public static String md5(HostKey key) {
-        return "MD5:" + HexFormat.ofDelimiter(":").formatHex(digest("MD5", key.blob()));
+        return md5(key.blob());
+    }
+
+    /** {@link #md5(HostKey)} of any public key's blob. */
+    public static String md5(byte[] blob) {
+        return "MD5:" + HexFormat.ofDelimiter(":").formatHex(digest("MD5", blob));
     }
 
     private static byte[] digest(String name, byte[] bytes) {

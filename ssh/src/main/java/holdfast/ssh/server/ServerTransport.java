@@ -193,6 +193,21 @@ public final class ServerTransport extends ServerSessionImpl {
         tried = true;
     }
 
+    /** Runs {@code work} while no packet of the client's is being taken apart. */
+    public void between(Runnable work) {
+        decodeLock.lock();
+        try {
+            work.run();
+        } finally {
+            decodeLock.unlock();
+        }
+    }
+
+    /** Answers a packet that means nothing now, on the thread that is taking it apart. */
+    public void unimplemented(int command, Buffer buffer) throws Exception {
+        notImplemented(command, buffer);
+    }
+
     // --- what status shows
 
     LinkState linkState() {

@@ -1,0 +1,193 @@
+package holdfast.ssh.server.auth;
+
+import holdfast.ssh.log.Log;
+import holdfast.ssh.system.Account;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Files that say who may log in: opened only if nobody but their owner could have written them. */
+final class UserFiles {
+
+    private static final int OTHERS_WRITE = 022;
+    private static final int TYPE = 0170000;
+    private static final int REGULAR = 0100000;
+
+    /** Of a line; what is longer is passed over. RSA keys of 16384 bits take 3 KiB. */
+    private static final int LONGEST_LINE = 64 * 1024;
+
+    /** Of a file; what lies behind is not read. */
+    private static final int LONGEST_FILE = 16 * 1024 * 1024;
+
+    private UserFiles() {}
+
+    /** One line at a time, its number counted from one; false: no more lines are wanted. */
+    interface Reader {
+        boolean line(int number, String text);
+    }
+
+    /**
+     * Opens a file of a user's with the user's rights, or says in the log why not.
+     *
+     * @param kind how messages name it: {@code authorized keys}
+     * @return null if there is none or it is not to be trusted
+     */
+    static @Nullable InputStream open(
+            Machine machine, Account account, Path file, boolean strict, String kind, Log log) {
+        try {
+            return machine.as(account, () -> opened(account, file, strict, kind, log));
+        } catch (NoSuchFileException e) {
+            log.debug(
+                    "Could not open user '"
+                            + account.name()
+                            + "' "
+                            + kind
+                            + " '"
+                            + file
+                            + "': No such file or directory");
+        } catch (Exception e) {
+            log.info(
+                    "Could not open user '"
+                            + account.name()
+                            + "' "
+                            + kind
+                            + " '"
+                            + file
+                            + "': "
+                            + reason(e));
+        }
+        return null;
+    }
+
+    private static @Nullable InputStream opened(
+            Account account, Path file, boolean strict, String kind, Log log) throws IOException {
+        // Asked before opening: opening a pipe would wait for its writer.
+        if (!isRegular(attributes(file))) {
+            log.info(
+                    "User '" + account.name() + "' " + kind + " '" + file + "' is not a regular file");
+            return null;
+        }
+        if (strict) {
+            String unsafe = unsafe(file, account.uid(), account.home());
+            if (unsafe != null) {
+                log.info("Authentication refused: " + unsafe);
+                return null;
+            }
+        }
+        return Files.newInputStream(file);
+    }
+
+    /**
+     * Why others than {@code uid} and root could have changed a file, in OpenSSH's words (misc.c,
+     * safe_path), or null.
+     *
+     * @param home where the way up may end; null: at the root only
+     */
+    static @Nullable String unsafe(Path file, int uid, @Nullable Path home) {
+        Path real;
+        try {
+            real = file.toRealPath();
+        } catch (IOException e) {
+            return "realpath " + file + " failed: " + reason(e);
+        }
+        Path realHome = null;
+        try {
+            realHome = home == null ? null : home.toRealPath();
+        } catch (IOException absent) {
+            realHome = null; // then every directory counts
+        }
+        try {
+            Map<String, Object> attributes = attributes(real);
+            if (!isRegular(attributes)) {
+                return real + " is not a regular file";
+            }
+            if (!isSafe(attributes, uid)) {
+                return "bad ownership or modes for file " + real;
+            }
+        } catch (IOException e) {
+            return "bad ownership or modes for file " + real;
+        }
+        for (Path up = real.getParent(); up != null; up = up.getParent()) {
+            try {
+                if (!isSafe(attributes(up), uid)) {
+                    return "bad ownership or modes for directory " + up;
+                }
+            } catch (IOException e) {
+                return "bad ownership or modes for directory " + up;
+            }
+            if (up.equals(realHome)) {
+                break;
+            }
+        }
+        return null;
+    }
+
+    private static Map<String, Object> attributes(Path file) throws IOException {
+        return Files.readAttributes(file, "unix:uid,mode");
+    }
+
+    private static boolean isRegular(Map<String, Object> attributes) {
+        return ((int) attributes.get("mode") & TYPE) == REGULAR;
+    }
+
+    private static boolean isSafe(Map<String, Object> attributes, int uid) {
+        int owner = (int) attributes.get("uid");
+        return (owner == 0 || owner == uid) && ((int) attributes.get("mode") & OTHERS_WRITE) == 0;
+    }
+
+    /** Hands over line by line what {@code in} has, and closes it. */
+    static void read(InputStream in, Reader reader) throws IOException {
+        try (in) {
+            byte[] chunk = new byte[8192];
+            StringBuilder line = new StringBuilder();
+            boolean tooLong = false;
+            int number = 1;
+            int total = 0;
+            int got;
+            while ((got = in.read(chunk)) >= 0 && total < LONGEST_FILE) {
+                total += got;
+                String text = new String(chunk, 0, got, StandardCharsets.ISO_8859_1);
+                int from = 0;
+                int end;
+                while ((end = text.indexOf('\n', from)) >= 0) {
+                    line.append(text, from, end);
+                    if (!reader.line(number++, tooLong ? "" : utf8(line))) {
+                        return;
+                    }
+                    line.setLength(0);
+                    tooLong = false;
+                    from = end + 1;
+                }
+                line.append(text, from, text.length());
+                if (line.length() > LONGEST_LINE) {
+                    line.setLength(0);
+                    tooLong = true;
+                }
+            }
+            if (!line.isEmpty() && !tooLong) {
+                reader.line(number, utf8(line));
+            }
+        }
+    }
+
+    private static String utf8(StringBuilder bytes) {
+        return new String(bytes.toString().getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
+    }
+
+    /** The system's words for a failure. */
+    static String reason(Exception e) {
+        return switch (e) {
+            case NoSuchFileException _ -> "No such file or directory";
+            case java.nio.file.AccessDeniedException _ -> "Permission denied";
+            case java.nio.file.FileSystemLoopException _ -> "Too many levels of symbolic links";
+            case FileSystemException f when f.getReason() != null -> f.getReason();
+            default -> e.getMessage() == null ? "Input/output error" : e.getMessage();
+        };
+    }
+}
