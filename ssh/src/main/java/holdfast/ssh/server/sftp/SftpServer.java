@@ -1,7 +1,7 @@
 package holdfast.ssh.server.sftp;
 
 import holdfast.ssh.log.Log;
-import holdfast.ssh.server.Account;
+import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -135,10 +135,10 @@ public final class SftpServer {
     private static final int NAMES_A_REPLY = 100;
 
     private static final DateTimeFormatter RECENT =
-            DateTimeFormatter.ofPattern("MMM ppd HH:mm", Locale.ROOT)
+            DateTimeFormatter.ofPattern("MMM ppd HH:mm", Locale.ENGLISH)
                     .withZone(ZoneId.systemDefault());
     private static final DateTimeFormatter OLD =
-            DateTimeFormatter.ofPattern("MMM ppd  yyyy", Locale.ROOT)
+            DateTimeFormatter.ofPattern("MMM ppd  yyyy", Locale.ENGLISH)
                     .withZone(ZoneId.systemDefault());
     private static final long HALF_A_YEAR = 365L * 24 * 3600 / 2;
 
