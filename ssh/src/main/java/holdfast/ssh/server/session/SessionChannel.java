@@ -4,6 +4,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.Wildcards;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Login;
+import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpOptions;
 import holdfast.ssh.stream.Inflow;
 import holdfast.ssh.stream.Outflow;
@@ -24,6 +25,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.sshd.client.future.DefaultOpenFuture;
 import org.apache.sshd.client.future.OpenFuture;
@@ -64,7 +66,7 @@ final class SessionChannel extends AbstractServerChannel {
     private static final String NOT_SFTP = "This service allows sftp connections only.\n";
 
     private final Object lock = new Object();
-    private final Peer peer;
+    private final ServerTransport peer;
     private final Sessions sessions;
     private final Errands errands = new Errands();
     private final AtomicBoolean hungUp = new AtomicBoolean();
@@ -92,7 +94,7 @@ final class SessionChannel extends AbstractServerChannel {
     private boolean eofGone;
     private boolean closeGone;
 
-    SessionChannel(Peer peer, Sessions sessions) {
+    SessionChannel(ServerTransport peer, Sessions sessions) {
         super(null);
         this.peer = peer;
         this.sessions = sessions;
@@ -121,7 +123,7 @@ final class SessionChannel extends AbstractServerChannel {
                                                     + " additional sessions disabled"));
             return new DefaultOpenFuture(this, null);
         }
-        place = sessions.enter(peer.login().settings().maxSessions());
+        place = sessions.enter(login().settings().maxSessions());
         if (place < 0) {
             peer.log().error("no more sessions");
             peer.log().error("session open failed, free channel " + getChannelId());
@@ -246,7 +248,7 @@ final class SessionChannel extends AbstractServerChannel {
     }
 
     private boolean terminal(Buffer buffer) throws IOException {
-        Login login = peer.login();
+        Login login = login();
         if (!login.permissions().pty() || !login.settings().permitTty()) {
             peer.log().debug("Allocating a pty not permitted for this connection.");
             return false;
@@ -305,7 +307,7 @@ final class SessionChannel extends AbstractServerChannel {
                 || value.indexOf('\0') >= 0) {
             return false;
         }
-        for (String pattern : peer.login().settings().acceptEnv()) {
+        for (String pattern : login().settings().acceptEnv()) {
             if (Wildcards.matches(name, pattern)) {
                 peer.log().debug2("Setting env " + variables.size() + ": " + name + "=" + value);
                 variables.put(name, value);
@@ -342,7 +344,7 @@ final class SessionChannel extends AbstractServerChannel {
     }
 
     private boolean agent() throws IOException {
-        Login login = peer.login();
+        Login login = login();
         ServerSettings settings = login.settings();
         if (!login.permissions().agentForwarding()
                 || !settings.allowAgentForwarding()
@@ -362,9 +364,9 @@ final class SessionChannel extends AbstractServerChannel {
     }
 
     private boolean subsystem(String name) throws IOException {
-        Account account = peer.login().account();
+        Account account = login().account();
         peer.log().debug2("subsystem request for " + printable(name) + " by user " + account.name());
-        String command = peer.login().settings().subsystem().get(name);
+        String command = login().settings().subsystem().get(name);
         if (command == null) {
             peer.log()
                     .info(
@@ -395,7 +397,7 @@ final class SessionChannel extends AbstractServerChannel {
      * @param asked the command; null: a shell
      */
     private boolean begin(byte @Nullable [] asked, Subsystem kind, String name) throws IOException {
-        Login login = peer.login();
+        Login login = login();
         ServerSettings settings = login.settings();
         byte[] command = asked;
         String original = null;
@@ -426,8 +428,8 @@ final class SessionChannel extends AbstractServerChannel {
         subsystem = runs != Subsystem.NONE;
         Pty terminal = pty;
         tell(why, command, kind, name, terminal);
-        peer.became(
-                this,
+        setAttribute(
+                ServerTransport.KIND,
                 switch (kind) {
                     case NONE -> asked == null ? "session:shell" : "session:command";
                     case PROGRAM, SFTP -> "session:subsystem:" + name;
@@ -491,7 +493,7 @@ final class SessionChannel extends AbstractServerChannel {
                                 + what
                                 + tty
                                 + " for "
-                                + peer.login().account().name()
+                                + login().account().name()
                                 + " from "
                                 + peer.peerText()
                                 + " id "
@@ -519,7 +521,7 @@ final class SessionChannel extends AbstractServerChannel {
                                 agent == null ? null : agent.toString(),
                                 proofs == null ? null : proofs.toString(),
                                 original,
-                                peer.remote(),
+                                peer.peer(),
                                 peer.local(),
                                 System.getenv("TZ")));
         StringBuilder greeting = new StringBuilder();
@@ -573,7 +575,7 @@ final class SessionChannel extends AbstractServerChannel {
         }
         attach(running, terminal, greeting.toString());
         if (terminal != null) {
-            InetSocketAddress from = peer.remote();
+            InetSocketAddress from = peer.peer();
             Logins.in(
                     running.pid(),
                     terminal.name(),
@@ -676,7 +678,7 @@ final class SessionChannel extends AbstractServerChannel {
     }
 
     private boolean transfer(String command) {
-        Login login = peer.login();
+        Login login = login();
         SftpOptions options;
         Chroot chroot;
         try {
@@ -960,7 +962,7 @@ final class SessionChannel extends AbstractServerChannel {
             peer.log()
                     .verbose(
                             "Close session: user "
-                                    + peer.login().account().name()
+                                    + login().account().name()
                                     + " from "
                                     + peer.peerText()
                                     + " id "
@@ -989,5 +991,10 @@ final class SessionChannel extends AbstractServerChannel {
 
     Log log() {
         return peer.log();
+    }
+
+    /** Who is in: nobody opens a channel before that. */
+    Login login() {
+        return Objects.requireNonNull(peer.login(), "nobody is logged in");
     }
 }

@@ -1,8 +1,8 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpServer;
 import java.io.IOException;
-import java.util.function.Function;
 import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.channel.ChannelFactory;
 import org.apache.sshd.common.channel.RequestHandler;
@@ -15,11 +15,10 @@ public final class SessionChannels {
     private SessionChannels() {}
 
     /**
-     * Makes the channels of type {@code session}.
-     *
-     * @param peers tells who is at the other end of one of the server's connections
+     * Makes the channels of type {@code session}, for users that {@link ServerTransport#admit} has
+     * let in.
      */
-    public static ChannelFactory factory(Function<Session, Peer> peers) {
+    public static ChannelFactory factory() {
         Errands.begin();
         SftpServer.prepare();
         return new ChannelFactory() {
@@ -30,7 +29,7 @@ public final class SessionChannels {
 
             @Override
             public Channel createChannel(Session session) throws IOException {
-                return new SessionChannel(peers.apply(session), Sessions.of(session));
+                return new SessionChannel(ServerTransport.of(session), Sessions.of(session));
             }
         };
     }

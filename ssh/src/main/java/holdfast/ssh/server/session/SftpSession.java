@@ -1,5 +1,6 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpOptions;
 import holdfast.ssh.server.sftp.SftpServer;
 import holdfast.ssh.system.Account;
@@ -8,6 +9,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.io.OutputStream;
+import java.net.InetSocketAddress;
 import java.util.ArrayDeque;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -34,7 +36,7 @@ final class SftpSession {
     private static final int IN_FLIGHT_BYTES = 512 * 1024;
 
     private final SessionChannel channel;
-    private final Peer peer;
+    private final ServerTransport peer;
     private final SftpOptions options;
     private final Chroot chroot;
     private final ReentrantLock lock = new ReentrantLock();
@@ -58,7 +60,7 @@ final class SftpSession {
     private int status;
     private boolean carrying;
 
-    SftpSession(SessionChannel channel, Peer peer, SftpOptions options, Chroot chroot) {
+    SftpSession(SessionChannel channel, ServerTransport peer, SftpOptions options, Chroot chroot) {
         this.channel = channel;
         this.peer = peer;
         this.options = options;
@@ -66,20 +68,19 @@ final class SftpSession {
     }
 
     void start() {
-        Account account = peer.login().account();
+        Account account = channel.login().account();
         String home = chroot.home();
         if (options.start() != null) {
             String start = Chroot.expand(options.start(), account);
             home = start.startsWith("/") ? start : home + "/" + start;
         }
+        InetSocketAddress from = peer.peer();
         SftpServer server =
                 new SftpServer(
                         options,
                         account,
                         home,
-                        peer.remote() == null
-                                ? "UNKNOWN"
-                                : peer.remote().getAddress().getHostAddress(),
+                        from == null ? "UNKNOWN" : from.getAddress().getHostAddress(),
                         peer.log(),
                         new Inbox(),
                         new Outbox());
