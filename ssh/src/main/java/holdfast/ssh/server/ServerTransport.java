@@ -594,7 +594,7 @@ public final class ServerTransport extends ServerSessionImpl {
     @Override
     public void exceptionCaught(Throwable problem) {
         if (isOpen()) {
-            if (problem instanceof SshException ssh && ssh.getDisconnectCode() > 0
+            if ((problem instanceof SshException ssh && ssh.getDisconnectCode() > 0)
                     || !(problem instanceof IOException)) {
                 if (depart(Departure.EXPELLED)) {
                     log().error(
