@@ -3,12 +3,12 @@ package holdfast.ssh.config;
 import java.util.Locale;
 
 /** OpenSSH's patterns: {@code *} and {@code ?}, and lists of them with negation (match.c). */
-final class Patterns {
+public final class Patterns {
 
     private Patterns() {}
 
     /** Whether all of {@code text} matches {@code pattern}; in time linear in their product. */
-    static boolean matches(String text, String pattern) {
+    public static boolean matches(String text, String pattern) {
         int t = 0;
         int p = 0;
         int star = -1;

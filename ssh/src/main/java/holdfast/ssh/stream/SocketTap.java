@@ -2,18 +2,25 @@ package holdfast.ssh.stream;
 
 import java.io.IOException;
 import java.net.SocketAddress;
+import java.net.SocketException;
 import java.net.StandardProtocolFamily;
-import java.net.StandardSocketOptions;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
-import java.nio.channels.AsynchronousCloseException;
+import java.nio.channels.CancelledKeyException;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.NetworkChannel;
+import java.nio.channels.SelectionKey;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** A socket of TCP or of this machine (Unix domain), watched by one selector for all. */
-public final class SocketTap implements Tap {
+public final class SocketTap implements Tap, Sockets.Watched {
+
+    /** Accepted in one go from one listener, before others have their turn. */
+    private static final int ACCEPTS = 64;
 
     /** Told how a connection came out, on the selector's thread; one of the two is null. */
     public interface Connected {
@@ -29,37 +36,191 @@ public final class SocketTap implements Tap {
         void close();
     }
 
+    /** A connection in the making; closing it before it is made ends it, and nobody is told. */
+    public interface Attempt extends AutoCloseable {
+        @Override
+        void close();
+    }
+
     private final SocketChannel channel;
-    private final SelectorLoop.Watched watched;
-    private volatile @Nullable Ready ready;
+    private final Sockets sockets;
 
-    private SocketTap(SocketChannel channel) throws IOException {
+    // guarded by this
+    private @Nullable SelectionKey key;
+    private @Nullable Ready reader;
+    private @Nullable Ready writer;
+    private boolean closed;
+
+    private SocketTap(SocketChannel channel, Sockets sockets) {
         this.channel = channel;
-        this.watched = SelectorLoop.shared().watch(channel, this::turn);
-    }
-
-    /** For a connected channel, which becomes non-blocking and belongs to the tap from here on. */
-    public static SocketTap of(SocketChannel connected) throws IOException {
-        connected.configureBlocking(false);
-        return new SocketTap(connected);
+        this.sockets = sockets;
     }
 
     /**
-     * Connects without waiting; there is no time limit but the kernel's, and closing the returned
-     * attempt ends it with an AsynchronousCloseException. Names must have been looked up before.
+     * For a connected channel, which becomes non-blocking and belongs to the tap from here on, also
+     * when this throws.
      */
-    public static AutoCloseable connect(SocketAddress to, Connected then) {
-        return new Attempt(to, then);
+    public static SocketTap of(SocketChannel connected) throws IOException {
+        try {
+            connected.configureBlocking(false);
+            return new SocketTap(connected, Sockets.sockets());
+        } catch (IOException | RuntimeException e) {
+            connected.close();
+            throw e;
+        }
     }
 
     /**
-     * Takes connections of a bound channel, which belongs to the listener from here on. Each comes
-     * to {@code accepted} on the selector's thread. When the process runs out of descriptors it
-     * rests for a moment instead of spinning.
+     * Connects without waiting; there is no time limit but the kernel's. Names must have been
+     * looked up before. A Unix socket is better connected by the user's own thread ({@code AsUser})
+     * and then given to {@link #of}: whose rights count is decided there.
+     */
+    public static Attempt connect(SocketAddress to, Connected then) {
+        AtomicBoolean over = new AtomicBoolean();
+        SocketChannel opened = null;
+        try {
+            Sockets sockets = Sockets.sockets();
+            SocketChannel channel =
+                    to instanceof UnixDomainSocketAddress
+                            ? SocketChannel.open(StandardProtocolFamily.UNIX)
+                            : SocketChannel.open();
+            opened = channel;
+            channel.configureBlocking(false);
+            if (channel.connect(to)) {
+                sockets.run(() -> made(channel, sockets, over, then));
+            } else {
+                sockets.watch(
+                        channel,
+                        SelectionKey.OP_CONNECT,
+                        operations -> made(channel, sockets, over, then));
+            }
+            return () -> {
+                if (over.compareAndSet(false, true)) {
+                    shut(channel);
+                    sockets.wake();
+                }
+            };
+        } catch (IOException | RuntimeException e) {
+            if (opened != null) {
+                shut(opened);
+            }
+            IOException failure = e instanceof IOException io ? io : new IOException(said(e), e);
+            try {
+                Sockets.sockets()
+                        .run(
+                                () -> {
+                                    if (over.compareAndSet(false, true)) {
+                                        then.connected(null, failure);
+                                    }
+                                });
+            } catch (IOException noSelector) {
+                then.connected(null, noSelector);
+            }
+            return () -> over.set(true);
+        }
+    }
+
+    /** {@code UnresolvedAddressException} and its like have no message. */
+    private static String said(Exception e) {
+        String message = e.getMessage();
+        return message == null ? e.getClass().getSimpleName() : message;
+    }
+
+    private static void made(
+            SocketChannel channel, Sockets sockets, AtomicBoolean over, Connected then) {
+        IOException failure = null;
+        try {
+            if (!channel.finishConnect()) {
+                failure = new SocketException("Connection not made");
+            }
+        } catch (IOException e) {
+            failure = e;
+        }
+        if (!over.compareAndSet(false, true)) {
+            shut(channel);
+            return;
+        }
+        if (failure != null) {
+            shut(channel);
+            then.connected(null, failure);
+            return;
+        }
+        SocketTap tap = new SocketTap(channel, sockets);
+        try {
+            then.connected(tap, null);
+        } catch (RuntimeException | Error e) {
+            tap.close();
+            throw e;
+        }
+    }
+
+    /**
+     * Takes connections of a bound channel, which belongs to the listener from here on, also when
+     * this throws. Each comes to {@code accepted} on the selector's thread. When the process runs
+     * out of descriptors it rests for a moment instead of spinning.
      */
     public static Listening listen(ServerSocketChannel bound, Consumer<SocketTap> accepted)
             throws IOException {
-        return new Listener(bound, accepted);
+        try {
+            Sockets sockets = Sockets.sockets();
+            bound.configureBlocking(false);
+            SocketAddress address = bound.getLocalAddress();
+            sockets.watch(
+                    bound, SelectionKey.OP_ACCEPT, operations -> accept(bound, sockets, accepted));
+            return new Listening() {
+                @Override
+                public SocketAddress address() {
+                    return address;
+                }
+
+                @Override
+                public void close() {
+                    shut(bound);
+                    sockets.wake();
+                }
+            };
+        } catch (IOException | RuntimeException e) {
+            bound.close();
+            throw e;
+        }
+    }
+
+    private static void accept(
+            ServerSocketChannel bound, Sockets sockets, Consumer<SocketTap> accepted) {
+        for (int i = 0; i < ACCEPTS; i++) {
+            SocketChannel channel;
+            try {
+                channel = bound.accept();
+            } catch (ClosedChannelException e) {
+                return;
+            } catch (IOException e) {
+                // EMFILE, ENFILE, ENOMEM: the connection is still there, and so is the event.
+                sockets.rest(bound);
+                return;
+            }
+            if (channel == null) {
+                return;
+            }
+            try {
+                SocketTap tap = of(channel);
+                try {
+                    accepted.accept(tap);
+                } catch (RuntimeException | Error e) {
+                    tap.close();
+                    throw e;
+                }
+            } catch (IOException e) {
+                // Gone before it was taken up: of() has closed it.
+            }
+        }
+    }
+
+    private static void shut(NetworkChannel channel) {
+        try {
+            channel.close();
+        } catch (IOException e) {
+            // Closed all the same.
+        }
     }
 
     /** For its addresses and options; reading and writing go through the tap. */
@@ -68,41 +229,82 @@ public final class SocketTap implements Tap {
     }
 
     @Override
-    public void listen(Ready told) {
-        ready = told;
+    public synchronized void wantRead(Ready ready) {
+        if (!closed) {
+            reader = ready;
+            arm(SelectionKey.OP_READ);
+        }
     }
 
-    private void turn(int operations) throws IOException {
-        Ready told = ready;
-        if (told == null) {
+    @Override
+    public synchronized void wantWrite(Ready ready) {
+        if (!closed) {
+            writer = ready;
+            arm(SelectionKey.OP_WRITE);
+        }
+    }
+
+    /** Under the lock. */
+    private void arm(int operation) {
+        try {
+            SelectionKey now = key;
+            if (now == null) {
+                key = sockets.watch(channel, operation, this);
+            } else {
+                now.interestOpsOr(operation);
+                sockets.wake();
+            }
+        } catch (IOException | CancelledKeyException e) {
+            // Closed behind our back: the read or write will say so.
+            sockets.run(() -> fired(operation));
+        }
+    }
+
+    @Override
+    public void fired(int operations) {
+        Ready read = null;
+        Ready write = null;
+        synchronized (this) {
+            if (closed) {
+                return;
+            }
+            if ((operations & SelectionKey.OP_READ) != 0) {
+                read = reader;
+                reader = null;
+            }
+            if ((operations & SelectionKey.OP_WRITE) != 0) {
+                write = writer;
+                writer = null;
+            }
+        }
+        tell(read);
+        tell(write);
+    }
+
+    private void tell(@Nullable Ready ready) {
+        if (ready == null) {
             return;
         }
         try {
-            if ((operations & SelectorLoop.READ) != 0) {
-                told.readable();
-            }
-            if ((operations & SelectorLoop.WRITE) != 0) {
-                told.writable();
-            }
-        } catch (IOException | RuntimeException | Error e) {
+            ready.ready();
+        } catch (Throwable t) {
             close();
-            told.failed(e);
+            ready.failed(t);
         }
-    }
-
-    @Override
-    public void wantRead() {
-        watched.want(SelectorLoop.READ);
-    }
-
-    @Override
-    public void wantWrite() {
-        watched.want(SelectorLoop.WRITE);
     }
 
     @Override
     public int read(ByteBuffer into) throws IOException {
-        return channel.read(into);
+        try {
+            return channel.read(into);
+        } catch (SocketException e) {
+            // NIO has no number to ask for, only the words of its own and of the C library.
+            String said = e.getMessage();
+            if (said != null && said.startsWith("Connection reset")) {
+                return -1;
+            }
+            throw e;
+        }
     }
 
     @Override
@@ -112,157 +314,23 @@ public final class SocketTap implements Tap {
 
     @Override
     public void finishOutput() throws IOException {
-        channel.shutdownOutput();
+        try {
+            channel.shutdownOutput();
+        } catch (ClosedChannelException e) {
+            // Nothing left to finish.
+        } catch (SocketException e) {
+            // ENOTCONN: the peer has reset it, which a read tells.
+        }
     }
 
     @Override
     public void close() {
-        watched.close();
-    }
-
-    private static final class Attempt implements AutoCloseable {
-        private final Connected then;
-        private @Nullable SocketChannel channel;
-        private SelectorLoop.@Nullable Watched watched;
-        private boolean told;
-
-        Attempt(SocketAddress to, Connected then) {
-            this.then = then;
-            SelectorLoop.shared().run(() -> begin(to));
+        synchronized (this) {
+            closed = true;
+            reader = null;
+            writer = null;
         }
-
-        // --- all on the selector's thread
-
-        private void begin(SocketAddress to) {
-            if (told) {
-                return;
-            }
-            boolean unix = to instanceof UnixDomainSocketAddress;
-            SocketChannel opened = null;
-            try {
-                opened =
-                        unix
-                                ? SocketChannel.open(StandardProtocolFamily.UNIX)
-                                : SocketChannel.open();
-                channel = opened;
-                opened.configureBlocking(false);
-                if (opened.connect(to)) {
-                    connected(opened);
-                } else if (unix) {
-                    // Not "in progress": its listener's queue is full, and nothing would tell us
-                    // when it no longer is.
-                    throw new IOException("Resource temporarily unavailable");
-                } else {
-                    SocketChannel waiting = opened;
-                    SelectorLoop.Watched key =
-                            SelectorLoop.shared().watch(opened, operations -> finish(waiting));
-                    watched = key;
-                    key.want(SelectorLoop.CONNECT);
-                }
-            } catch (IOException | RuntimeException e) {
-                failed(e instanceof IOException io ? io : new IOException(e.getMessage(), e));
-            }
-        }
-
-        private void finish(SocketChannel opened) {
-            try {
-                if (opened.finishConnect()) {
-                    SelectorLoop.Watched key = watched;
-                    if (key != null) {
-                        key.release();
-                    }
-                    connected(opened);
-                }
-            } catch (IOException | RuntimeException e) {
-                failed(e instanceof IOException io ? io : new IOException(e.getMessage(), e));
-            }
-        }
-
-        private void connected(SocketChannel opened) throws IOException {
-            if (!told) {
-                SocketTap tap = of(opened);
-                told = true;
-                then.connected(tap, null);
-            }
-        }
-
-        private void failed(IOException why) {
-            SocketChannel opened = channel;
-            if (opened != null) {
-                SelectorLoop.closeQuietly(opened);
-            }
-            if (!told) {
-                told = true;
-                then.connected(null, why);
-            }
-        }
-
-        @Override
-        public void close() {
-            SelectorLoop.shared()
-                    .run(() -> {
-                        if (!told) {
-                            failed(new AsynchronousCloseException());
-                        }
-                    });
-        }
-    }
-
-    private static final class Listener implements Listening {
-        private final ServerSocketChannel bound;
-        private final Consumer<SocketTap> accepted;
-        private final SocketAddress address;
-        private final SelectorLoop.Watched watched;
-
-        /** One turn takes no more than this, so that a flood does not keep the others waiting. */
-        private static final int AT_ONCE = 16;
-
-        private static final long REST_NANOS = 1_000_000_000;
-
-        Listener(ServerSocketChannel bound, Consumer<SocketTap> accepted) throws IOException {
-            this.bound = bound;
-            this.accepted = accepted;
-            this.address = bound.getLocalAddress();
-            bound.configureBlocking(false);
-            this.watched = SelectorLoop.shared().watch(bound, operations -> accept());
-            watched.want(SelectorLoop.ACCEPT);
-        }
-
-        private void accept() {
-            for (int i = 0; i < AT_ONCE; i++) {
-                SocketChannel one;
-                try {
-                    one = bound.accept();
-                } catch (IOException e) {
-                    if (bound.isOpen()) {
-                        SelectorLoop.shared()
-                                .later(REST_NANOS, () -> watched.want(SelectorLoop.ACCEPT));
-                    }
-                    return;
-                }
-                if (one == null) {
-                    break;
-                }
-                try {
-                    if (address instanceof java.net.InetSocketAddress) {
-                        one.setOption(StandardSocketOptions.TCP_NODELAY, true);
-                    }
-                    accepted.accept(of(one));
-                } catch (IOException | RuntimeException e) {
-                    SelectorLoop.closeQuietly(one);
-                }
-            }
-            watched.want(SelectorLoop.ACCEPT);
-        }
-
-        @Override
-        public SocketAddress address() {
-            return address;
-        }
-
-        @Override
-        public void close() {
-            watched.close();
-        }
+        shut(channel);
+        sockets.wake();
     }
 }
