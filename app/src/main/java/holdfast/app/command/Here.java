@@ -113,7 +113,7 @@ final class Here {
             Log log = new Log(config.global().logLevel(), writer);
             MinaLog.to(log);
             try (Server server =
-                    new Server(config, ServerParts.all(config, log), "Holdfast_" + Main.VERSION, log)) {
+                    new Server(config, ServerParts.all(), "Holdfast_" + Main.VERSION, log)) {
                 server.start();
                 try (StatusSocket status =
                         StatusSocket.open(

@@ -157,7 +157,7 @@ public final class Sshd {
             MinaLog.to(log);
             config.notes().forEach(log::info);
             Server server =
-                    new Server(config, ServerParts.all(config, log), "Holdfast_" + Main.VERSION, log);
+                    new Server(config, ServerParts.all(), "Holdfast_" + Main.VERSION, log);
             return line.inetd() ? onStdio(server) : listening(server, log);
         } catch (IOException e) {
             say("sshd: " + e.getMessage());
@@ -265,7 +265,7 @@ public final class Sshd {
     }
 
     private static @Nullable Metrics metrics(Server server, Log log) {
-        InetSocketAddress address = server.settings().metricsAddress();
+        InetSocketAddress address = null; // XXX
         if (address == null) {
             return null;
         }

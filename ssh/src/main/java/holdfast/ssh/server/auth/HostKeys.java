@@ -5,6 +5,7 @@ import holdfast.ssh.auth.PrivateIdentity;
 import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -41,6 +42,7 @@ public final class HostKeys {
 
     /** Reads HostKey and HostCertificate files; what cannot be used is told of and left out. */
     public static HostKeys load(ServerSettings settings, Log log) {
+        JdkCrypto.install();
         Log.Level level = settings.hostKeyGiven() ? Log.Level.ERROR : Log.Level.DEBUG1;
         Map<String, Held> byType = new LinkedHashMap<>();
         List<Held> all = new ArrayList<>();
