@@ -396,7 +396,7 @@ public final class Server implements AutoCloseable {
                 transport.triedUser(),
                 peer == null ? null : ServerTransport.text(peer),
                 now.since(transport.accepted()),
-                now.since(transport.lastByte()),
+                now.since(Moment.earlier(now, transport.lastByte())),
                 watch == null || watch.roundTrip().equals(RoundTrip.UNKNOWN)
                         ? null
                         : watch.roundTrip().smoothed(),

@@ -487,14 +487,6 @@ public final class ServerTransport extends ServerSessionImpl {
 
     /** Closes without another word to a client that does not listen. Waits for nobody. */
     void cut() {
-        if (getIoSession() instanceof Nio2Session nio) {
-            try {
-                // A reset: what is left in the send buffer would hold kernel memory for minutes.
-                nio.getSocket().setOption(StandardSocketOptions.SO_LINGER, 0);
-            } catch (IOException e) {
-                log().debug2("no reset: " + e.getMessage()); // it is closed already
-            }
-        }
         server.apart(() -> close(true));
     }
 
