@@ -240,7 +240,8 @@ final class AsUserTest {
                             .start();
             Thread.sleep(300);
             hung.signal(Signal.HUP);
-            assertThat(Run.exit(hung).signal()).isEqualTo(1);
+            assertThat(Run.exit(hung))
+                    .isEqualTo(pam ? new Exit(129, 0, false) : new Exit(-1, 1, false));
             assertThat(Run.drink(hung.output()).get(10, TimeUnit.SECONDS)).isEqualTo("ready\n");
         }
     }
