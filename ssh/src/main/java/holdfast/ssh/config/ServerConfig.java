@@ -114,8 +114,7 @@ public final class ServerConfig {
     /** What sshd's main looks at before it opens a port. */
     private void check() throws ConfigException {
         if (global.authorizedKeysCommand() != null && global.authorizedKeysCommandUser() == null) {
-            throw ConfigException.of(
-                    "AuthorizedKeysCommand set without AuthorizedKeysCommandUser");
+            throw ConfigException.of("AuthorizedKeysCommand set without AuthorizedKeysCommandUser");
         }
         if (global.authorizedPrincipalsCommand() != null
                 && global.authorizedPrincipalsCommandUser() == null) {

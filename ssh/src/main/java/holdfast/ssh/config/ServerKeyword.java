@@ -32,24 +32,17 @@ public enum ServerKeyword {
     CLIENT_ALIVE_COUNT_MAX("ClientAliveCountMax", Support.BUILT, Shape.INTEGER, In.ALL, "3"),
     REQUIRED_RSA_SIZE("RequiredRSASize", Support.BUILT, Shape.INTEGER, In.ALL, "1024"),
     STREAM_LOCAL_BIND_MASK("StreamLocalBindMask", Support.BUILT, Shape.OWN, In.ALL, "0177"),
-    UNUSED_CONNECTION_TIMEOUT(
-            "UnusedConnectionTimeout", Support.BUILT, Shape.OWN, In.ALL, "none"),
+    UNUSED_CONNECTION_TIMEOUT("UnusedConnectionTimeout", Support.BUILT, Shape.OWN, In.ALL, "none"),
 
     PERMIT_ROOT_LOGIN(
             "PermitRootLogin", Support.BUILT, Shape.ROOT_LOGIN, In.ALL, "without-password"),
     IGNORE_RHOSTS("IgnoreRhosts", Support.MOOT, Shape.RHOSTS, In.ALL, "yes"),
     IGNORE_USER_KNOWN_HOSTS("IgnoreUserKnownHosts", Support.MOOT, Shape.FLAG, In.GLOBAL, "no"),
-    HOSTBASED_AUTHENTICATION(
-            "HostbasedAuthentication", Support.ACCEPTED, Shape.FLAG, In.ALL, "no"),
+    HOSTBASED_AUTHENTICATION("HostbasedAuthentication", Support.ACCEPTED, Shape.FLAG, In.ALL, "no"),
     HOSTBASED_USES_NAME_FROM_PACKET_ONLY(
             "HostbasedUsesNameFromPacketOnly", Support.MOOT, Shape.FLAG, In.ALL, "no"),
     PUBKEY_AUTHENTICATION(
-            "PubkeyAuthentication",
-            Support.BUILT,
-            Shape.FLAG,
-            In.ALL,
-            "yes",
-            "dsaauthentication"),
+            "PubkeyAuthentication", Support.BUILT, Shape.FLAG, In.ALL, "yes", "dsaauthentication"),
     KERBEROS_AUTHENTICATION("KerberosAuthentication", Support.ACCEPTED, Shape.FLAG, In.ALL, "no"),
     KERBEROS_OR_LOCAL_PASSWD(
             "KerberosOrLocalPasswd", Support.REFUSED, Shape.FLAG, In.GLOBAL, "yes"),
@@ -62,7 +55,7 @@ public enum ServerKeyword {
             In.GLOBAL,
             "yes",
             "gssapicleanupcreds"),
-    GSSAPI_KEY_EXCHANGE("GSSAPIKeyExchange", Support.ACCEPTED, Shape.FLAG, In.ALL, "no"),
+    GSSAPI_KEY_EXCHANGE("GSSAPIKeyExchange", Support.ACCEPTED, Shape.FLAG, In.GLOBAL, "no"),
     GSSAPI_STRICT_ACCEPTOR_CHECK(
             "GSSAPIStrictAcceptorCheck", Support.MOOT, Shape.FLAG, In.GLOBAL, "yes"),
     GSSAPI_STORE_CREDENTIALS_ON_REKEY(
@@ -71,7 +64,7 @@ public enum ServerKeyword {
             "GSSAPIKexAlgorithms",
             Support.MOOT,
             Shape.GSS_ALGORITHMS,
-            In.ALL,
+            In.GLOBAL,
             "gss-group14-sha256-,gss-group16-sha512-,gss-nistp256-sha256-,gss-curve25519-sha256-,"
                     + "gss-group14-sha1-,gss-gex-sha1-"),
     PASSWORD_AUTHENTICATION("PasswordAuthentication", Support.BUILT, Shape.FLAG, In.ALL, "yes"),
@@ -114,13 +107,11 @@ public enum ServerKeyword {
     CHROOT_DIRECTORY("ChrootDirectory", Support.BUILT, Shape.TEXT, In.ALL, "none"),
     TRUSTED_USER_CA_KEYS("TrustedUserCAKeys", Support.BUILT, Shape.FILE, In.ALL, "none"),
     REVOKED_KEYS("RevokedKeys", Support.BUILT, Shape.FILES, In.ALL, "none"),
-    SECURITY_KEY_PROVIDER(
-            "SecurityKeyProvider", Support.MOOT, Shape.OWN, In.GLOBAL, "internal"),
+    SECURITY_KEY_PROVIDER("SecurityKeyProvider", Support.MOOT, Shape.OWN, In.GLOBAL, "internal"),
     AUTHORIZED_PRINCIPALS_FILE(
             "AuthorizedPrincipalsFile", Support.BUILT, Shape.OWN, In.ALL, "none"),
     VERSION_ADDENDUM("VersionAddendum", Support.BUILT, Shape.OWN, In.GLOBAL, "none"),
-    AUTHORIZED_KEYS_COMMAND(
-            "AuthorizedKeysCommand", Support.BUILT, Shape.PROGRAM, In.ALL, "none"),
+    AUTHORIZED_KEYS_COMMAND("AuthorizedKeysCommand", Support.BUILT, Shape.PROGRAM, In.ALL, "none"),
     AUTHORIZED_KEYS_COMMAND_USER(
             "AuthorizedKeysCommandUser", Support.BUILT, Shape.LOCAL_USER, In.ALL, "none"),
     AUTHORIZED_PRINCIPALS_COMMAND(
@@ -129,8 +120,7 @@ public enum ServerKeyword {
             "AuthorizedPrincipalsCommandUser", Support.BUILT, Shape.LOCAL_USER, In.ALL, "none"),
     HOST_KEY_AGENT("HostKeyAgent", Support.ACCEPTED, Shape.OWN, In.GLOBAL, "none"),
     KEX_ALGORITHMS("KexAlgorithms", Support.BUILT, Shape.ALGORITHMS, In.GLOBAL, null),
-    CA_SIGNATURE_ALGORITHMS(
-            "CASignatureAlgorithms", Support.BUILT, Shape.ALGORITHMS, In.ALL, null),
+    CA_SIGNATURE_ALGORITHMS("CASignatureAlgorithms", Support.BUILT, Shape.ALGORITHMS, In.ALL, null),
     HOSTBASED_ACCEPTED_ALGORITHMS(
             "HostbasedAcceptedAlgorithms",
             Support.MOOT,
@@ -187,8 +177,7 @@ public enum ServerKeyword {
     REKEY_LIMIT("RekeyLimit", Support.BUILT, Shape.OWN, In.ALL, "0 0"),
     PERMIT_OPEN("PermitOpen", Support.BUILT, Shape.OWN, In.ALL, "any"),
     PERMIT_LISTEN("PermitListen", Support.BUILT, Shape.OWN, In.ALL, "any"),
-    PERMIT_USER_ENVIRONMENT(
-            "PermitUserEnvironment", Support.BUILT, Shape.OWN, In.GLOBAL, "no"),
+    PERMIT_USER_ENVIRONMENT("PermitUserEnvironment", Support.BUILT, Shape.OWN, In.GLOBAL, "no"),
     PUBKEY_AUTH_OPTIONS("PubkeyAuthOptions", Support.BUILT, Shape.OWN, In.ALL, "none"),
     PER_SOURCE_PENALTIES("PerSourcePenalties", Support.BUILT, Shape.OWN, In.GLOBAL, null),
 
@@ -226,10 +215,8 @@ public enum ServerKeyword {
             "UsePrivilegeSeparation", Support.DEPRECATED, Shape.OWN, In.GLOBAL, null),
     VERIFY_REVERSE_MAPPING("VerifyReverseMapping", Support.DEPRECATED, Shape.OWN, In.GLOBAL, null),
     AFS_TOKEN_PASSING("AFSTokenPassing", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
-    GSS_USE_SESSION_CCACHE(
-            "GSSUseSessionCCache", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
-    KERBEROS_GET_AFS_TOKEN(
-            "KerberosGetAFSToken", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
+    GSS_USE_SESSION_CCACHE("GSSUseSessionCCache", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
+    KERBEROS_GET_AFS_TOKEN("KerberosGetAFSToken", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
     KERBEROS_TGT_PASSING("KerberosTgtPassing", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
     USE_SESSION_CCACHE(
             "GSSAPIUseSessionCredCache", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null);
@@ -242,7 +229,9 @@ public enum ServerKeyword {
         ACCEPTED,
         /** Governs what Holdfast does not have at all, so every value of it is fulfilled. */
         MOOT,
-        /** Not built and its absence would weaken: a value other than the default stops the start. */
+        /**
+         * Not built and its absence would weaken: a value other than the default stops the start.
+         */
         REFUSED,
         /** OpenSSH itself passes over it in silence. */
         IGNORED,

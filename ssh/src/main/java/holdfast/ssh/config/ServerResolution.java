@@ -82,8 +82,7 @@ final class ServerResolution {
     private ServerSettings settings(boolean hostKeyGiven) {
         return new ServerSettings(
                 values.words(ServerKeyword.PORT).stream().map(Integer::valueOf).toList(),
-                ClientSettings.AddressFamily.valueOf(
-                        choice(ServerKeyword.ADDRESS_FAMILY)),
+                ClientSettings.AddressFamily.valueOf(choice(ServerKeyword.ADDRESS_FAMILY)),
                 values.words(ServerKeyword.LISTEN_ADDRESS).stream()
                         .map(ServerResolution::listen)
                         .toList(),
