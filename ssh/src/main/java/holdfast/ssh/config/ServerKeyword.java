@@ -185,9 +185,9 @@ public enum ServerKeyword {
     TCP_KEEP_ALIVE_IDLE("TCPKeepAliveIdle", Support.BUILT, Shape.TIME, In.GLOBAL, null),
     TCP_KEEP_ALIVE_INTERVAL("TCPKeepAliveInterval", Support.BUILT, Shape.TIME, In.GLOBAL, null),
     TCP_KEEP_ALIVE_COUNT("TCPKeepAliveCount", Support.BUILT, Shape.INTEGER, In.GLOBAL, null),
-    TETHER("Tether", Support.BUILT, Shape.FLAG, In.ALL, null),
-    TETHER_HOLD("TetherHold", Support.BUILT, Shape.TIME, In.ALL, null),
-    TETHER_BUFFER("TetherBuffer", Support.BUILT, Shape.OWN, In.ALL, null),
+    TETHER("Tether", Support.ACCEPTED, Shape.FLAG, In.ALL, "no"),
+    TETHER_HOLD("TetherHold", Support.ACCEPTED, Shape.TIME, In.ALL, null),
+    TETHER_BUFFER("TetherBuffer", Support.ACCEPTED, Shape.OWN, In.ALL, null),
 
     // The structure of a file; never printed.
     MATCH("Match", Support.BUILT, Shape.OWN, In.ALL, null),
@@ -373,6 +373,11 @@ public enum ServerKeyword {
     /** Whether it may stand under a Match line. */
     public boolean inMatch() {
         return in == In.ALL;
+    }
+
+    /** Whether OpenSSH does not know it. */
+    public boolean isOurs() {
+        return compareTo(TCP_KEEP_ALIVE_IDLE) >= 0 && compareTo(TETHER_BUFFER) <= 0;
     }
 
     /** The default as {@code sshd -T} prints it; null: none, or one that depends. */

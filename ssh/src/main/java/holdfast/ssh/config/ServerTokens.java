@@ -27,8 +27,7 @@ public final class ServerTokens {
      *
      * @throws ConfigException a token that is not among them: "percent_expand: unknown key %x"
      */
-    public static String expand(String text, Map<Character, String> tokens)
-            throws ConfigException {
+    public static String expand(String text, Map<Character, String> tokens) throws ConfigException {
         if (text.indexOf('%') < 0) {
             return text;
         }

@@ -284,7 +284,6 @@ class ServerConfigDifferentialTrial {
         put(
                 "Subsystem",
                 words("sftp internal-sftp", "sftp /usr/lib/openssh/sftp-server -l INFO", "x /bin/x y z"),
-                "sftp",
                 "\"\" x");
         put("MaxStartups", words("10", "5:50:60", "1:1:1"), "10:30", "x", "0", "60:30:10", "1:0:2", "1:101:2");
         put("PerSourceMaxStartups", words("none", "5"), "x", "\"\"");
