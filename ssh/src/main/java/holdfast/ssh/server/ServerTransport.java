@@ -203,6 +203,31 @@ public final class ServerTransport extends ServerSessionImpl {
         }
     }
 
+    /**
+     * Ends the connection and says why, as OpenSSH does; MINA keeps the reason of a protocol error
+     * to itself.
+     */
+    public void expel(String why) {
+        if (depart(Departure.EXPELLED)) {
+            log().info(
+                            "Disconnecting "
+                                    + whoTried()
+                                    + peerText()
+                                    + ": "
+                                    + printable(why)
+                                    + preauth());
+        }
+        Buffer buffer = createBuffer(SshConstants.SSH_MSG_DISCONNECT, why.length() + 16);
+        buffer.putInt(SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR);
+        buffer.putString(why);
+        buffer.putString("");
+        try {
+            writePacket(buffer, Duration.ofSeconds(2)).addListener(written -> close(true));
+        } catch (IOException e) {
+            close(true);
+        }
+    }
+
     /** Answers a packet that means nothing now, on the thread that is taking it apart. */
     public void unimplemented(int command, Buffer buffer) throws Exception {
         notImplemented(command, buffer);

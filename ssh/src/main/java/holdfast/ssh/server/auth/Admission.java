@@ -37,12 +37,17 @@ final class Admission {
         if (chroot == null || chroot.equalsIgnoreCase("none")) {
             Path shell = account.shell();
             if (!Files.exists(shell)) {
-                log.info("User " + name + " not allowed because shell " + shell + " does not exist");
+                log.info(
+                        "User " + name + " not allowed because shell " + shell + " does not exist");
                 return false;
             }
             if (!Files.isRegularFile(shell) || !executable(shell)) {
                 log.info(
-                        "User " + name + " not allowed because shell " + shell + " is not executable");
+                        "User "
+                                + name
+                                + " not allowed because shell "
+                                + shell
+                                + " is not executable");
                 return false;
             }
         }

@@ -108,7 +108,8 @@ final class Commands {
         // Ends it from outside, so that a command that neither speaks nor ends holds nobody.
         var killer =
                 java.util.concurrent.CompletableFuture.delayedExecutor(SECONDS, TimeUnit.SECONDS);
-        var alarm = java.util.concurrent.CompletableFuture.runAsync(
+        var alarm =
+                java.util.concurrent.CompletableFuture.runAsync(
                         () -> {
                             if (process.isAlive()) {
                                 log.error(keyword + " took longer than " + SECONDS + " s; killed");
@@ -127,7 +128,11 @@ final class Commands {
             if (status != 0) {
                 log.error(
                         status > 128
-                                ? keyword + " " + words.get(0) + " exited on signal " + (status - 128)
+                                ? keyword
+                                        + " "
+                                        + words.get(0)
+                                        + " exited on signal "
+                                        + (status - 128)
                                 : keyword + " " + words.get(0) + " failed, status " + status);
                 return null;
             }
@@ -155,7 +160,9 @@ final class Commands {
             if (word == null) {
                 word = new StringBuilder();
             }
-            if (c == '\\' && i + 1 < command.length() && "\"'\\".indexOf(command.charAt(i + 1)) >= 0) {
+            if (c == '\\'
+                    && i + 1 < command.length()
+                    && "\"'\\".indexOf(command.charAt(i + 1)) >= 0) {
                 word.append(command.charAt(++i));
             } else if (quote == 0 && (c == '"' || c == '\'')) {
                 quote = c;

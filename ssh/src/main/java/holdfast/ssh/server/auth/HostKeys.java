@@ -3,7 +3,6 @@ package holdfast.ssh.server.auth;
 import holdfast.ssh.auth.IdentityFile;
 import holdfast.ssh.auth.PrivateIdentity;
 import holdfast.ssh.auth.PublicIdentity;
-import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.log.Log;
@@ -120,8 +119,7 @@ public final class HostKeys {
         try {
             text = Files.readString(file, StandardCharsets.ISO_8859_1);
         } catch (IOException e) {
-            log.error(
-                    "Could not load host certificate \"" + file + "\": " + UserFiles.reason(e));
+            log.error("Could not load host certificate \"" + file + "\": " + UserFiles.reason(e));
             return null;
         }
         PublicIdentity read = PublicIdentity.ofText(text);

@@ -54,14 +54,8 @@ record KeyCheck(
             log.debug("trying public key file " + file);
             InputStream in =
                     UserFiles.open(
-                            machine,
-                            account,
-                            file,
-                            settings.strictModes(),
-                            "authorized keys",
-                            log);
-            KeyOptions found =
-                    in == null ? null : inKeys(in, file.toString(), key, certificate);
+                            machine, account, file, settings.strictModes(), "authorized keys", log);
+            KeyOptions found = in == null ? null : inKeys(in, file.toString(), key, certificate);
             if (found != null) {
                 return found;
             }
@@ -89,10 +83,7 @@ record KeyCheck(
     // ---- authorized_keys
 
     private @Nullable KeyOptions inKeys(
-            InputStream in,
-            String file,
-            PublicIdentity key,
-            @Nullable Certificate certificate) {
+            InputStream in, String file, PublicIdentity key, @Nullable Certificate certificate) {
         Search search = new Search(file, key, certificate);
         try {
             UserFiles.read(in, search);
@@ -465,7 +456,11 @@ record KeyCheck(
         }
         Tokens tokens =
                 Tokens.forCommand(
-                        account, connection, key, fingerprint(key), certificate,
+                        account,
+                        connection,
+                        key,
+                        fingerprint(key),
+                        certificate,
                         certificate == null ? "" : fingerprint(certificate.authority()));
         return Commands.output(machine, keyword, command, tokens, account.name(), runner, log);
     }
@@ -477,8 +472,11 @@ record KeyCheck(
     /** How the log names a key under FingerprintHash. */
     static String fingerprint(ServerSettings settings, PublicIdentity key) {
         return switch (settings.fingerprintHash()) {
-            case SHA1, SHA256, SHA384, SHA512 -> key.fingerprint(); // XXX
             case MD5 -> Fingerprint.md5(key.keyBlob());
+            case SHA1 -> Fingerprint.base64("SHA1", "SHA-1", key.keyBlob());
+            case SHA256 -> key.fingerprint();
+            case SHA384 -> Fingerprint.base64("SHA384", "SHA-384", key.keyBlob());
+            case SHA512 -> Fingerprint.base64("SHA512", "SHA-512", key.keyBlob());
         };
     }
 

@@ -57,22 +57,8 @@ record KeyOptions(
     /** A line without options. */
     static final KeyOptions NONE =
             new KeyOptions(
-                    true,
-                    true,
-                    true,
-                    true,
-                    true,
-                    null,
-                    Map.of(),
-                    List.of(),
-                    List.of(),
-                    null,
-                    null,
-                    0,
-                    false,
-                    null,
-                    false,
-                    false);
+                    true, true, true, true, true, null, Map.of(), List.of(), List.of(), null, null,
+                    0, false, null, false, false);
 
     /** Says which option cannot be understood, in OpenSSH's words. */
     static final class Bad extends Exception {
@@ -99,7 +85,8 @@ record KeyOptions(
     static int end(String line) {
         boolean quoted = false;
         int at = 0;
-        while (at < line.length() && (quoted || (line.charAt(at) != ' ' && line.charAt(at) != '\t'))) {
+        while (at < line.length()
+                && (quoted || (line.charAt(at) != ' ' && line.charAt(at) != '\t'))) {
             if (line.charAt(at) == '\\' && at + 1 < line.length() && line.charAt(at + 1) == '"') {
                 at++; // an escaped quote
             } else if (line.charAt(at) == '"') {
@@ -296,8 +283,12 @@ record KeyOptions(
             int colon;
             if (full.startsWith("[")) {
                 int close = full.indexOf(']');
-                colon = close < 0 ? -2 : full.length() > close + 1 && full.charAt(close + 1) == ':'
-                        ? close + 1 : -1;
+                colon =
+                        close < 0
+                                ? -2
+                                : full.length() > close + 1 && full.charAt(close + 1) == ':'
+                                        ? close + 1
+                                        : -1;
             } else {
                 colon = full.indexOf(':');
             }
@@ -524,12 +515,11 @@ record KeyOptions(
     Permissions permissions(@Nullable String environmentNames) {
         Map<String, String> permitted = new LinkedHashMap<>();
         if (environmentNames != null) {
-            environment.forEach(
-                    (name, value) -> {
-                        if (Patterns.list(name, environmentNames, false) == 1) {
-                            permitted.put(name, value);
-                        }
-                    });
+            environment.forEach((name, value) -> {
+                if (Patterns.list(name, environmentNames, false) == 1) {
+                    permitted.put(name, value);
+                }
+            });
         }
         return new Permissions(
                 command,

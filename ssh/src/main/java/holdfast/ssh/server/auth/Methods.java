@@ -56,7 +56,8 @@ final class Methods {
     /** What the client is told can continue. */
     String offered() {
         return String.join(
-                ",", enabled.stream().filter(method -> !method.equals(NONE) && allows(method)).toList());
+                ",",
+                enabled.stream().filter(method -> !method.equals(NONE) && allows(method)).toList());
     }
 
     /**
@@ -78,7 +79,9 @@ final class Methods {
         return enough;
     }
 
-    /** {@code keyboard-interactive:pam} asks for a device, {@code keyboard-interactive} does not. */
+    /**
+     * {@code keyboard-interactive:pam} asks for a device, {@code keyboard-interactive} does not.
+     */
     private static boolean fits(String entry, String method, @Nullable String submethod) {
         int colon = entry.indexOf(':');
         return colon < 0

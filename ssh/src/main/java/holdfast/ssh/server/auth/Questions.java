@@ -72,24 +72,22 @@ final class Questions {
         Questions questions = new Questions(transport, told);
         try {
             shared.conversations()
-                    .execute(
-                            () -> {
-                                boolean right =
-                                        shared.authenticated(
-                                                settings,
-                                                account,
-                                                user,
-                                                address,
-                                                settings.loginGraceTime().isZero()
-                                                        ? asked -> questions.ask(asked, PATIENCE)
-                                                        : asked ->
-                                                                questions.ask(
-                                                                        asked,
-                                                                        settings.loginGraceTime()),
-                                                transport.log(),
-                                                true);
-                                told.accept(new Decided(questions, right));
-                            });
+                    .execute(() -> {
+                        boolean right =
+                                shared.authenticated(
+                                        settings,
+                                        account,
+                                        user,
+                                        address,
+                                        settings.loginGraceTime().isZero()
+                                                ? asked -> questions.ask(asked, PATIENCE)
+                                                : asked ->
+                                                        questions.ask(
+                                                                asked, settings.loginGraceTime()),
+                                        transport.log(),
+                                        true);
+                        told.accept(new Decided(questions, right));
+                    });
             return questions;
         } catch (RejectedExecutionException busy) {
             transport.log().error("keyboard-interactive: too many at once");
@@ -128,8 +126,7 @@ final class Questions {
                 case ERROR, INFO -> instruction.append(prompt.text()).append('\n');
             }
         }
-        Buffer buffer =
-                transport.createBuffer(SshConstants.SSH_MSG_USERAUTH_INFO_REQUEST, 256);
+        Buffer buffer = transport.createBuffer(SshConstants.SSH_MSG_USERAUTH_INFO_REQUEST, 256);
         buffer.putString("");
         buffer.putString(instruction.toString());
         buffer.putString("");

@@ -78,8 +78,7 @@ final class RevokedKeys {
                             krl);
             return krl.revokes(key);
         }
-        PublicIdentity authority =
-                key.isCertificate() ? Certificate.of(key).authority() : null;
+        PublicIdentity authority = key.isCertificate() ? Certificate.of(key).authority() : null;
         for (PublicIdentity listed : keys(file, content)) {
             if (listed.sameKey(key) || (authority != null && listed.sameKey(authority))) {
                 return true;

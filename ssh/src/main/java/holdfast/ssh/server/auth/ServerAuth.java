@@ -316,8 +316,8 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
     }
 
     /**
-     * Why PAM's account modules keep a user out who has proven themselves with a key, or null; empty:
-     * without a word for the user.
+     * Why PAM's account modules keep a user out who has proven themselves with a key, or null;
+     * empty: without a word for the user.
      */
     @Nullable String accountRefusal(
             ServerSettings settings, Account account, String address, String method) {
@@ -327,8 +327,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
                 || !machine.pam()) {
             return null;
         }
-        Pam.Verdict verdict =
-                machine.mayEnter(settings.pamServiceName(), account.name(), address);
+        Pam.Verdict verdict = machine.mayEnter(settings.pamServiceName(), account.name(), address);
         return switch (verdict.result()) {
             case ACCEPTED -> null;
             case REFUSED, NOT_ALLOWED, PASSWORD_EXPIRED -> verdict.words();

@@ -29,7 +29,9 @@ final class Signatures {
 
     private static final String CERTIFICATE = "-cert-v01@openssh.com";
 
-    /** OpenSSH's SSHBUF_MAX_BIGNUM: longer numbers are refused before anybody computes with them. */
+    /**
+     * OpenSSH's SSHBUF_MAX_BIGNUM: longer numbers are refused before anybody computes with them.
+     */
     private static final int MOST_BITS = 16384;
 
     private Signatures() {}
@@ -227,9 +229,7 @@ final class Signatures {
                         yield KeyFactory.getInstance("RSA")
                                 .generatePublic(new RSAPublicKeySpec(n, e));
                     }
-                    case "ecdsa-sha2-nistp256",
-                            "ecdsa-sha2-nistp384",
-                            "ecdsa-sha2-nistp521" -> {
+                    case "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521" -> {
                         String curve = in.text();
                         if (!type.endsWith(curve)) {
                             throw new Malformed("curve mismatch");

@@ -55,7 +55,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private static final String HOST_BOUND = "publickey-hostbound-v00@openssh.com";
     private static final int REQUEST = SshConstants.SSH_MSG_USERAUTH_REQUEST & 0xff;
 
-    /** Packets that may wait for the one that is worked on; a client has reason for two or three. */
+    /**
+     * Packets that may wait for the one that is worked on; a client has reason for two or three.
+     */
     private static final int MOST_WAITING = 16;
 
     /** OpenSSH's bound on attempts of any kind. */
@@ -116,7 +118,11 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         record Failed(String extra, boolean logged, boolean counted) implements Outcome {}
 
         /** Proven. */
-        record Proven(@Nullable String submethod, String extra, String proof, @Nullable KeyOptions options)
+        record Proven(
+                @Nullable String submethod,
+                String extra,
+                String proof,
+                @Nullable KeyOptions options)
                 implements Outcome {}
 
         /** The client has been answered already and is to go on. */
@@ -167,9 +173,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             if (working) {
                 if (waiting.size() == MOST_WAITING) {
                     over = true;
-                    transport.disconnect(
-                            SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
-                            "too many packets before authentication");
+                    transport.expel("too many packets before authentication");
                     return;
                 }
                 waiting.add(packet);
@@ -215,11 +219,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             over = true;
             waiting.clear();
         }
-        try {
-            transport.disconnect(SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR, why);
-        } catch (IOException e) {
-            transport.close(true);
-        }
+        transport.expel(why);
     }
 
     /** The packet is dealt with; another may have its turn. */
@@ -389,9 +389,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         if (outcome instanceof Outcome.Proven proven) {
             Account who = account;
             KeyOptions merged = merged(proven.options());
-            if (who == null
-                    || merged == null
-                    || (who.uid() == 0 && !rootAllowed(method, merged))) {
+            if (who == null || merged == null || (who.uid() == 0 && !rootAllowed(method, merged))) {
                 outcome = new Outcome.Failed(proven.extra(), true, true);
             } else {
                 options = merged;
@@ -563,18 +561,17 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             later(() -> succeed(login), KEY_EXCHANGE_POLL_MILLIS); // LoginGraceTime ends this
             return;
         }
-        transport.between(
-                () -> {
-                    try {
-                        transport.admit(login);
-                        transport.signalAuthenticationSuccess(
-                                login.account().name(), CONNECTION, new ByteArrayBuffer());
-                        passOn();
-                    } catch (Exception e) {
-                        journal.error("login of " + transport.peerText() + ": " + e.getMessage());
-                        transport.close(true);
-                    }
-                });
+        transport.between(() -> {
+            try {
+                transport.admit(login);
+                transport.signalAuthenticationSuccess(
+                        login.account().name(), CONNECTION, new ByteArrayBuffer());
+                passOn();
+            } catch (Exception e) {
+                journal.error("login of " + transport.peerText() + ": " + e.getMessage());
+                transport.close(true);
+            }
+        });
     }
 
     /** What the client sent behind its last request is for the connection it has now. */
@@ -713,8 +710,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         usedKeys.add(key);
         return new Outcome.Proven(
                 null,
-                named
-                        + (valid.securityKey() ? " signature count = " + valid.counter() : ""),
+                named + (valid.securityKey() ? " signature count = " + valid.counter() : ""),
                 "publickey "
                         + key.algorithm()
                         + " "
@@ -780,13 +776,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 who,
                 address(),
                 this::host,
-                address()
-                        + " "
-                        + remotePort()
-                        + " "
-                        + localAddress()
-                        + " "
-                        + localPort(),
+                address() + " " + remotePort() + " " + localAddress() + " " + localPort(),
                 System.currentTimeMillis() / 1000,
                 journal);
     }
@@ -810,7 +800,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     }
 
     private Outcome passwordOutcome(String password) throws Exception {
-        boolean right = shared.isPassword(settings, account, String.valueOf(user), address(), password, journal);
+        boolean right =
+                shared.isPassword(
+                        settings, account, String.valueOf(user), address(), password, journal);
         boolean root =
                 account != null
                         && account.uid() == 0
@@ -876,7 +868,8 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                     finish(
                             Methods.KEYBOARD_INTERACTIVE,
                             right && !root && account != null
-                                    ? new Outcome.Proven("pam", "", "keyboard-interactive/pam", null)
+                                    ? new Outcome.Proven(
+                                            "pam", "", "keyboard-interactive/pam", null)
                                     : new Outcome.Failed("", true, true),
                             began);
                 }

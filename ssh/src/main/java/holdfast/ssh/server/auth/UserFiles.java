@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Files that say who may log in: opened only if nobody but their owner could have written them. */
@@ -70,7 +71,13 @@ final class UserFiles {
         // Asked before opening: opening a pipe would wait for its writer.
         if (!isRegular(attributes(file))) {
             log.info(
-                    "User '" + account.name() + "' " + kind + " '" + file + "' is not a regular file");
+                    "User '"
+                            + account.name()
+                            + "' "
+                            + kind
+                            + " '"
+                            + file
+                            + "' is not a regular file");
             return null;
         }
         if (strict) {
@@ -103,7 +110,7 @@ final class UserFiles {
             realHome = null; // then every directory counts
         }
         try {
-            Map<String, Object> attributes = attributes(real);
+            Attributes attributes = attributes(real);
             if (!isRegular(attributes)) {
                 return real + " is not a regular file";
             }
@@ -128,17 +135,23 @@ final class UserFiles {
         return null;
     }
 
-    private static Map<String, Object> attributes(Path file) throws IOException {
-        return Files.readAttributes(file, "unix:uid,mode");
+    /** Whose a file is, and what it is. */
+    private record Attributes(int uid, int mode) {}
+
+    private static Attributes attributes(Path file) throws IOException {
+        Map<String, Object> read = Files.readAttributes(file, "unix:uid,mode");
+        return new Attributes(
+                (int) Objects.requireNonNull(read.get("uid")),
+                (int) Objects.requireNonNull(read.get("mode")));
     }
 
-    private static boolean isRegular(Map<String, Object> attributes) {
-        return ((int) attributes.get("mode") & TYPE) == REGULAR;
+    private static boolean isRegular(Attributes attributes) {
+        return (attributes.mode & TYPE) == REGULAR;
     }
 
-    private static boolean isSafe(Map<String, Object> attributes, int uid) {
-        int owner = (int) attributes.get("uid");
-        return (owner == 0 || owner == uid) && ((int) attributes.get("mode") & OTHERS_WRITE) == 0;
+    private static boolean isSafe(Attributes attributes, int uid) {
+        return (attributes.uid == 0 || attributes.uid == uid)
+                && (attributes.mode & OTHERS_WRITE) == 0;
     }
 
     /** Hands over line by line what {@code in} has, and closes it. */
@@ -177,7 +190,8 @@ final class UserFiles {
     }
 
     private static String utf8(StringBuilder bytes) {
-        return new String(bytes.toString().getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
+        return new String(
+                bytes.toString().getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
     }
 
     /** The system's words for a failure. */

@@ -1,4 +1,6 @@
-/** Who may log in: host keys, keys and certificates of users, passwords, and the policy over them. */
+/**
+ * Who may log in: host keys, keys and certificates of users, passwords, and the policy over them.
+ */
 @NullMarked
 package holdfast.ssh.server.auth;
 
