@@ -10,16 +10,15 @@ import holdfast.ssh.stream.Inflow;
 import holdfast.ssh.stream.Outflow;
 import holdfast.ssh.stream.Tap;
 import holdfast.ssh.system.Account;
+import holdfast.ssh.system.Accounts;
 import holdfast.ssh.system.Become;
 import holdfast.ssh.system.Child;
 import holdfast.ssh.system.Exit;
-import holdfast.ssh.system.Logins;
 import holdfast.ssh.system.Pty;
 import holdfast.ssh.system.Signal;
 import holdfast.ssh.system.Spawn;
 import holdfast.ssh.system.SystemException;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -183,7 +182,7 @@ final class SessionChannel extends AbstractServerChannel {
                             Runnable next = afterwards;
                             afterwards = null;
                             if (next != null) {
-                                next.run();
+                                after(next, request);
                             }
                         });
         if (!queued) {
@@ -191,6 +190,15 @@ final class SessionChannel extends AbstractServerChannel {
                     .disconnect(
                             SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
                             "too many requests for a session");
+        }
+    }
+
+    private void after(Runnable next, String request) {
+        try {
+            next.run();
+        } catch (RuntimeException e) {
+            peer.log().error("session request " + request + ": " + e);
+            only("", true, 255);
         }
     }
 
@@ -533,26 +541,15 @@ final class SessionChannel extends AbstractServerChannel {
         String shellName = String.valueOf(shell.getFileName());
         Child running;
         try {
-            Spawn spawn;
-            if (command == null) {
-                spawn =
-                        Become.as(
-                                account,
-                                settings.usePam(),
-                                shell,
-                                "-" + shellName,
-                                List.of(),
-                                environment.map());
-            } else {
-                spawn =
-                        Become.as(
-                                        account,
-                                        settings.usePam(),
-                                        shell,
-                                        shellName,
-                                        List.of("-c"),
-                                        environment.map())
-                                .argument(command);
+            Spawn spawn =
+                    program(
+                            login,
+                            shell,
+                            command == null ? "-" + shellName : shellName,
+                            command == null ? List.of() : List.of("-c"),
+                            environment.map());
+            if (command != null) {
+                spawn.argument(command);
             }
             spawn.directory(account.home(), Path.of("/"));
             if (terminal == null) {
@@ -574,18 +571,27 @@ final class SessionChannel extends AbstractServerChannel {
                     .append('\n');
         }
         attach(running, terminal, greeting.toString());
-        if (terminal != null) {
-            InetSocketAddress from = peer.peer();
-            Logins.in(
-                    running.pid(),
-                    terminal.name(),
-                    account.name(),
-                    from == null ? "" : from.getHostString(),
-                    from == null ? null : from.getAddress());
-            running.onExit(
-                    ended ->
-                            Errands.once(() -> Logins.out(running.pid(), terminal.name())));
+    }
+
+    private static Spawn program(
+            Login login,
+            Path shell,
+            String name,
+            List<String> arguments,
+            Map<String, String> environment)
+            throws SystemException {
+        if (login.account().uid() != Accounts.own().uid()) {
+            return Become.as(
+                    login.account(),
+                    login.settings().usePam(),
+                    shell,
+                    name,
+                    arguments,
+                    environment);
         }
+        Spawn own = Spawn.of(shell).name(name).environment(environment);
+        arguments.forEach(own::argument);
+        return own;
     }
 
     private void attach(Child running, @Nullable Pty terminal, String greeting) {
