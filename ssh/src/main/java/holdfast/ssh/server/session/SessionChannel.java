@@ -10,7 +10,6 @@ import holdfast.ssh.stream.Inflow;
 import holdfast.ssh.stream.Outflow;
 import holdfast.ssh.stream.Tap;
 import holdfast.ssh.system.Account;
-import holdfast.ssh.system.Accounts;
 import holdfast.ssh.system.Become;
 import holdfast.ssh.system.Child;
 import holdfast.ssh.system.Exit;
@@ -538,8 +537,9 @@ final class SessionChannel extends AbstractServerChannel {
         Child running;
         try {
             Spawn spawn =
-                    program(
-                            login,
+                    Become.as(
+                            account,
+                            settings.usePam(),
                             shell,
                             command == null ? "-" + shellName : shellName,
                             command == null ? List.of() : List.of("-c"),
@@ -567,27 +567,6 @@ final class SessionChannel extends AbstractServerChannel {
                     .append('\n');
         }
         attach(running, terminal, greeting.toString());
-    }
-
-    private static Spawn program(
-            Login login,
-            Path shell,
-            String name,
-            List<String> arguments,
-            Map<String, String> environment)
-            throws SystemException {
-        if (login.account().uid() != Accounts.own().uid()) {
-            return Become.as(
-                    login.account(),
-                    login.settings().usePam(),
-                    shell,
-                    name,
-                    arguments,
-                    environment);
-        }
-        Spawn own = Spawn.of(shell).name(name).environment(environment);
-        arguments.forEach(own::argument);
-        return own;
     }
 
     private void attach(Child running, @Nullable Pty terminal, String greeting) {
