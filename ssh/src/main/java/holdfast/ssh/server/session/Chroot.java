@@ -67,7 +67,9 @@ record Chroot(@Nullable Path root, String home) {
         }
     }
 
-    /** The tokens of ChrootDirectory, and of sftp-server's -d: %h or %d home, %u name, %U number. */
+    /**
+     * The tokens of ChrootDirectory, and of sftp-server's -d: %h or %d home, %u name, %U number.
+     */
     static String expand(String text, Account account) {
         StringBuilder expanded = new StringBuilder();
         for (int i = 0; i < text.length(); i++) {

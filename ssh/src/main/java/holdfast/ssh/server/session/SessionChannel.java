@@ -13,13 +13,11 @@ import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Become;
 import holdfast.ssh.system.Child;
 import holdfast.ssh.system.Exit;
-import holdfast.ssh.system.Logins;
 import holdfast.ssh.system.Pty;
 import holdfast.ssh.system.Signal;
 import holdfast.ssh.system.Spawn;
 import holdfast.ssh.system.SystemException;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -114,27 +112,25 @@ final class SessionChannel extends AbstractServerChannel {
     public OpenFuture open(long recipient, long windowSize, long packetSize, Buffer buffer) {
         setRecipient(recipient);
         if (sessions.closed()) {
-            refuse(
-                    () ->
-                            getSession()
-                                    .disconnect(
-                                            SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
-                                            "Possible attack: attempt to open a session after"
-                                                    + " additional sessions disabled"));
+            refuse(() ->
+                    getSession()
+                            .disconnect(
+                                    SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
+                                    "Possible attack: attempt to open a session after"
+                                            + " additional sessions disabled"));
             return new DefaultOpenFuture(this, null);
         }
         place = sessions.enter(login().settings().maxSessions());
         if (place < 0) {
             peer.log().error("no more sessions");
             peer.log().error("session open failed, free channel " + getChannelId());
-            refuse(
-                    () -> {
-                        Buffer failure = packet(SshConstants.SSH_MSG_CHANNEL_OPEN_FAILURE, 32);
-                        failure.putUInt(SshConstants.SSH_OPEN_CONNECT_FAILED);
-                        failure.putString("open failed");
-                        failure.putString("");
-                        getSession().writePacket(failure);
-                    });
+            refuse(() -> {
+                Buffer failure = packet(SshConstants.SSH_MSG_CHANNEL_OPEN_FAILURE, 32);
+                failure.putUInt(SshConstants.SSH_OPEN_CONNECT_FAILED);
+                failure.putString("open failed");
+                failure.putString("");
+                getSession().writePacket(failure);
+            });
             return new DefaultOpenFuture(this, null);
         }
         return super.open(recipient, windowSize, Math.clamp(packetSize, 1, PACKET_BYTES), buffer);
@@ -170,27 +166,34 @@ final class SessionChannel extends AbstractServerChannel {
         byte[] rest = new byte[buffer.available()];
         buffer.getRawBytes(rest);
         boolean queued =
-                errands.add(
-                        () -> {
-                            boolean done = false;
-                            try {
-                                done = request(request, new ByteArrayBuffer(rest));
-                            } catch (IOException | RuntimeException e) {
-                                peer.log()
-                                        .error("session request " + request + ": " + e.getMessage());
-                            }
-                            answer(wantReply, done);
-                            Runnable next = afterwards;
-                            afterwards = null;
-                            if (next != null) {
-                                next.run();
-                            }
-                        });
+                errands.add(() -> {
+                    boolean done = false;
+                    try {
+                        done = request(request, new ByteArrayBuffer(rest));
+                    } catch (IOException | RuntimeException e) {
+                        peer.log().error("session request " + request + ": " + e.getMessage());
+                    }
+                    answer(wantReply, done);
+                    Runnable next = afterwards;
+                    afterwards = null;
+                    if (next != null) {
+                        after(next, request);
+                    }
+                });
         if (!queued) {
             getSession()
                     .disconnect(
                             SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
                             "too many requests for a session");
+        }
+    }
+
+    private void after(Runnable next, String request) {
+        try {
+            next.run();
+        } catch (RuntimeException e) {
+            peer.log().error("session request " + request + ": " + e);
+            only("", true, 255);
         }
     }
 
@@ -270,7 +273,12 @@ final class SessionChannel extends AbstractServerChannel {
         try {
             opened = Pty.open(login.account());
         } catch (SystemException e) {
-            peer.log().error("session_pty_req: session " + place + " alloc failed: " + e.getMessage());
+            peer.log()
+                    .error(
+                            "session_pty_req: session "
+                                    + place
+                                    + " alloc failed: "
+                                    + e.getMessage());
             return false;
         }
         peer.log().debug("session_pty_req: session " + place + " alloc " + opened.name());
@@ -365,7 +373,8 @@ final class SessionChannel extends AbstractServerChannel {
 
     private boolean subsystem(String name) throws IOException {
         Account account = login().account();
-        peer.log().debug2("subsystem request for " + printable(name) + " by user " + account.name());
+        peer.log()
+                .debug2("subsystem request for " + printable(name) + " by user " + account.name());
         String command = login().settings().subsystem().get(name);
         if (command == null) {
             peer.log()
@@ -439,11 +448,7 @@ final class SessionChannel extends AbstractServerChannel {
             err = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA);
         }
         if (wrongService) {
-            peer.log()
-                    .error(
-                            "Connection from "
-                                    + peer.peerText()
-                                    + ": refusing non-sftp session");
+            peer.log().error("Connection from " + peer.peerText() + ": refusing non-sftp session");
             afterwards = () -> only(NOT_SFTP, false, 1);
             return true;
         }
@@ -451,8 +456,7 @@ final class SessionChannel extends AbstractServerChannel {
             return transfer(new String(command, StandardCharsets.UTF_8));
         }
         if (settings.chrootDirectory() != null) {
-            peer.log()
-                    .error("ChrootDirectory is served for internal-sftp only; session refused");
+            peer.log().error("ChrootDirectory is served for internal-sftp only; session refused");
             afterwards = () -> only("This account is for file transfers only.\n", true, 255);
             return true;
         }
@@ -509,8 +513,7 @@ final class SessionChannel extends AbstractServerChannel {
         Account account = login.account();
         ServerSettings settings = login.settings();
         Path agent = sessions.agent();
-        Path proofs =
-                settings.exposeAuthInfo() ? sessions.proofs(account, login.proofs()) : null;
+        Path proofs = settings.exposeAuthInfo() ? sessions.proofs(account, login.proofs()) : null;
         ChildEnvironment environment =
                 ChildEnvironment.of(
                         login,
@@ -533,26 +536,16 @@ final class SessionChannel extends AbstractServerChannel {
         String shellName = String.valueOf(shell.getFileName());
         Child running;
         try {
-            Spawn spawn;
-            if (command == null) {
-                spawn =
-                        Become.as(
-                                account,
-                                settings.usePam(),
-                                shell,
-                                "-" + shellName,
-                                List.of(),
-                                environment.map());
-            } else {
-                spawn =
-                        Become.as(
-                                        account,
-                                        settings.usePam(),
-                                        shell,
-                                        shellName,
-                                        List.of("-c"),
-                                        environment.map())
-                                .argument(command);
+            Spawn spawn =
+                    Become.as(
+                            account,
+                            settings.usePam(),
+                            shell,
+                            command == null ? "-" + shellName : shellName,
+                            command == null ? List.of() : List.of("-c"),
+                            environment.map());
+            if (command != null) {
+                spawn.argument(command);
             }
             spawn.directory(account.home(), Path.of("/"));
             if (terminal == null) {
@@ -574,18 +567,6 @@ final class SessionChannel extends AbstractServerChannel {
                     .append('\n');
         }
         attach(running, terminal, greeting.toString());
-        if (terminal != null) {
-            InetSocketAddress from = peer.peer();
-            Logins.in(
-                    running.pid(),
-                    terminal.name(),
-                    account.name(),
-                    from == null ? "" : from.getHostString(),
-                    from == null ? null : from.getAddress());
-            running.onExit(
-                    ended ->
-                            Errands.once(() -> Logins.out(running.pid(), terminal.name())));
-        }
     }
 
     private void attach(Child running, @Nullable Pty terminal, String greeting) {

@@ -130,8 +130,7 @@ final class Sessions {
                         PosixFilePermissions.asFileAttribute(
                                 PosixFilePermissions.fromString("rw-------")));
                 proofs = file;
-                Files.writeString(
-                        file, String.join("\n", lines) + "\n", StandardCharsets.UTF_8);
+                Files.writeString(file, String.join("\n", lines) + "\n", StandardCharsets.UTF_8);
                 give(file, account);
             } catch (IOException e) {
                 return null;

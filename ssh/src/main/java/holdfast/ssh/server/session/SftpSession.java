@@ -85,23 +85,21 @@ final class SftpSession {
                         new Inbox(),
                         new Outbox());
         AsUser user =
-                AsUser.of(
-                        account, chroot.root(), options.umask() < 0 ? null : options.umask());
+                AsUser.of(account, chroot.root(), options.umask() < 0 ? null : options.umask());
         user.submit(server::run)
-                .whenComplete(
-                        (result, failure) -> {
-                            if (failure != null) {
-                                peer.log().error("internal-sftp: " + failure.getMessage());
-                            }
-                            lock.lock();
-                            try {
-                                ended = true;
-                                status = failure != null || result == null ? 255 : result;
-                            } finally {
-                                lock.unlock();
-                            }
-                            carryOn();
-                        });
+                .whenComplete((result, failure) -> {
+                    if (failure != null) {
+                        peer.log().error("internal-sftp: " + failure.getMessage());
+                    }
+                    lock.lock();
+                    try {
+                        ended = true;
+                        status = failure != null || result == null ? 255 : result;
+                    } finally {
+                        lock.unlock();
+                    }
+                    carryOn();
+                });
         user.close();
     }
 
@@ -257,13 +255,12 @@ final class SftpSession {
     private void carry() {
         try {
             // Marked as MINA's own, so that it queues in a key exchange and never waits for it.
-            ThreadUtils.runAsInternal(
-                    () -> {
-                        while (step()) {
-                            // more
-                        }
-                        return null;
-                    });
+            ThreadUtils.runAsInternal(() -> {
+                while (step()) {
+                    // more
+                }
+                return null;
+            });
         } catch (Exception e) {
             channel.log().debug2("file transfer: " + e.getMessage()); // the connection is gone
             stop();

@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  * mode at opening that the umask alone changes.
  *
  * <p>One of these belongs to one thread, whose credentials and root directory the kernel looks at.
- * Every call returns what the C function returns; where that is -1, {@link #errno} says why. All
- * go through one shape of call, as {@code terminal.Libc} does and for its reason.
+ * Every call returns what the C function returns; where that is -1, {@link #errno} says why. All go
+ * through one shape of call, as {@code terminal.Libc} does and for its reason.
  */
 final class Posix implements AutoCloseable {
 
@@ -177,8 +177,7 @@ final class Posix implements AutoCloseable {
     }
 
     /** One file's facts, of stat(2). */
-    record Stat(
-            int mode, long links, int uid, int gid, long size, long accessed, long modified) {
+    record Stat(int mode, long links, int uid, int gid, long size, long accessed, long modified) {
 
         boolean directory() {
             return (mode & S_IFMT) == S_IFDIR;

@@ -111,8 +111,14 @@ final class Request {
 
     /** ATTRS of the protocol; what was not given is null or -1. */
     record Attributes(
-            @Nullable Long size, boolean owned, int uid, int gid, int permissions, int flags,
-            long accessed, long modified) {
+            @Nullable Long size,
+            boolean owned,
+            int uid,
+            int gid,
+            int permissions,
+            int flags,
+            long accessed,
+            long modified) {
 
         boolean timed() {
             return (flags & 8) != 0;

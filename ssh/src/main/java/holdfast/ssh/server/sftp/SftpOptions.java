@@ -85,7 +85,8 @@ public record SftpOptions(
                         i = word.length();
                     }
                     default ->
-                            throw new IllegalArgumentException("invalid option -- '" + option + "'");
+                            throw new IllegalArgumentException(
+                                    "invalid option -- '" + option + "'");
                 }
             }
         }

@@ -211,8 +211,15 @@ public final class SftpServer {
         RECENT.format(Instant.EPOCH);
         OLD.format(Instant.EPOCH);
         Class<?>[] needed = {
-            Opened.class, Reply.class, Request.class, Request.Attributes.class, Kind.class,
-            Request.Malformed.class, Posix.Stat.class, SftpOptions.class, java.io.EOFException.class
+            Opened.class,
+            Reply.class,
+            Request.class,
+            Request.Attributes.class,
+            Kind.class,
+            Request.Malformed.class,
+            Posix.Stat.class,
+            SftpOptions.class,
+            java.io.EOFException.class
         };
         for (Class<?> each : needed) {
             try {
@@ -573,8 +580,7 @@ public final class SftpServer {
             status(FAILURE);
             return;
         }
-        int done =
-                posix.write(open.fd, offset, request.bytes(), request.at() - length, length);
+        int done = posix.write(open.fd, offset, request.bytes(), request.at() - length, length);
         if (done < 0) {
             status(failure());
             return;
@@ -696,15 +702,10 @@ public final class SftpServer {
 
     /** A line as {@code ls -l} has it. */
     private byte[] listed(byte[] name, Posix.Stat stat) {
-        String user =
-                users.computeIfAbsent(
-                        stat.uid(), uid -> named(posix.user(uid), uid));
-        String group =
-                groups.computeIfAbsent(
-                        stat.gid(), gid -> named(posix.group(gid), gid));
+        String user = users.computeIfAbsent(stat.uid(), uid -> named(posix.user(uid), uid));
+        String group = groups.computeIfAbsent(stat.gid(), gid -> named(posix.group(gid), gid));
         Instant modified = Instant.ofEpochSecond(stat.modified());
-        boolean recent =
-                System.currentTimeMillis() / 1000 - HALF_A_YEAR < stat.modified();
+        boolean recent = System.currentTimeMillis() / 1000 - HALF_A_YEAR < stat.modified();
         String line =
                 mode(stat.mode())
                         + " "

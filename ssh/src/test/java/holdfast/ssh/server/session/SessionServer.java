@@ -59,7 +59,13 @@ final class SessionServer implements AutoCloseable {
         if (!Files.exists(key)) {
             Process made =
                     new ProcessBuilder(
-                                    "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+                                    "ssh-keygen",
+                                    "-q",
+                                    "-t",
+                                    "ed25519",
+                                    "-N",
+                                    "",
+                                    "-f",
                                     key.toString())
                             .start();
             made.waitFor();
@@ -76,24 +82,19 @@ final class SessionServer implements AutoCloseable {
     private void fit(SshServer mina, java.security.KeyPair hostKey, ServerSettings settings) {
         mina.setKeyPairProvider(KeyPairProvider.wrap(hostKey));
         mina.setUserAuthFactories(List.of(UserAuthPublicKeyFactory.INSTANCE));
-        mina.setPublickeyAuthenticator(
-                (user, key, session) -> {
-                    try {
-                        Account account = Accounts.named(user).orElseThrow();
-                        ServerTransport transport = ServerTransport.of(session);
-                        if (transport.login() == null) {
-                            transport.admit(
-                                    new Login(
-                                            account,
-                                            permissions,
-                                            settings,
-                                            List.of("publickey test")));
-                        }
-                        return true;
-                    } catch (IOException e) {
-                        throw new IllegalStateException(e);
-                    }
-                });
+        mina.setPublickeyAuthenticator((user, key, session) -> {
+            try {
+                Account account = Accounts.named(user).orElseThrow();
+                ServerTransport transport = ServerTransport.of(session);
+                if (transport.login() == null) {
+                    transport.admit(
+                            new Login(account, permissions, settings, List.of("publickey test")));
+                }
+                return true;
+            } catch (IOException e) {
+                throw new IllegalStateException(e);
+            }
+        });
         mina.setChannelFactories(List.of(SessionChannels.factory()));
         mina.setGlobalRequestHandlers(List.of(SessionChannels.noMoreSessions()));
     }
@@ -136,25 +137,23 @@ final class SessionServer implements AutoCloseable {
         Process process = start(words);
         Thread feeding =
                 Thread.ofPlatform()
-                        .start(
-                                () -> {
-                                    try (var to = process.getOutputStream()) {
-                                        to.write(input);
-                                    } catch (IOException e) {
-                                        // it stopped reading
-                                    }
-                                });
+                        .start(() -> {
+                            try (var to = process.getOutputStream()) {
+                                to.write(input);
+                            } catch (IOException e) {
+                                // it stopped reading
+                            }
+                        });
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         Thread errors =
                 Thread.ofPlatform()
-                        .start(
-                                () -> {
-                                    try (InputStream from = process.getErrorStream()) {
-                                        from.transferTo(err);
-                                    } catch (IOException e) {
-                                        // it ended
-                                    }
-                                });
+                        .start(() -> {
+                            try (InputStream from = process.getErrorStream()) {
+                                from.transferTo(err);
+                            } catch (IOException e) {
+                                // it ended
+                            }
+                        });
         byte[] out = process.getInputStream().readAllBytes();
         if (!process.waitFor(50, TimeUnit.SECONDS)) {
             process.destroyForcibly();

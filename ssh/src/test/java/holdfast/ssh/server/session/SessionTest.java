@@ -17,11 +17,11 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.jspecify.annotations.Nullable;
 
 /** Sessions, with Debian's ssh at the other end. */
 @Timeout(120)
@@ -97,8 +97,7 @@ class SessionTest {
         assertThat(Arrays.equals(ran.out(), data)).isTrue();
 
         Process slow =
-                server.start(
-                        server.ssh(USER + "@127.0.0.1", "head -c 20000000 /dev/zero; exit 3"));
+                server.start(server.ssh(USER + "@127.0.0.1", "head -c 20000000 /dev/zero; exit 3"));
         slow.getOutputStream().close();
         Thread.sleep(1500);
         long count = 0;
@@ -167,7 +166,11 @@ class SessionTest {
                         null, Map.of("KEYED", "x"), true, true, true, true, true, null, null));
         List<String> words =
                 new ArrayList<>(
-                        server.ssh("-o", "SetEnv=FOO=bar BAD=x SERVER=no", USER + "@127.0.0.1", "env"));
+                        server.ssh(
+                                "-o",
+                                "SetEnv=FOO=bar BAD=x SERVER=no",
+                                USER + "@127.0.0.1",
+                                "env"));
         SessionServer.Ran ran = server.run(new byte[0], words);
         List<String> lines = ran.text().lines().toList();
         assertThat(lines).contains("FOO=bar", "SERVER=yes", "USER=" + USER, "LOGNAME=" + USER);
@@ -270,8 +273,7 @@ class SessionTest {
         SessionServer server = serve();
         Path control = directory.resolve("control");
         Process master =
-                server.start(
-                        server.ssh("-M", "-N", "-S", control.toString(), USER + "@127.0.0.1"));
+                server.start(server.ssh("-M", "-N", "-S", control.toString(), USER + "@127.0.0.1"));
         await("master", () -> Files.exists(control));
         long before = descriptors();
         Process loop =
@@ -299,8 +301,7 @@ class SessionTest {
         long before = descriptors();
         Process pipe =
                 server.start(server.ssh(USER + "@127.0.0.1", "echo up; sleep 4321.1 & wait"));
-        Process tty =
-                server.start(server.ssh("-tt", USER + "@127.0.0.1", "echo up; sleep 4321.2"));
+        Process tty = server.start(server.ssh("-tt", USER + "@127.0.0.1", "echo up; sleep 4321.2"));
         assertThat(pipe.getInputStream().read()).isEqualTo('u');
         assertThat(tty.getInputStream().read()).isEqualTo('u');
         pipe.destroyForcibly();
@@ -309,12 +310,11 @@ class SessionTest {
                 "processes end",
                 () ->
                         ProcessHandle.allProcesses()
-                                .noneMatch(
-                                        one ->
-                                                one.info()
-                                                        .commandLine()
-                                                        .orElse("")
-                                                        .contains("sleep 4321.")));
+                                .noneMatch(one ->
+                                        one.info()
+                                                .commandLine()
+                                                .orElse("")
+                                                .contains("sleep 4321.")));
         await("descriptors " + before, () -> descriptors() <= before);
     }
 
@@ -331,7 +331,14 @@ class SessionTest {
         SessionServer.Ran ran =
                 server.run(
                         new byte[0],
-                        List.of("ssh", "-o", "LogLevel=ERROR", "-S", control.toString(), "x", "true"));
+                        List.of(
+                                "ssh",
+                                "-o",
+                                "LogLevel=ERROR",
+                                "-S",
+                                control.toString(),
+                                "x",
+                                "true"));
         assertThat(ran.status()).isNotZero();
         assertThat(server.logged("no more sessions")).isTrue();
         master.destroy();
@@ -342,8 +349,7 @@ class SessionTest {
     void the_agent_is_reached_and_its_socket_is_gone_afterwards() throws Exception {
         SessionServer server = serve();
         Path agent = directory.resolve("agent");
-        Process serving =
-                server.start(List.of("ssh-agent", "-D", "-a", agent.toString()));
+        Process serving = server.start(List.of("ssh-agent", "-D", "-a", agent.toString()));
         await("agent", () -> Files.exists(agent));
         List<String> words =
                 new ArrayList<>(
@@ -378,8 +384,7 @@ class SessionTest {
         server.command("true");
         Path control = directory.resolve("control");
         Process master =
-                server.start(
-                        server.ssh("-M", "-N", "-S", control.toString(), USER + "@127.0.0.1"));
+                server.start(server.ssh("-M", "-N", "-S", control.toString(), USER + "@127.0.0.1"));
         await("master", () -> Files.exists(control));
         int before = Thread.activeCount();
         Process many =
