@@ -3,6 +3,7 @@ package holdfast.ssh.forward;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.stream.SocketTap;
 import java.io.IOException;
+import java.net.BindException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -17,7 +18,9 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +34,18 @@ final class Listener implements AutoCloseable {
     private static final byte[] ALL_6 = new byte[16];
     private static final byte[] LOOPBACK_4 = {127, 0, 0, 1};
     private static final byte[] LOOPBACK_6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+    /**
+     * Ports that listeners of this process have just given up: the selector lets go of the socket a
+     * moment later. Only used to know that waiting that moment will do.
+     */
+    private static final Map<Integer, Long> JUST_CLOSED = new ConcurrentHashMap<>();
+
+    private static final long JUST_NANOS = 500_000_000;
+
+    private static final int PATIENCE = 50;
+
+    private static final int PAUSE_MILLIS = 5;
 
     private final List<SocketTap.Listening> sockets = new ArrayList<>(2);
     private final @Nullable Path path;
@@ -69,6 +84,38 @@ final class Listener implements AutoCloseable {
         return List.of(address(LOOPBACK_6), address(LOOPBACK_4));
     }
 
+    /** Whether to bind that port may take a moment; else it never does. */
+    static boolean mayWait(int port) {
+        Long closed = JUST_CLOSED.get(port);
+        return closed != null && System.nanoTime() - closed < JUST_NANOS;
+    }
+
+    private static void noteClosed(int port) {
+        long now = System.nanoTime();
+        JUST_CLOSED.values().removeIf(closed -> now - closed >= JUST_NANOS);
+        JUST_CLOSED.put(port, now);
+    }
+
+    private static void bind(ServerSocketChannel socket, InetSocketAddress address)
+            throws IOException {
+        for (int i = 0; ; i++) {
+            try {
+                socket.bind(address, BACKLOG);
+                return;
+            } catch (BindException e) {
+                if (i == PATIENCE || address.getPort() == 0 || !mayWait(address.getPort())) {
+                    throw e;
+                }
+                try {
+                    Thread.sleep(PAUSE_MILLIS);
+                } catch (InterruptedException interrupted) {
+                    Thread.currentThread().interrupt();
+                    throw e;
+                }
+            }
+        }
+    }
+
     private static InetAddress address(byte[] bytes) {
         try {
             return InetAddress.getByAddress(bytes);
@@ -78,10 +125,10 @@ final class Listener implements AutoCloseable {
     }
 
     /**
-     * Listens on a port of each address that there is; on one at least.
+     * Listens on a port of each address that there is; on one at least. Waits where {@link
+     * #mayWait} says so.
      *
      * @param port 0: any free one, the same for all
-     * @param named the port that was asked for, in the log
      * @return null if there is none; the log says why
      */
     static @Nullable Listener tcp(
@@ -107,7 +154,7 @@ final class Listener implements AutoCloseable {
                                 + " port "
                                 + actual
                                 + ".");
-                socket.bind(new InetSocketAddress(address, actual), BACKLOG);
+                bind(socket, new InetSocketAddress(address, actual));
                 if (actual == 0) {
                     actual = ((InetSocketAddress) socket.getLocalAddress()).getPort();
                     log.debug("Allocated listen port " + actual);
@@ -239,6 +286,9 @@ final class Listener implements AutoCloseable {
     public void close() {
         Path mine = leftover();
         sockets.forEach(SocketTap.Listening::close);
+        if (path == null) {
+            noteClosed(port);
+        }
         if (mine != null) {
             try {
                 Files.deleteIfExists(mine);

@@ -272,44 +272,50 @@ public final class ServerSide {
                             + printable(host)
                             + "\" overridden by server GatewayPorts");
         }
-        return switch (rules.where(host)) {
-            case Rules.Where.Everywhere _ ->
-                    result(service, host, port, listen(session, Listener.everywhere(), host, port));
-            case Rules.Where.Loopback _ ->
-                    result(service, host, port, listen(session, Listener.loopback(), host, port));
-            case Rules.Where.Host(String name) -> {
-                InetAddress literal = Socks.literal(name);
-                if (literal != null) {
-                    yield result(
-                            service, host, port, listen(session, List.of(literal), host, port));
-                }
-                later(
-                        service,
-                        wantReply,
-                        () ->
-                                switch (Names.lookUp(name)) {
-                                    case Names.Found.Addresses all ->
-                                            listen(session, all.addresses(), host, port);
-                                    case Names.Found.Unknown unknown -> {
-                                        user.log()
-                                                .error(
-                                                        "channel_setup_fwd_listener_tcpip:"
-                                                                + " getaddrinfo("
-                                                                + printable(name)
-                                                                + "): "
-                                                                + unknown.why());
-                                        yield null;
-                                    }
-                                },
-                        port == 0);
-                yield RequestHandler.Result.Replied;
+        List<InetAddress> addresses =
+                switch (rules.where(host)) {
+                    case Rules.Where.Everywhere _ -> Listener.everywhere();
+                    case Rules.Where.Loopback _ -> Listener.loopback();
+                    case Rules.Where.Host(String name) -> {
+                        InetAddress literal = Socks.literal(name);
+                        yield literal == null ? List.of() : List.of(literal);
+                    }
+                };
+        if (!addresses.isEmpty() && !Listener.mayWait(port)) {
+            return result(service, port, listen(session, addresses, host, port));
+        }
+        later(
+                service,
+                wantReply,
+                () ->
+                        listen(
+                                session,
+                                addresses.isEmpty() ? lookUp(user, host) : addresses,
+                                host,
+                                port),
+                port == 0);
+        return RequestHandler.Result.Replied;
+    }
+
+    /** Blocks; none where there is no such name. */
+    private static List<InetAddress> lookUp(User user, String name) {
+        return switch (Names.lookUp(name)) {
+            case Names.Found.Addresses all -> all.addresses();
+            case Names.Found.Unknown unknown -> {
+                user.log()
+                        .error(
+                                "channel_setup_fwd_listener_tcpip: getaddrinfo("
+                                        + printable(name)
+                                        + "): "
+                                        + unknown.why());
+                yield List.of();
             }
         };
     }
 
     /** Answers at once. */
     private RequestHandler.Result result(
-            ConnectionService service, String host, int port, @Nullable Listener listener) {
+            ConnectionService service, int port, @Nullable Listener listener) {
         if (listener == null) {
             return RequestHandler.Result.ReplyFailure;
         }
@@ -371,7 +377,7 @@ public final class ServerSide {
             Session session, List<InetAddress> addresses, String host, int port) {
         Forwarding forwarding = forwarding(session);
         Listeners listeners = listeners(session);
-        if (full(forwarding, listeners)) {
+        if (addresses.isEmpty() || full(forwarding, listeners)) {
             return null;
         }
         int[] actual = {port};

@@ -1,6 +1,7 @@
 package holdfast.ssh.server.forward;
 
 import holdfast.ssh.config.ServerConfig;
+import holdfast.ssh.forward.Forwarding;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Account;
 import holdfast.ssh.server.Login;
@@ -142,6 +143,13 @@ final class Rig implements AutoCloseable {
         int before = sessions.size();
         ssh(all.toArray(String[]::new));
         until("ssh is in", () -> sessions.size() > before);
+    }
+
+    /** Forwarded connections that the server knows of, over all clients. */
+    int channels() {
+        return sessions.stream()
+                .mapToInt(session -> Forwarding.of(session, Log.silent()).channels())
+                .sum();
     }
 
     private Path said() {
