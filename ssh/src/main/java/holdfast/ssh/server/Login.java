@@ -1,6 +1,7 @@
 package holdfast.ssh.server;
 
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.system.Account;
 import java.util.List;
 
 /**

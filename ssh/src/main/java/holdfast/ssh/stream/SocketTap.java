@@ -17,7 +17,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** A socket of TCP or of this machine (Unix domain), watched by one selector for all. */
-public final class SocketTap implements Tap, Sockets.Watched {
+public final class SocketTap implements Tap {
 
     /** Accepted in one go from one listener, before others have their turn. */
     private static final int ACCEPTS = 64;
@@ -249,7 +249,7 @@ public final class SocketTap implements Tap, Sockets.Watched {
         try {
             SelectionKey now = key;
             if (now == null) {
-                key = sockets.watch(channel, operation, this);
+                key = sockets.watch(channel, operation, this::fired);
             } else {
                 now.interestOpsOr(operation);
                 sockets.wake();
@@ -260,8 +260,7 @@ public final class SocketTap implements Tap, Sockets.Watched {
         }
     }
 
-    @Override
-    public void fired(int operations) {
+    private void fired(int operations) {
         Ready read = null;
         Ready write = null;
         synchronized (this) {
@@ -297,8 +296,10 @@ public final class SocketTap implements Tap, Sockets.Watched {
     public int read(ByteBuffer into) throws IOException {
         try {
             return channel.read(into);
-        } catch (SocketException e) {
-            // NIO has no number to ask for, only the words of its own and of the C library.
+        } catch (ClosedChannelException e) {
+            throw e;
+        } catch (IOException e) {
+            // NIO has no number to ask for, only its own words and the C library's.
             String said = e.getMessage();
             if (said != null && said.startsWith("Connection reset")) {
                 return -1;
@@ -316,10 +317,8 @@ public final class SocketTap implements Tap, Sockets.Watched {
     public void finishOutput() throws IOException {
         try {
             channel.shutdownOutput();
-        } catch (ClosedChannelException e) {
-            // Nothing left to finish.
-        } catch (SocketException e) {
-            // ENOTCONN: the peer has reset it, which a read tells.
+        } catch (IOException e) {
+            // Closed, or reset by the peer (ENOTCONN): a read tells.
         }
     }
 

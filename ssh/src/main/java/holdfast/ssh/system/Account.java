@@ -1,4 +1,4 @@
-package holdfast.ssh.server;
+package holdfast.ssh.system;
 
 import java.nio.file.Path;
 import java.util.List;
