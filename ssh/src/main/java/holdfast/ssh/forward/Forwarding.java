@@ -260,14 +260,14 @@ public final class Forwarding {
      *
      * @throws IOException in the system's words; also where its listener's queue is full
      */
-    static SocketTap connect(String path) throws IOException {
+    static SocketChannel connect(String path) throws IOException {
         SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
         try {
             channel.configureBlocking(false);
             if (!channel.connect(UnixDomainSocketAddress.of(path))) {
                 throw new IOException("Resource temporarily unavailable");
             }
-            return SocketTap.of(channel);
+            return channel;
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e instanceof IOException io ? io : new IOException(e.getMessage(), e);

@@ -48,20 +48,17 @@ final class Listener implements AutoCloseable {
     private static final int PAUSE_MILLIS = 5;
 
     private final List<SocketTap.Listening> sockets = new ArrayList<>(2);
-    private final @Nullable Path path;
-    private final @Nullable Object file;
+    private final @Nullable Runnable afterwards;
     private final int port;
 
     private Listener(
             List<ServerSocketChannel> bound,
             int port,
-            @Nullable Path path,
-            @Nullable Object file,
+            @Nullable Runnable afterwards,
             Consumer<SocketTap> accepted)
             throws IOException {
         this.port = port;
-        this.path = path;
-        this.file = file;
+        this.afterwards = afterwards;
         for (ServerSocketChannel one : bound) {
             sockets.add(SocketTap.listen(one, accepted));
         }
@@ -175,7 +172,7 @@ final class Listener implements AutoCloseable {
             log.error("channel_setup_fwd_listener_tcpip: cannot listen to port: " + port);
             return null;
         }
-        return listening(bound, actual, null, null, log, accepted);
+        return listening(bound, actual, null, log, accepted);
     }
 
     private static String reason(Exception e) {
@@ -185,12 +182,11 @@ final class Listener implements AutoCloseable {
     private static @Nullable Listener listening(
             List<ServerSocketChannel> bound,
             int port,
-            @Nullable Path path,
-            @Nullable Object file,
+            @Nullable Runnable afterwards,
             Log log,
             Consumer<SocketTap> accepted) {
         try {
-            return new Listener(bound, port, path, file, accepted);
+            return new Listener(bound, port, afterwards, accepted);
         } catch (IOException e) {
             log.error("listen: " + Connecting.reason(e));
             bound.forEach(Listener::closeQuietly);
@@ -211,7 +207,15 @@ final class Listener implements AutoCloseable {
     // --- Unix
 
     /** A socket in the file system that is bound and not yet watched. */
-    record BoundPath(ServerSocketChannel socket, Path path, @Nullable Object file) {}
+    record BoundPath(ServerSocketChannel socket, Path path, @Nullable Object file) {
+
+        /** Takes it out of the file system if it is still this one; with its owner's rights. */
+        void remove() throws IOException {
+            if (file != null && file.equals(key(path))) {
+                Files.deleteIfExists(path);
+            }
+        }
+    }
 
     /**
      * Binds a Unix-domain socket; to be called with the rights of whose socket it is to be.
@@ -248,9 +252,12 @@ final class Listener implements AutoCloseable {
         }
     }
 
-    static @Nullable Listener unix(BoundPath bound, Log log, Consumer<SocketTap> accepted) {
-        return listening(
-                List.of(bound.socket()), -2, bound.path(), bound.file(), log, accepted);
+    /**
+     * @param afterwards called when it has been closed: to take the socket out of the file system
+     */
+    static @Nullable Listener unix(
+            BoundPath bound, Runnable afterwards, Log log, Consumer<SocketTap> accepted) {
+        return listening(List.of(bound.socket()), -2, afterwards, log, accepted);
     }
 
     private static Set<PosixFilePermission> permissions(int mode) {
@@ -272,29 +279,13 @@ final class Listener implements AutoCloseable {
                 .fileKey();
     }
 
-    /** Its socket in the file system, if it is still its own. */
-    @Nullable Path leftover() {
-        Path at = path;
-        try {
-            return at != null && file != null && file.equals(key(at)) ? at : null;
-        } catch (IOException e) {
-            return null; // somebody removed it
-        }
-    }
-
     @Override
     public void close() {
-        Path mine = leftover();
         sockets.forEach(SocketTap.Listening::close);
-        if (path == null) {
+        if (afterwards == null) {
             noteClosed(port);
-        }
-        if (mine != null) {
-            try {
-                Files.deleteIfExists(mine);
-            } catch (IOException e) {
-                // it stays, as OpenSSH's always does
-            }
+        } else {
+            afterwards.run();
         }
     }
 }

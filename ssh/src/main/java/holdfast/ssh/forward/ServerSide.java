@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
+import java.nio.channels.SocketChannel;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -44,7 +45,10 @@ public final class ServerSide {
         /** {@code 192.0.2.1 port 5678}. */
         String peer();
 
-        /** Opens something with the user's own rights to files; may block. */
+        /**
+         * Does something with the user's own rights to files; may block. It starts no thread, which
+         * would have these rights, too.
+         */
         <T> T own(Callable<T> open) throws Exception;
 
         /** A channel has been made, and is not open yet. */
@@ -170,9 +174,9 @@ public final class ServerSide {
                     .run(
                             () -> {
                                 try {
-                                    SocketTap tap =
+                                    SocketChannel socket =
                                             user.own(() -> Forwarding.connect(path));
-                                    channel.accept(tap);
+                                    channel.accept(SocketTap.of(socket));
                                 } catch (Exception e) {
                                     forwarding
                                             .log()
@@ -497,6 +501,7 @@ public final class ServerSide {
                     Listener listener =
                             Listener.unix(
                                     bound,
+                                    () -> forwarding.names().run(() -> remove(user, bound)),
                                     forwarding.log(),
                                     tap -> forwarded(forwarding, tap, path));
                     return listener == null
@@ -505,6 +510,19 @@ public final class ServerSide {
                 },
                 false);
         return RequestHandler.Result.Replied;
+    }
+
+    private static void remove(User user, Listener.BoundPath bound) {
+        try {
+            user.own(
+                    () -> {
+                        bound.remove();
+                        return bound;
+                    });
+        } catch (Exception e) {
+            // It stays, as OpenSSH's always does, or somebody else removed it.
+            user.log().debug("unlink(" + printable(bound.path().toString()) + "): " + reason(e));
+        }
     }
 
     private void forwarded(Forwarding forwarding, SocketTap tap, String path) {

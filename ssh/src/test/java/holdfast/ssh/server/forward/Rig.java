@@ -3,7 +3,7 @@ package holdfast.ssh.server.forward;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.forward.Forwarding;
 import holdfast.ssh.log.Log;
-import holdfast.ssh.server.Account;
+import holdfast.ssh.system.Account;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.Permissions;
 import holdfast.ssh.server.Server;
