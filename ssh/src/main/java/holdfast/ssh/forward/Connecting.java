@@ -36,8 +36,7 @@ final class Connecting implements AutoCloseable {
     private boolean over;
     private String why = "";
 
-    Connecting(
-            List<InetAddress> addresses, int port, ScheduledExecutorService timer, Done done) {
+    Connecting(List<InetAddress> addresses, int port, ScheduledExecutorService timer, Done done) {
         this.addresses = addresses;
         this.port = port;
         this.timer = timer;

@@ -284,8 +284,7 @@ public final class ForwardChannel extends AbstractClientChannel {
         window.consume(bytes.length);
         Buffer packet =
                 getSession()
-                        .createBuffer(
-                                SshConstants.SSH_MSG_CHANNEL_DATA, bytes.length + DATA_ROOM);
+                        .createBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, bytes.length + DATA_ROOM);
         packet.putUInt(getRecipient());
         packet.putBytes(bytes);
         try {

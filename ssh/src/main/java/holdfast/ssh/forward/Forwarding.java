@@ -1,7 +1,6 @@
 package holdfast.ssh.forward;
 
 import holdfast.ssh.log.Log;
-import holdfast.ssh.stream.SocketTap;
 import holdfast.ssh.stream.Tap;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -43,10 +42,10 @@ public final class Forwarding {
     public static final int MOST_LISTENERS = 256;
 
     /**
-     * What peers may send before it is taken, over all channels of a connection: each gets an eighth
-     * of what is left of it, at most {@link #WINDOW} and at least {@link #LEAST_WINDOW}. So a
-     * connection costs at most this and {@link #MOST_CHANNELS} times the least, 192 MiB, while the
-     * first thirty or so have a full window.
+     * What peers may send before it is taken, over all channels of a connection: each gets an
+     * eighth of what is left of it, at most {@link #WINDOW} and at least {@link #LEAST_WINDOW}. So
+     * a connection costs at most this and {@link #MOST_CHANNELS} times the least, 192 MiB, while
+     * the first thirty or so have a full window.
      */
     private static final long WINDOWS = 64L << 20;
 
@@ -242,8 +241,7 @@ public final class Forwarding {
                             if (tap != null) {
                                 then.reached(tap);
                             } else {
-                                log.error(
-                                        "connect_to " + host + " port " + port + ": failed.");
+                                log.error("connect_to " + host + " port " + port + ": failed.");
                                 then.failed(why);
                             }
                         });

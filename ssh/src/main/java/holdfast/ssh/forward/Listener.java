@@ -273,9 +273,7 @@ final class Listener implements AutoCloseable {
 
     private static @Nullable Object key(Path path) throws IOException {
         return Files.readAttributes(
-                        path,
-                        BasicFileAttributes.class,
-                        java.nio.file.LinkOption.NOFOLLOW_LINKS)
+                        path, BasicFileAttributes.class, java.nio.file.LinkOption.NOFOLLOW_LINKS)
                 .fileKey();
     }
 

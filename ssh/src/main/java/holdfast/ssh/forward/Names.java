@@ -60,14 +60,13 @@ final class Names {
     }
 
     private void start(Runnable task) {
-        WORKERS.execute(
-                () -> {
-                    try {
-                        task.run();
-                    } finally {
-                        done();
-                    }
-                });
+        WORKERS.execute(() -> {
+            try {
+                task.run();
+            } finally {
+                done();
+            }
+        });
     }
 
     private synchronized void done() {

@@ -105,8 +105,7 @@ public final class ServerSide {
 
         @Override
         public Channel createChannel(Session session) {
-            ForwardChannel channel =
-                    ForwardChannel.wanted(forwarding(session), type, open::accept);
+            ForwardChannel channel = ForwardChannel.wanted(forwarding(session), type, open::accept);
             users.apply(session).made(channel);
             return channel;
         }
@@ -170,24 +169,23 @@ public final class ServerSide {
             channel.refuse(CONNECT_FAILED, "open failed");
         } else {
             Forwarding forwarding = forwarding(channel.getSession());
-            forwarding.names()
-                    .run(
-                            () -> {
-                                try {
-                                    SocketChannel socket =
-                                            user.own(() -> Forwarding.connect(path));
-                                    channel.accept(SocketTap.of(socket));
-                                } catch (Exception e) {
-                                    forwarding
-                                            .log()
-                                            .error(
-                                                    "connect to "
-                                                            + printable(path)
-                                                            + " port -2 failed: "
-                                                            + reason(e));
-                                    channel.refuse(CONNECT_FAILED, "open failed");
-                                }
-                            });
+            forwarding
+                    .names()
+                    .run(() -> {
+                        try {
+                            SocketChannel socket = user.own(() -> Forwarding.connect(path));
+                            channel.accept(SocketTap.of(socket));
+                        } catch (Exception e) {
+                            forwarding
+                                    .log()
+                                    .error(
+                                            "connect to "
+                                                    + printable(path)
+                                                    + " port -2 failed: "
+                                                    + reason(e));
+                            channel.refuse(CONNECT_FAILED, "open failed");
+                        }
+                    });
         }
     }
 
@@ -358,23 +356,22 @@ public final class ServerSide {
         listeners.order.later();
         forwarding(session)
                 .names()
-                .run(
-                        () -> {
-                            Listener listener = null;
-                            try {
-                                listener = bind.call();
-                            } catch (Exception e) {
-                                forwarding(session).log().error(reason(e));
-                            }
-                            if (wantReply) {
-                                reply(session, listener, withPort);
-                            }
-                            try {
-                                listeners.order.answered(service);
-                            } catch (Exception e) {
-                                session.exceptionCaught(e);
-                            }
-                        });
+                .run(() -> {
+                    Listener listener = null;
+                    try {
+                        listener = bind.call();
+                    } catch (Exception e) {
+                        forwarding(session).log().error(reason(e));
+                    }
+                    if (wantReply) {
+                        reply(session, listener, withPort);
+                    }
+                    try {
+                        listeners.order.answered(service);
+                    } catch (Exception e) {
+                        session.exceptionCaught(e);
+                    }
+                });
     }
 
     private @Nullable Listener listen(
@@ -442,11 +439,7 @@ public final class ServerSide {
                 });
     }
 
-    private void open(
-            Forwarding forwarding,
-            String type,
-            Tap tap,
-            Consumer<Buffer> request) {
+    private void open(Forwarding forwarding, String type, Tap tap, Consumer<Buffer> request) {
         forwarding.open(
                 type,
                 tap,
@@ -494,10 +487,8 @@ public final class ServerSide {
                 wantReply,
                 () -> {
                     Listener.BoundPath bound =
-                            user.own(
-                                    () ->
-                                            Listener.bind(
-                                                    path, rules.bindMask(), rules.bindUnlink()));
+                            user.own(() ->
+                                    Listener.bind(path, rules.bindMask(), rules.bindUnlink()));
                     Listener listener =
                             Listener.unix(
                                     bound,
@@ -514,11 +505,10 @@ public final class ServerSide {
 
     private static void remove(User user, Listener.BoundPath bound) {
         try {
-            user.own(
-                    () -> {
-                        bound.remove();
-                        return bound;
-                    });
+            user.own(() -> {
+                bound.remove();
+                return bound;
+            });
         } catch (Exception e) {
             // It stays, as OpenSSH's always does, or somebody else removed it.
             user.log().debug("unlink(" + printable(bound.path().toString()) + "): " + reason(e));

@@ -131,15 +131,14 @@ class ForwardsTest {
                     Socket far = target.accept()) {
                 Thread writer =
                         Thread.ofVirtual()
-                                .start(
-                                        () -> {
-                                            try {
-                                                near.getOutputStream().write(sent);
-                                                near.shutdownOutput();
-                                            } catch (IOException e) {
-                                                // the assertion below says it
-                                            }
-                                        });
+                                .start(() -> {
+                                    try {
+                                        near.getOutputStream().write(sent);
+                                        near.shutdownOutput();
+                                    } catch (IOException e) {
+                                        // the assertion below says it
+                                    }
+                                });
                 for (int i = 0; i < 5; i++) {
                     try (Socket socket = Echo.to(quick)) {
                         assertThat(Arrays.equals(Echo.through(socket, other), other)).isTrue();
@@ -151,15 +150,14 @@ class ForwardsTest {
                 // And the other way: nobody reads the near end.
                 Thread answer =
                         Thread.ofVirtual()
-                                .start(
-                                        () -> {
-                                            try {
-                                                far.getOutputStream().write(sent);
-                                                far.close();
-                                            } catch (IOException e) {
-                                                // the assertion below says it
-                                            }
-                                        });
+                                .start(() -> {
+                                    try {
+                                        far.getOutputStream().write(sent);
+                                        far.close();
+                                    } catch (IOException e) {
+                                        // the assertion below says it
+                                    }
+                                });
                 for (int i = 0; i < 5; i++) {
                     try (Socket socket = Echo.to(quick)) {
                         assertThat(Arrays.equals(Echo.through(socket, other), other)).isTrue();
@@ -287,8 +285,7 @@ class ForwardsTest {
         Path control = directory.resolve("control");
         try (Rig rig = new Rig(directory);
                 Echo echo = Echo.tcp()) {
-            rig.background(
-                    "-M", "-S", control.toString(), "-R", "0:127.0.0.1:" + echo.port());
+            rig.background("-M", "-S", control.toString(), "-R", "0:127.0.0.1:" + echo.port());
             Rig.until("the port is told", () -> rig.ssh().contains("Allocated port "));
             String said = rig.ssh();
             int port =
@@ -311,8 +308,7 @@ class ForwardsTest {
     }
 
     private static int mux(Rig rig, Path control, String command, String spec) throws Exception {
-        Process process =
-                rig.ssh("-S", control.toString(), "-O", command, "-R", spec);
+        Process process = rig.ssh("-S", control.toString(), "-O", command, "-R", spec);
         assertThat(process.waitFor(10, TimeUnit.SECONDS)).isTrue();
         return process.exitValue();
     }
@@ -324,10 +320,7 @@ class ForwardsTest {
             int port = Rig.freePort();
             for (int i = 0; i < 5; i++) {
                 rig.background(
-                        "-o",
-                        "ExitOnForwardFailure=yes",
-                        "-R",
-                        port + ":127.0.0.1:" + echo.port());
+                        "-o", "ExitOnForwardFailure=yes", "-R", port + ":127.0.0.1:" + echo.port());
                 awaitPort(port);
                 rig.endClients();
             }
@@ -344,8 +337,8 @@ class ForwardsTest {
             assertThat(stdio(rig, "no-such-host.invalid:80"))
                     .contains("open failed: connect failed: Name or service not known");
             assertThat(rig.log)
-                    .anyMatch(line -> line.equals(
-                            "connect_to 127.0.0.1 port " + nobody + ": failed."))
+                    .anyMatch(line ->
+                            line.equals("connect_to 127.0.0.1 port " + nobody + ": failed."))
                     .anyMatch(line -> line.contains("no-such-host.invalid: unknown host ("));
         }
     }
@@ -373,11 +366,12 @@ class ForwardsTest {
             assertThat(stdio(rig, "localhost:2")).contains("administratively prohibited");
             int refused = other.port();
             assertThat(rig.log)
-                    .anyMatch(line -> line.matches(
-                            "Received request from 127.0.0.1 port \\d+ to connect to host"
-                                    + " 127.0.0.1 port "
-                                    + refused
-                                    + ", but the request was denied."));
+                    .anyMatch(line ->
+                            line.matches(
+                                    "Received request from 127.0.0.1 port \\d+ to connect to host"
+                                            + " 127.0.0.1 port "
+                                            + refused
+                                            + ", but the request was denied."));
         }
     }
 
@@ -397,8 +391,7 @@ class ForwardsTest {
 
     @Test
     void listeners_are_where_and_for_whom_they_may_be() throws Exception {
-        try (Rig rig =
-                new Rig(directory, keyOpens("*:*"), 1000, "GatewayPorts clientspecified")) {
+        try (Rig rig = new Rig(directory, keyOpens("*:*"), 1000, "GatewayPorts clientspecified")) {
             Process denied =
                     rig.ssh("-N", "-o", "ExitOnForwardFailure=yes", "-R", "3000:127.0.0.1:1");
             assertThat(denied.waitFor(20, TimeUnit.SECONDS)).isTrue();
@@ -406,9 +399,10 @@ class ForwardsTest {
             assertThat(rig.ssh())
                     .contains("Error: remote port forwarding failed for listen port 3000");
             assertThat(rig.log)
-                    .anyMatch(line -> line.endsWith(
-                            " to remote forward to host localhost port 3000, but the request was"
-                                    + " denied."));
+                    .anyMatch(line ->
+                            line.endsWith(
+                                    " to remote forward to host localhost port 3000, but the request was"
+                                            + " denied."));
         }
         Files.delete(directory.resolve("key"));
         try (Rig rig = new Rig(directory)) {
