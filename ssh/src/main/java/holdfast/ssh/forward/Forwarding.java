@@ -1,6 +1,7 @@
 package holdfast.ssh.forward;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.stream.SocketTap;
 import holdfast.ssh.stream.Tap;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -11,11 +12,14 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
+import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.common.session.Session;
@@ -61,7 +65,7 @@ public final class Forwarding {
     private final Pace pace = new Pace();
     private final Names names = new Names();
     private final Set<ForwardChannel> channels = ConcurrentHashMap.newKeySet();
-    private final List<AutoCloseable> closeables = new ArrayList<>(0);
+    private final Set<AutoCloseable> closeables = new HashSet<>();
     private long granted;
     private int open;
     private boolean over;
@@ -178,25 +182,43 @@ public final class Forwarding {
 
     /** Connects {@code channel}, which the peer asked for, to a TCP port. */
     void connect(ForwardChannel channel, String host, int port) {
-        reach(
-                host,
-                port,
-                new Reached() {
-                    @Override
-                    public void reached(Tap tap) {
-                        log.debug(
-                                "channel "
-                                        + channel.getChannelId()
-                                        + ": connected to "
-                                        + host
-                                        + " port "
-                                        + port);
-                        channel.accept(tap);
-                    }
+        reach(host, port, answering(channel, host, port));
+    }
 
-                    @Override
-                    public void failed(String why) {
-                        channel.refuse(2, why);
+    private Reached answering(ForwardChannel channel, String host, int port) {
+        return new Reached() {
+            @Override
+            public void reached(Tap tap) {
+                log.debug(
+                        "channel "
+                                + channel.getChannelId()
+                                + ": connected to "
+                                + host
+                                + " port "
+                                + port);
+                channel.accept(tap);
+            }
+
+            @Override
+            public void failed(String why) {
+                channel.refuse(SshConstants.SSH_OPEN_CONNECT_FAILED, why);
+            }
+        };
+    }
+
+    /** Connects {@code channel}, which the peer asked for, to a Unix-domain socket. */
+    void connect(ForwardChannel channel, String path, Callable<SocketChannel> opening) {
+        names.run(
+                () -> {
+                    try {
+                        channel.accept(SocketTap.of(opening.call()));
+                    } catch (Exception e) {
+                        log.error(
+                                "connect to "
+                                        + ServerSide.printable(path)
+                                        + " port -2 failed: "
+                                        + e.getMessage());
+                        channel.refuse(SshConstants.SSH_OPEN_CONNECT_FAILED, "open failed");
                     }
                 });
     }
@@ -235,7 +257,6 @@ public final class Forwarding {
                 new Connecting(
                         addresses,
                         port,
-                        session.getFactoryManager().getScheduledExecutorService(),
                         (tap, why) -> {
                             forget(own[0]);
                             if (tap != null) {

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
-import java.nio.channels.SocketChannel;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -168,24 +167,8 @@ public final class ServerSide {
                                     + ", but the request was denied.");
             channel.refuse(CONNECT_FAILED, "open failed");
         } else {
-            Forwarding forwarding = forwarding(channel.getSession());
-            forwarding
-                    .names()
-                    .run(() -> {
-                        try {
-                            SocketChannel socket = user.own(() -> Forwarding.connect(path));
-                            channel.accept(SocketTap.of(socket));
-                        } catch (Exception e) {
-                            forwarding
-                                    .log()
-                                    .error(
-                                            "connect to "
-                                                    + printable(path)
-                                                    + " port -2 failed: "
-                                                    + reason(e));
-                            channel.refuse(CONNECT_FAILED, "open failed");
-                        }
-                    });
+            forwarding(channel.getSession())
+                    .connect(channel, path, () -> user.own(() -> Forwarding.connect(path)));
         }
     }
 
@@ -444,21 +427,13 @@ public final class ServerSide {
                 type,
                 tap,
                 request,
-                failure -> {
-                    if (failure != null) {
-                        forwarding
-                                .log()
-                                .info(
-                                        "channel: open failed: "
-                                                + failure.words()
-                                                + ": "
-                                                + printable(failure.text()));
-                    }
+                (channel, failure) -> {
+                    // the log has it
                 },
                 users.apply(forwarding.session())::made);
     }
 
-    private static @Nullable SocketAddress remote(SocketTap tap) {
+    static @Nullable SocketAddress remote(SocketTap tap) {
         try {
             SocketAddress address = tap.channel().getRemoteAddress();
             return address instanceof InetSocketAddress ? address : null;
