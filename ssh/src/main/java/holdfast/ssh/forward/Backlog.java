@@ -1,13 +1,13 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.stream.Tap;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
-import holdfast.ssh.stream.Tap;
 
 /**
- * Bytes that wait for a tap to take them, first in, first out. Whoever adds bounds it (the channel's
- * window); empty, it holds no memory. Its owner's lock guards it.
+ * Bytes that wait for a tap to take them, first in, first out. Whoever adds bounds it (the
+ * channel's window); empty, it holds no memory. Its owner's lock guards it.
  */
 final class Backlog {
 

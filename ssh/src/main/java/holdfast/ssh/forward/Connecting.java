@@ -7,8 +7,6 @@ import java.net.InetSocketAddress;
 import java.net.StandardSocketOptions;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,19 +26,16 @@ final class Connecting implements AutoCloseable {
 
     private final List<InetAddress> addresses;
     private final int port;
-    private final ScheduledExecutorService timer;
     private final Done done;
-    private final List<AutoCloseable> attempts = new ArrayList<>(1);
+    private final List<SocketTap.Attempt> attempts = new ArrayList<>(1);
     private int next;
     private int pending;
     private boolean over;
     private String why = "";
 
-    Connecting(
-            List<InetAddress> addresses, int port, ScheduledExecutorService timer, Done done) {
+    Connecting(List<InetAddress> addresses, int port, Done done) {
         this.addresses = addresses;
         this.port = port;
-        this.timer = timer;
         this.done = done;
     }
 
@@ -61,7 +56,7 @@ final class Connecting implements AutoCloseable {
             more = next < addresses.size();
             pending++;
         }
-        AutoCloseable attempt =
+        SocketTap.Attempt attempt =
                 SocketTap.connect(new InetSocketAddress(address, port), this::outcome);
         synchronized (this) {
             if (!over) {
@@ -70,10 +65,10 @@ final class Connecting implements AutoCloseable {
             }
         }
         if (attempt != null) {
-            closeAttempt(attempt);
+            attempt.close();
         } else if (more) {
             int now = tried + 1;
-            timer.schedule(() -> tryNext(now), MOMENT_MILLIS, TimeUnit.MILLISECONDS);
+            Names.later(() -> tryNext(now), MOMENT_MILLIS);
         }
     }
 
@@ -115,20 +110,12 @@ final class Connecting implements AutoCloseable {
     }
 
     private void closeOthers() {
-        List<AutoCloseable> all;
+        List<SocketTap.Attempt> all;
         synchronized (this) {
             all = new ArrayList<>(attempts);
             attempts.clear();
         }
-        all.forEach(Connecting::closeAttempt);
-    }
-
-    private static void closeAttempt(AutoCloseable attempt) {
-        try {
-            attempt.close();
-        } catch (Exception e) {
-            throw new IllegalStateException(e); // closing an attempt only posts
-        }
+        all.forEach(SocketTap.Attempt::close);
     }
 
     /** Gives up; nobody is told. */

@@ -62,7 +62,7 @@ public final class ForwardChannel extends AbstractClientChannel {
 
     /** Says how a channel that we asked for came out: null, or a failure. */
     interface Outcome {
-        void opened(@Nullable OpenFailure failure);
+        void opened(ForwardChannel channel, @Nullable OpenFailure failure);
     }
 
     /** SSH_MSG_CHANNEL_OPEN_FAILURE. */
@@ -92,6 +92,7 @@ public final class ForwardChannel extends AbstractClientChannel {
 
     private @Nullable OpenFuture promised;
     private boolean answered;
+    private volatile @Nullable ByteBuffer ahead;
 
     /** Set by the reader when the peer's window is full, cleared by whoever sees it grow. */
     private final AtomicBoolean starved = new AtomicBoolean();
@@ -111,7 +112,7 @@ public final class ForwardChannel extends AbstractClientChannel {
 
     /** Takes what arrives while there is no tap yet: a SOCKS client at the far end. */
     interface ChannelReader {
-        /** Takes bytes; the caller gives their window back. */
+        /** Takes of {@code bytes} what is meant for it; the rest waits for the connection. */
         void take(ByteBuffer bytes);
 
         /** The far end will say no more. */
@@ -255,16 +256,20 @@ public final class ForwardChannel extends AbstractClientChannel {
         }
     }
 
-    /** The connection that a reader asked for is made; {@code first} is to go there before all. */
-    void join(Tap to, ByteBuffer first) {
+    /** The reader has read enough: what comes now waits for {@link #join}. */
+    void readerDone() {
+        synchronized (backlog) {
+            reader = null;
+        }
+    }
+
+    /** The connection that a reader asked for is made. */
+    void join(Tap to) {
         boolean late;
         synchronized (backlog) {
             late = gone;
             if (!late) {
                 tap = to;
-                reader = null;
-                backlog.add(
-                        first.array(), first.arrayOffset() + first.position(), first.remaining());
             }
         }
         if (late) {
@@ -273,6 +278,12 @@ public final class ForwardChannel extends AbstractClientChannel {
         }
         flush();
         to.wantRead(reading);
+    }
+
+    /** There will be no connection. */
+    void abandon() {
+        discard();
+        close(false);
     }
 
     /** For a reader: sends {@code bytes} to the peer, few enough for any window. */
@@ -284,8 +295,7 @@ public final class ForwardChannel extends AbstractClientChannel {
         window.consume(bytes.length);
         Buffer packet =
                 getSession()
-                        .createBuffer(
-                                SshConstants.SSH_MSG_CHANNEL_DATA, bytes.length + DATA_ROOM);
+                        .createBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, bytes.length + DATA_ROOM);
         packet.putUInt(getRecipient());
         packet.putBytes(bytes);
         try {
@@ -327,7 +337,7 @@ public final class ForwardChannel extends AbstractClientChannel {
     protected void doOpen() {
         Outcome told = outcome;
         if (told != null) {
-            told.opened(null);
+            told.opened(this, null);
         }
         Tap from = tap;
         if (from != null) {
@@ -342,9 +352,19 @@ public final class ForwardChannel extends AbstractClientChannel {
         int reason = buffer.getInt();
         String text = buffer.getString();
         buffer.rpos(at);
+        OpenFailure failure = new OpenFailure(reason, text);
+        forwarding
+                .log()
+                .info(
+                        "channel "
+                                + getChannelId()
+                                + ": open failed: "
+                                + failure.words()
+                                + ": "
+                                + ServerSide.printable(text));
         Outcome told = outcome;
         if (told != null) {
-            told.opened(new OpenFailure(reason, text));
+            told.opened(this, failure);
         }
         super.handleOpenFailure(buffer);
         discard();
@@ -359,15 +379,9 @@ public final class ForwardChannel extends AbstractClientChannel {
         flush();
     }
 
-    /** Bytes that the tap gave before the channel was there: few, to be sent before all others. */
+    /** Bytes that the tap gave before the channel was there, to be sent before all others. */
     void toPeer(ByteBuffer bytes) {
-        try {
-            while (bytes.hasRemaining() && allowed() > 0) {
-                send(bytes, Math.min(bytes.remaining(), allowed()));
-            }
-        } catch (IOException e) {
-            forwarding.log().debug2("channel " + getChannelId() + ": " + e); // it is closing
-        }
+        ahead = bytes;
     }
 
     // --- from the tap to the peer, on the selector's thread
@@ -423,6 +437,15 @@ public final class ForwardChannel extends AbstractClientChannel {
                 }
                 if (!forwarding.pace().admits(() -> from.wantRead(reading))) {
                     return;
+                }
+                ByteBuffer first = ahead;
+                if (first != null) {
+                    if (first.hasRemaining()) {
+                        send(first, Math.min(first.remaining(), most));
+                    } else {
+                        ahead = null;
+                    }
+                    continue;
                 }
                 int count;
                 try {
@@ -518,8 +541,15 @@ public final class ForwardChannel extends AbstractClientChannel {
             }
         }
         if (taker != null) {
-            taker.take(ByteBuffer.wrap(data, offset, count));
-            done = count;
+            ByteBuffer bytes = ByteBuffer.wrap(data, offset, count);
+            taker.take(bytes);
+            done = count - bytes.remaining();
+            if (bytes.hasRemaining()) {
+                synchronized (backlog) {
+                    backlog.add(data, bytes.position(), bytes.remaining());
+                }
+                flush();
+            }
         }
         giveBack(done);
         closeIfOver();

@@ -12,11 +12,14 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
+import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.common.session.Session;
@@ -43,10 +46,10 @@ public final class Forwarding {
     public static final int MOST_LISTENERS = 256;
 
     /**
-     * What peers may send before it is taken, over all channels of a connection: each gets an eighth
-     * of what is left of it, at most {@link #WINDOW} and at least {@link #LEAST_WINDOW}. So a
-     * connection costs at most this and {@link #MOST_CHANNELS} times the least, 192 MiB, while the
-     * first thirty or so have a full window.
+     * What peers may send before it is taken, over all channels of a connection: each gets an
+     * eighth of what is left of it, at most {@link #WINDOW} and at least {@link #LEAST_WINDOW}. So
+     * a connection costs at most this and {@link #MOST_CHANNELS} times the least, 192 MiB, while
+     * the first thirty or so have a full window.
      */
     private static final long WINDOWS = 64L << 20;
 
@@ -62,7 +65,7 @@ public final class Forwarding {
     private final Pace pace = new Pace();
     private final Names names = new Names();
     private final Set<ForwardChannel> channels = ConcurrentHashMap.newKeySet();
-    private final List<AutoCloseable> closeables = new ArrayList<>(0);
+    private final Set<AutoCloseable> closeables = new HashSet<>();
     private long granted;
     private int open;
     private boolean over;
@@ -179,25 +182,43 @@ public final class Forwarding {
 
     /** Connects {@code channel}, which the peer asked for, to a TCP port. */
     void connect(ForwardChannel channel, String host, int port) {
-        reach(
-                host,
-                port,
-                new Reached() {
-                    @Override
-                    public void reached(Tap tap) {
-                        log.debug(
-                                "channel "
-                                        + channel.getChannelId()
-                                        + ": connected to "
-                                        + host
-                                        + " port "
-                                        + port);
-                        channel.accept(tap);
-                    }
+        reach(host, port, answering(channel, host, port));
+    }
 
-                    @Override
-                    public void failed(String why) {
-                        channel.refuse(2, why);
+    private Reached answering(ForwardChannel channel, String host, int port) {
+        return new Reached() {
+            @Override
+            public void reached(Tap tap) {
+                log.debug(
+                        "channel "
+                                + channel.getChannelId()
+                                + ": connected to "
+                                + host
+                                + " port "
+                                + port);
+                channel.accept(tap);
+            }
+
+            @Override
+            public void failed(String why) {
+                channel.refuse(SshConstants.SSH_OPEN_CONNECT_FAILED, why);
+            }
+        };
+    }
+
+    /** Connects {@code channel}, which the peer asked for, to a Unix-domain socket. */
+    void connect(ForwardChannel channel, String path, Callable<SocketChannel> opening) {
+        names.run(
+                () -> {
+                    try {
+                        channel.accept(SocketTap.of(opening.call()));
+                    } catch (Exception e) {
+                        log.error(
+                                "connect to "
+                                        + ServerSide.printable(path)
+                                        + " port -2 failed: "
+                                        + e.getMessage());
+                        channel.refuse(SshConstants.SSH_OPEN_CONNECT_FAILED, "open failed");
                     }
                 });
     }
@@ -236,14 +257,12 @@ public final class Forwarding {
                 new Connecting(
                         addresses,
                         port,
-                        session.getFactoryManager().getScheduledExecutorService(),
                         (tap, why) -> {
                             forget(own[0]);
                             if (tap != null) {
                                 then.reached(tap);
                             } else {
-                                log.error(
-                                        "connect_to " + host + " port " + port + ": failed.");
+                                log.error("connect_to " + host + " port " + port + ": failed.");
                                 then.failed(why);
                             }
                         });
@@ -260,14 +279,14 @@ public final class Forwarding {
      *
      * @throws IOException in the system's words; also where its listener's queue is full
      */
-    static SocketTap connect(String path) throws IOException {
+    static SocketChannel connect(String path) throws IOException {
         SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
         try {
             channel.configureBlocking(false);
             if (!channel.connect(UnixDomainSocketAddress.of(path))) {
                 throw new IOException("Resource temporarily unavailable");
             }
-            return SocketTap.of(channel);
+            return channel;
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e instanceof IOException io ? io : new IOException(e.getMessage(), e);

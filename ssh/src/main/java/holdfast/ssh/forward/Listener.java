@@ -3,6 +3,7 @@ package holdfast.ssh.forward;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.stream.SocketTap;
 import java.io.IOException;
+import java.net.BindException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -17,7 +18,9 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -32,21 +35,30 @@ final class Listener implements AutoCloseable {
     private static final byte[] LOOPBACK_4 = {127, 0, 0, 1};
     private static final byte[] LOOPBACK_6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
+    /**
+     * Ports that listeners of this process have just given up: the selector lets go of the socket a
+     * moment later. Only used to know that waiting that moment will do.
+     */
+    private static final Map<Integer, Long> JUST_CLOSED = new ConcurrentHashMap<>();
+
+    private static final long JUST_NANOS = 500_000_000;
+
+    private static final int PATIENCE = 50;
+
+    private static final int PAUSE_MILLIS = 5;
+
     private final List<SocketTap.Listening> sockets = new ArrayList<>(2);
-    private final @Nullable Path path;
-    private final @Nullable Object file;
+    private final @Nullable Runnable afterwards;
     private final int port;
 
     private Listener(
             List<ServerSocketChannel> bound,
             int port,
-            @Nullable Path path,
-            @Nullable Object file,
+            @Nullable Runnable afterwards,
             Consumer<SocketTap> accepted)
             throws IOException {
         this.port = port;
-        this.path = path;
-        this.file = file;
+        this.afterwards = afterwards;
         for (ServerSocketChannel one : bound) {
             sockets.add(SocketTap.listen(one, accepted));
         }
@@ -69,6 +81,38 @@ final class Listener implements AutoCloseable {
         return List.of(address(LOOPBACK_6), address(LOOPBACK_4));
     }
 
+    /** Whether to bind that port may take a moment; else it never does. */
+    static boolean mayWait(int port) {
+        Long closed = JUST_CLOSED.get(port);
+        return closed != null && System.nanoTime() - closed < JUST_NANOS;
+    }
+
+    private static void noteClosed(int port) {
+        long now = System.nanoTime();
+        JUST_CLOSED.values().removeIf(closed -> now - closed >= JUST_NANOS);
+        JUST_CLOSED.put(port, now);
+    }
+
+    private static void bind(ServerSocketChannel socket, InetSocketAddress address)
+            throws IOException {
+        for (int i = 0; ; i++) {
+            try {
+                socket.bind(address, BACKLOG);
+                return;
+            } catch (BindException e) {
+                if (i == PATIENCE || address.getPort() == 0 || !mayWait(address.getPort())) {
+                    throw e;
+                }
+                try {
+                    Thread.sleep(PAUSE_MILLIS);
+                } catch (InterruptedException interrupted) {
+                    Thread.currentThread().interrupt();
+                    throw e;
+                }
+            }
+        }
+    }
+
     private static InetAddress address(byte[] bytes) {
         try {
             return InetAddress.getByAddress(bytes);
@@ -78,10 +122,10 @@ final class Listener implements AutoCloseable {
     }
 
     /**
-     * Listens on a port of each address that there is; on one at least.
+     * Listens on a port of each address that there is; on one at least. Waits where {@link
+     * #mayWait} says so.
      *
      * @param port 0: any free one, the same for all
-     * @param named the port that was asked for, in the log
      * @return null if there is none; the log says why
      */
     static @Nullable Listener tcp(
@@ -107,7 +151,7 @@ final class Listener implements AutoCloseable {
                                 + " port "
                                 + actual
                                 + ".");
-                socket.bind(new InetSocketAddress(address, actual), BACKLOG);
+                bind(socket, new InetSocketAddress(address, actual));
                 if (actual == 0) {
                     actual = ((InetSocketAddress) socket.getLocalAddress()).getPort();
                     log.debug("Allocated listen port " + actual);
@@ -128,7 +172,7 @@ final class Listener implements AutoCloseable {
             log.error("channel_setup_fwd_listener_tcpip: cannot listen to port: " + port);
             return null;
         }
-        return listening(bound, actual, null, null, log, accepted);
+        return listening(bound, actual, null, log, accepted);
     }
 
     private static String reason(Exception e) {
@@ -138,12 +182,11 @@ final class Listener implements AutoCloseable {
     private static @Nullable Listener listening(
             List<ServerSocketChannel> bound,
             int port,
-            @Nullable Path path,
-            @Nullable Object file,
+            @Nullable Runnable afterwards,
             Log log,
             Consumer<SocketTap> accepted) {
         try {
-            return new Listener(bound, port, path, file, accepted);
+            return new Listener(bound, port, afterwards, accepted);
         } catch (IOException e) {
             log.error("listen: " + Connecting.reason(e));
             bound.forEach(Listener::closeQuietly);
@@ -164,7 +207,15 @@ final class Listener implements AutoCloseable {
     // --- Unix
 
     /** A socket in the file system that is bound and not yet watched. */
-    record BoundPath(ServerSocketChannel socket, Path path, @Nullable Object file) {}
+    record BoundPath(ServerSocketChannel socket, Path path, @Nullable Object file) {
+
+        /** Takes it out of the file system if it is still this one; with its owner's rights. */
+        void remove() throws IOException {
+            if (file != null && file.equals(key(path))) {
+                Files.deleteIfExists(path);
+            }
+        }
+    }
 
     /**
      * Binds a Unix-domain socket; to be called with the rights of whose socket it is to be.
@@ -201,9 +252,12 @@ final class Listener implements AutoCloseable {
         }
     }
 
-    static @Nullable Listener unix(BoundPath bound, Log log, Consumer<SocketTap> accepted) {
-        return listening(
-                List.of(bound.socket()), -2, bound.path(), bound.file(), log, accepted);
+    /**
+     * @param afterwards called when it has been closed: to take the socket out of the file system
+     */
+    static @Nullable Listener unix(
+            BoundPath bound, Runnable afterwards, Log log, Consumer<SocketTap> accepted) {
+        return listening(List.of(bound.socket()), -2, afterwards, log, accepted);
     }
 
     private static Set<PosixFilePermission> permissions(int mode) {
@@ -219,32 +273,17 @@ final class Listener implements AutoCloseable {
 
     private static @Nullable Object key(Path path) throws IOException {
         return Files.readAttributes(
-                        path,
-                        BasicFileAttributes.class,
-                        java.nio.file.LinkOption.NOFOLLOW_LINKS)
+                        path, BasicFileAttributes.class, java.nio.file.LinkOption.NOFOLLOW_LINKS)
                 .fileKey();
-    }
-
-    /** Its socket in the file system, if it is still its own. */
-    @Nullable Path leftover() {
-        Path at = path;
-        try {
-            return at != null && file != null && file.equals(key(at)) ? at : null;
-        } catch (IOException e) {
-            return null; // somebody removed it
-        }
     }
 
     @Override
     public void close() {
-        Path mine = leftover();
         sockets.forEach(SocketTap.Listening::close);
-        if (mine != null) {
-            try {
-                Files.deleteIfExists(mine);
-            } catch (IOException e) {
-                // it stays, as OpenSSH's always does
-            }
+        if (afterwards == null) {
+            noteClosed(port);
+        } else {
+            afterwards.run();
         }
     }
 }

@@ -7,6 +7,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -25,6 +26,8 @@ final class Names {
 
     private static final ThreadPoolExecutor WORKERS = workers();
 
+    private static final ScheduledThreadPoolExecutor TIMER = timer();
+
     private final ArrayDeque<Runnable> queue = new ArrayDeque<>(0);
     private int running;
 
@@ -40,6 +43,20 @@ final class Names {
                         Thread.ofPlatform().daemon().name("names-", 1).factory());
         workers.allowCoreThreadTimeOut(true);
         return workers;
+    }
+
+    private static ScheduledThreadPoolExecutor timer() {
+        ScheduledThreadPoolExecutor timer =
+                new ScheduledThreadPoolExecutor(
+                        1, Thread.ofPlatform().daemon().name("forward-timer").factory());
+        timer.setKeepAliveTime(10, TimeUnit.SECONDS);
+        timer.allowCoreThreadTimeOut(true);
+        return timer;
+    }
+
+    /** Runs {@code task}, which must not block, after a while. */
+    static void later(Runnable task, long millis) {
+        var _ = TIMER.schedule(task, millis, TimeUnit.MILLISECONDS);
     }
 
     /** What a lookup gave. */
@@ -60,14 +77,13 @@ final class Names {
     }
 
     private void start(Runnable task) {
-        WORKERS.execute(
-                () -> {
-                    try {
-                        task.run();
-                    } finally {
-                        done();
-                    }
-                });
+        WORKERS.execute(() -> {
+            try {
+                task.run();
+            } finally {
+                done();
+            }
+        });
     }
 
     private synchronized void done() {

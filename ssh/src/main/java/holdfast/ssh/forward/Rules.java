@@ -114,8 +114,7 @@ public record Rules(
         String lower = host.toLowerCase(Locale.ROOT);
         for (Permit permit : permits) {
             String pattern = permit.host() == null ? "*" : permit.host();
-            if ((permit.port() == 0 || permit.port() == port)
-                    && Patterns.matches(lower, pattern)) {
+            if ((permit.port() == 0 || permit.port() == port) && Patterns.matches(lower, pattern)) {
                 return true;
             }
         }

@@ -44,7 +44,10 @@ public final class ServerSide {
         /** {@code 192.0.2.1 port 5678}. */
         String peer();
 
-        /** Opens something with the user's own rights to files; may block. */
+        /**
+         * Does something with the user's own rights to files; may block. It starts no thread, which
+         * would have these rights, too.
+         */
         <T> T own(Callable<T> open) throws Exception;
 
         /** A channel has been made, and is not open yet. */
@@ -101,8 +104,7 @@ public final class ServerSide {
 
         @Override
         public Channel createChannel(Session session) {
-            ForwardChannel channel =
-                    ForwardChannel.wanted(forwarding(session), type, open::accept);
+            ForwardChannel channel = ForwardChannel.wanted(forwarding(session), type, open::accept);
             users.apply(session).made(channel);
             return channel;
         }
@@ -165,25 +167,8 @@ public final class ServerSide {
                                     + ", but the request was denied.");
             channel.refuse(CONNECT_FAILED, "open failed");
         } else {
-            Forwarding forwarding = forwarding(channel.getSession());
-            forwarding.names()
-                    .run(
-                            () -> {
-                                try {
-                                    SocketTap tap =
-                                            user.own(() -> Forwarding.connect(path));
-                                    channel.accept(tap);
-                                } catch (Exception e) {
-                                    forwarding
-                                            .log()
-                                            .error(
-                                                    "connect to "
-                                                            + printable(path)
-                                                            + " port -2 failed: "
-                                                            + reason(e));
-                                    channel.refuse(CONNECT_FAILED, "open failed");
-                                }
-                            });
+            forwarding(channel.getSession())
+                    .connect(channel, path, () -> user.own(() -> Forwarding.connect(path)));
         }
     }
 
@@ -272,44 +257,50 @@ public final class ServerSide {
                             + printable(host)
                             + "\" overridden by server GatewayPorts");
         }
-        return switch (rules.where(host)) {
-            case Rules.Where.Everywhere _ ->
-                    result(service, host, port, listen(session, Listener.everywhere(), host, port));
-            case Rules.Where.Loopback _ ->
-                    result(service, host, port, listen(session, Listener.loopback(), host, port));
-            case Rules.Where.Host(String name) -> {
-                InetAddress literal = Socks.literal(name);
-                if (literal != null) {
-                    yield result(
-                            service, host, port, listen(session, List.of(literal), host, port));
-                }
-                later(
-                        service,
-                        wantReply,
-                        () ->
-                                switch (Names.lookUp(name)) {
-                                    case Names.Found.Addresses all ->
-                                            listen(session, all.addresses(), host, port);
-                                    case Names.Found.Unknown unknown -> {
-                                        user.log()
-                                                .error(
-                                                        "channel_setup_fwd_listener_tcpip:"
-                                                                + " getaddrinfo("
-                                                                + printable(name)
-                                                                + "): "
-                                                                + unknown.why());
-                                        yield null;
-                                    }
-                                },
-                        port == 0);
-                yield RequestHandler.Result.Replied;
+        List<InetAddress> addresses =
+                switch (rules.where(host)) {
+                    case Rules.Where.Everywhere _ -> Listener.everywhere();
+                    case Rules.Where.Loopback _ -> Listener.loopback();
+                    case Rules.Where.Host(String name) -> {
+                        InetAddress literal = Socks.literal(name);
+                        yield literal == null ? List.of() : List.of(literal);
+                    }
+                };
+        if (!addresses.isEmpty() && !Listener.mayWait(port)) {
+            return result(service, port, listen(session, addresses, host, port));
+        }
+        later(
+                service,
+                wantReply,
+                () ->
+                        listen(
+                                session,
+                                addresses.isEmpty() ? lookUp(user, host) : addresses,
+                                host,
+                                port),
+                port == 0);
+        return RequestHandler.Result.Replied;
+    }
+
+    /** Blocks; none where there is no such name. */
+    private static List<InetAddress> lookUp(User user, String name) {
+        return switch (Names.lookUp(name)) {
+            case Names.Found.Addresses all -> all.addresses();
+            case Names.Found.Unknown unknown -> {
+                user.log()
+                        .error(
+                                "channel_setup_fwd_listener_tcpip: getaddrinfo("
+                                        + printable(name)
+                                        + "): "
+                                        + unknown.why());
+                yield List.of();
             }
         };
     }
 
     /** Answers at once. */
     private RequestHandler.Result result(
-            ConnectionService service, String host, int port, @Nullable Listener listener) {
+            ConnectionService service, int port, @Nullable Listener listener) {
         if (listener == null) {
             return RequestHandler.Result.ReplyFailure;
         }
@@ -348,30 +339,29 @@ public final class ServerSide {
         listeners.order.later();
         forwarding(session)
                 .names()
-                .run(
-                        () -> {
-                            Listener listener = null;
-                            try {
-                                listener = bind.call();
-                            } catch (Exception e) {
-                                forwarding(session).log().error(reason(e));
-                            }
-                            if (wantReply) {
-                                reply(session, listener, withPort);
-                            }
-                            try {
-                                listeners.order.answered(service);
-                            } catch (Exception e) {
-                                session.exceptionCaught(e);
-                            }
-                        });
+                .run(() -> {
+                    Listener listener = null;
+                    try {
+                        listener = bind.call();
+                    } catch (Exception e) {
+                        forwarding(session).log().error(reason(e));
+                    }
+                    if (wantReply) {
+                        reply(session, listener, withPort);
+                    }
+                    try {
+                        listeners.order.answered(service);
+                    } catch (Exception e) {
+                        session.exceptionCaught(e);
+                    }
+                });
     }
 
     private @Nullable Listener listen(
             Session session, List<InetAddress> addresses, String host, int port) {
         Forwarding forwarding = forwarding(session);
         Listeners listeners = listeners(session);
-        if (full(forwarding, listeners)) {
+        if (addresses.isEmpty() || full(forwarding, listeners)) {
             return null;
         }
         int[] actual = {port};
@@ -432,30 +422,18 @@ public final class ServerSide {
                 });
     }
 
-    private void open(
-            Forwarding forwarding,
-            String type,
-            Tap tap,
-            Consumer<Buffer> request) {
+    private void open(Forwarding forwarding, String type, Tap tap, Consumer<Buffer> request) {
         forwarding.open(
                 type,
                 tap,
                 request,
-                failure -> {
-                    if (failure != null) {
-                        forwarding
-                                .log()
-                                .info(
-                                        "channel: open failed: "
-                                                + failure.words()
-                                                + ": "
-                                                + printable(failure.text()));
-                    }
+                (channel, failure) -> {
+                    // the log has it
                 },
                 users.apply(forwarding.session())::made);
     }
 
-    private static @Nullable SocketAddress remote(SocketTap tap) {
+    static @Nullable SocketAddress remote(SocketTap tap) {
         try {
             SocketAddress address = tap.channel().getRemoteAddress();
             return address instanceof InetSocketAddress ? address : null;
@@ -484,13 +462,12 @@ public final class ServerSide {
                 wantReply,
                 () -> {
                     Listener.BoundPath bound =
-                            user.own(
-                                    () ->
-                                            Listener.bind(
-                                                    path, rules.bindMask(), rules.bindUnlink()));
+                            user.own(() ->
+                                    Listener.bind(path, rules.bindMask(), rules.bindUnlink()));
                     Listener listener =
                             Listener.unix(
                                     bound,
+                                    () -> forwarding.names().run(() -> remove(user, bound)),
                                     forwarding.log(),
                                     tap -> forwarded(forwarding, tap, path));
                     return listener == null
@@ -499,6 +476,18 @@ public final class ServerSide {
                 },
                 false);
         return RequestHandler.Result.Replied;
+    }
+
+    private static void remove(User user, Listener.BoundPath bound) {
+        try {
+            user.own(() -> {
+                bound.remove();
+                return bound;
+            });
+        } catch (Exception e) {
+            // It stays, as OpenSSH's always does, or somebody else removed it.
+            user.log().debug("unlink(" + printable(bound.path().toString()) + "): " + reason(e));
+        }
     }
 
     private void forwarded(Forwarding forwarding, SocketTap tap, String path) {

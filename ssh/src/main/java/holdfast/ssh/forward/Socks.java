@@ -140,8 +140,7 @@ final class Socks {
                 return new Step.Say(new byte[] {5, NO_AUTHENTICATION});
             }
         }
-        return new Step.Refuse(
-                "method 0 not offered", new byte[] {5, (byte) NONE_ACCEPTABLE});
+        return new Step.Refuse("method 0 not offered", new byte[] {5, (byte) NONE_ACCEPTABLE});
     }
 
     private Step five() {
@@ -166,8 +165,7 @@ final class Socks {
                     failed(COMMAND_NOT_SUPPORTED));
         }
         if (size <= 0) {
-            return new Step.Refuse(
-                    "bad address type " + kind, failed(ADDRESS_NOT_SUPPORTED));
+            return new Step.Refuse("bad address type " + kind, failed(ADDRESS_NOT_SUPPORTED));
         }
         if (length < from + size + 2) {
             return new Step.More();

@@ -75,15 +75,14 @@ final class Echo implements AutoCloseable {
     static byte[] through(Socket socket, byte[] bytes) throws Exception {
         Thread writer =
                 Thread.ofVirtual()
-                        .start(
-                                () -> {
-                                    try {
-                                        socket.getOutputStream().write(bytes);
-                                        socket.shutdownOutput();
-                                    } catch (IOException e) {
-                                        // the reader finds it out
-                                    }
-                                });
+                        .start(() -> {
+                            try {
+                                socket.getOutputStream().write(bytes);
+                                socket.shutdownOutput();
+                            } catch (IOException e) {
+                                // the reader finds it out
+                            }
+                        });
         InputStream in = socket.getInputStream();
         byte[] back = in.readAllBytes();
         writer.join();

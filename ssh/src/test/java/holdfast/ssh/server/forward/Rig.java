@@ -1,12 +1,13 @@
 package holdfast.ssh.server.forward;
 
 import holdfast.ssh.config.ServerConfig;
+import holdfast.ssh.forward.Forwarding;
 import holdfast.ssh.log.Log;
-import holdfast.ssh.system.Account;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.Permissions;
 import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
+import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
@@ -19,7 +20,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import org.apache.sshd.common.keyprovider.KeyPairProvider;
 import org.apache.sshd.common.session.Session;
-import org.apache.sshd.server.SshServer;
 import org.apache.sshd.server.auth.pubkey.UserAuthPublicKeyFactory;
 
 /** The real server with the forwarding part, which lets anybody in, and Debian's ssh against it. */
@@ -52,20 +52,15 @@ final class Rig implements AutoCloseable {
                 (mina, started) -> {
                     mina.setKeyPairProvider(KeyPairProvider.wrap(hostKey));
                     mina.setUserAuthFactories(List.of(UserAuthPublicKeyFactory.INSTANCE));
-                    mina.setPublickeyAuthenticator(
-                            (user, key, session) -> {
-                                ServerTransport transport = ServerTransport.of(session);
-                                if (transport.login() == null) {
-                                    sessions.add(session);
-                                    transport.admit(
-                                            new Login(
-                                                    account,
-                                                    permissions,
-                                                    started.settings(),
-                                                    List.of()));
-                                }
-                                return true;
-                            });
+                    mina.setPublickeyAuthenticator((user, key, session) -> {
+                        ServerTransport transport = ServerTransport.of(session);
+                        if (transport.login() == null) {
+                            sessions.add(session);
+                            transport.admit(
+                                    new Login(account, permissions, started.settings(), List.of()));
+                        }
+                        return true;
+                    });
                 };
         server =
                 new Server(
@@ -142,6 +137,13 @@ final class Rig implements AutoCloseable {
         int before = sessions.size();
         ssh(all.toArray(String[]::new));
         until("ssh is in", () -> sessions.size() > before);
+    }
+
+    /** Forwarded connections that the server knows of, over all clients. */
+    int channels() {
+        return sessions.stream()
+                .mapToInt(session -> Forwarding.of(session, Log.silent()).channels())
+                .sum();
     }
 
     private Path said() {
