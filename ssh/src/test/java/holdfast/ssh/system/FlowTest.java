@@ -85,8 +85,7 @@ final class FlowTest {
         @Override
         protected RequestHandler.Result handleInternalRequest(
                 String request, boolean wantReply, Buffer buffer) throws IOException {
-            child =
-                    Run.shell(buffer.getString()).stdio(Spawn.Stdio.SOCKETS).start();
+            child = Run.shell(buffer.getString()).stdio(Spawn.Stdio.SOCKETS).start();
             // Not before the channel knows its session.
             out = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_DATA);
             err = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA);
@@ -199,7 +198,9 @@ final class FlowTest {
     void the_status_comes_after_the_last_byte_and_errors_are_apart() throws Exception {
         Ran ran = run("echo problem >&2; seq 1 300000; exit 3", new byte[0]);
 
-        assertThat(ran.output).hasSize(1988895).endsWith("\n300000\n".getBytes(StandardCharsets.UTF_8));
+        assertThat(ran.output)
+                .hasSize(1988895)
+                .endsWith("\n300000\n".getBytes(StandardCharsets.UTF_8));
         assertThat(ran.errors).isEqualTo("problem\n");
         assertThat(ran.status).isEqualTo(3);
     }
@@ -242,8 +243,7 @@ final class FlowTest {
     }
 
     @Test
-    void who_does_not_read_stops_the_source_and_costs_no_more_than_the_windows()
-            throws Exception {
+    void who_does_not_read_stops_the_source_and_costs_no_more_than_the_windows() throws Exception {
         CoreModuleProperties.WINDOW_SIZE.set(server, 100_000L);
         try (ClientSession session = login();
                 ChannelExec exec = session.createExecChannel("cat /dev/zero & sleep 60; :")) {
@@ -254,14 +254,13 @@ final class FlowTest {
             Thread writer =
                     Thread.ofPlatform()
                             .daemon()
-                            .start(
-                                    () -> {
-                                        try {
-                                            input.write(new byte[5_000_000]);
-                                        } catch (IOException e) {
-                                            // closed at the end
-                                        }
-                                    });
+                            .start(() -> {
+                                try {
+                                    input.write(new byte[5_000_000]);
+                                } catch (IOException e) {
+                                    // closed at the end
+                                }
+                            });
             long before = -1;
             Exec channel = channels.getFirst();
             while (channel.outflow == null) {
