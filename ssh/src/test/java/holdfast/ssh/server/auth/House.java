@@ -10,6 +10,7 @@ import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Pam;
+import holdfast.ssh.system.Shadow;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -230,6 +231,7 @@ final class House implements AutoCloseable {
     /** The users of the house: guest, who lives there, and root. */
     static class Residents implements Machine {
         final ConcurrentHashMap<String, Account> accounts = new ConcurrentHashMap<>();
+        final ConcurrentHashMap<String, Shadow.Entry> shadows = new ConcurrentHashMap<>();
         final Account own;
 
         /** What PAM would say; null: there is no PAM. */
@@ -312,6 +314,11 @@ final class House implements AutoCloseable {
         @Override
         public boolean shadow() {
             return talks == null;
+        }
+
+        @Override
+        public Shadow.@Nullable Entry shadowOf(Account account) {
+            return shadows.get(account.name());
         }
 
         @Override
