@@ -140,8 +140,7 @@ public final class AddressList {
 
     /** Four or sixteen bytes, or null if it is no numeric address. */
     private static byte @Nullable [] bytes(String text) {
-        String usual =
-                NumericAddress.canonical(text, ClientSettings.AddressFamily.ANY);
+        String usual = NumericAddress.canonical(text, ClientSettings.AddressFamily.ANY);
         if (usual == null) {
             return null;
         }

@@ -279,9 +279,7 @@ public final class ServerCommandLine {
     /** What to log before the file is read. */
     public Log.Level logLevel() {
         String level = scratch.values().text(ServerKeyword.LOG_LEVEL);
-        return level == null
-                ? Log.Level.INFO
-                : Log.Level.valueOf(level.toUpperCase(Locale.ROOT));
+        return level == null ? Log.Level.INFO : Log.Level.valueOf(level.toUpperCase(Locale.ROOT));
     }
 
     /** {@code -t}: check the configuration and the keys, and end. */

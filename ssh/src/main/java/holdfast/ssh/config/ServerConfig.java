@@ -114,14 +114,16 @@ public final class ServerConfig {
     /** What sshd's main looks at before it opens a port. */
     private void check() throws ConfigException {
         if (global.authorizedKeysCommand() != null && global.authorizedKeysCommandUser() == null) {
-            throw ConfigException.of(
-                    "AuthorizedKeysCommand set without AuthorizedKeysCommandUser");
+            throw ConfigException.of("AuthorizedKeysCommand set without AuthorizedKeysCommandUser");
         }
         if (global.authorizedPrincipalsCommand() != null
                 && global.authorizedPrincipalsCommandUser() == null) {
             throw ConfigException.of(
                     "AuthorizedPrincipalsCommand set without AuthorizedPrincipalsCommandUser");
         }
+        checkUsable("Ciphers", global.ciphers());
+        checkUsable("MACs", global.macs());
+        checkUsable("KexAlgorithms", global.kexAlgorithms());
         List<String> disabled = new ArrayList<>();
         for (List<String> methods : global.authenticationMethods()) {
             String missing = null;
@@ -147,6 +149,13 @@ public final class ServerConfig {
                     String.join("\n", disabled)
                             + "\nAuthenticationMethods cannot be satisfied by enabled"
                             + " authentication methods");
+        }
+    }
+
+    /** A list may be good to OpenSSH and name nothing that Holdfast has. */
+    private static void checkUsable(String keyword, List<String> names) throws ConfigException {
+        if (names.isEmpty()) {
+            throw ConfigException.of(keyword + ": none of the algorithms given is supported");
         }
     }
 
@@ -238,7 +247,7 @@ public final class ServerConfig {
             // Not printed by OpenSSH, or no values at all.
             case R_DOMAIN, DEBIAN_BANNER, MATCH, INCLUDE -> {}
             default -> {
-                if (!words.isEmpty()) {
+                if (!words.isEmpty() && (!keyword.isOurs() || values.has(keyword))) {
                     add(out, name, String.join(" ", words));
                 }
             }

@@ -55,7 +55,7 @@ public enum ServerKeyword {
             In.GLOBAL,
             "yes",
             "gssapicleanupcreds"),
-    GSSAPI_KEY_EXCHANGE("GSSAPIKeyExchange", Support.ACCEPTED, Shape.FLAG, In.ALL, "no"),
+    GSSAPI_KEY_EXCHANGE("GSSAPIKeyExchange", Support.ACCEPTED, Shape.FLAG, In.GLOBAL, "no"),
     GSSAPI_STRICT_ACCEPTOR_CHECK(
             "GSSAPIStrictAcceptorCheck", Support.MOOT, Shape.FLAG, In.GLOBAL, "yes"),
     GSSAPI_STORE_CREDENTIALS_ON_REKEY(
@@ -64,7 +64,7 @@ public enum ServerKeyword {
             "GSSAPIKexAlgorithms",
             Support.MOOT,
             Shape.GSS_ALGORITHMS,
-            In.ALL,
+            In.GLOBAL,
             "gss-group14-sha256-,gss-group16-sha512-,gss-nistp256-sha256-,gss-curve25519-sha256-,"
                     + "gss-group14-sha1-,gss-gex-sha1-"),
     PASSWORD_AUTHENTICATION("PasswordAuthentication", Support.BUILT, Shape.FLAG, In.ALL, "yes"),
@@ -185,9 +185,9 @@ public enum ServerKeyword {
     TCP_KEEP_ALIVE_IDLE("TCPKeepAliveIdle", Support.BUILT, Shape.TIME, In.GLOBAL, null),
     TCP_KEEP_ALIVE_INTERVAL("TCPKeepAliveInterval", Support.BUILT, Shape.TIME, In.GLOBAL, null),
     TCP_KEEP_ALIVE_COUNT("TCPKeepAliveCount", Support.BUILT, Shape.INTEGER, In.GLOBAL, null),
-    TETHER("Tether", Support.BUILT, Shape.FLAG, In.ALL, null),
-    TETHER_HOLD("TetherHold", Support.BUILT, Shape.TIME, In.ALL, null),
-    TETHER_BUFFER("TetherBuffer", Support.BUILT, Shape.OWN, In.ALL, null),
+    TETHER("Tether", Support.ACCEPTED, Shape.FLAG, In.ALL, "no"),
+    TETHER_HOLD("TetherHold", Support.ACCEPTED, Shape.TIME, In.ALL, null),
+    TETHER_BUFFER("TetherBuffer", Support.ACCEPTED, Shape.OWN, In.ALL, null),
 
     // The structure of a file; never printed.
     MATCH("Match", Support.BUILT, Shape.OWN, In.ALL, null),
@@ -373,6 +373,11 @@ public enum ServerKeyword {
     /** Whether it may stand under a Match line. */
     public boolean inMatch() {
         return in == In.ALL;
+    }
+
+    /** Whether OpenSSH does not know it. */
+    public boolean isOurs() {
+        return compareTo(TCP_KEEP_ALIVE_IDLE) >= 0 && compareTo(TETHER_BUFFER) <= 0;
     }
 
     /** The default as {@code sshd -T} prints it; null: none, or one that depends. */

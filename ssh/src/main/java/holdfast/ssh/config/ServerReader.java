@@ -42,8 +42,18 @@ final class ServerReader {
 
     private static final Set<String> FACILITIES =
             Set.of(
-                    "DAEMON", "USER", "AUTH", "AUTHPRIV", "LOCAL0", "LOCAL1", "LOCAL2", "LOCAL3",
-                    "LOCAL4", "LOCAL5", "LOCAL6", "LOCAL7");
+                    "DAEMON",
+                    "USER",
+                    "AUTH",
+                    "AUTHPRIV",
+                    "LOCAL0",
+                    "LOCAL1",
+                    "LOCAL2",
+                    "LOCAL3",
+                    "LOCAL4",
+                    "LOCAL5",
+                    "LOCAL6",
+                    "LOCAL7");
 
     private static final Set<String> LEVELS =
             Set.of(
@@ -189,7 +199,8 @@ final class ServerReader {
         String only = kerberosOnly;
         if (only != null && kerberos) {
             throw ConfigException.of(
-                    only + ": KerberosOrLocalPasswd no is not supported: without Kerberos,"
+                    only
+                            + ": KerberosOrLocalPasswd no is not supported: without Kerberos,"
                             + " passwords are checked locally");
         }
         values.putIfAbsent(ServerKeyword.PORT, List.of("22"));
@@ -197,8 +208,7 @@ final class ServerReader {
         for (String listen : listens) {
             int bar = listen.lastIndexOf('|');
             String port = listen.substring(bar + 1);
-            List<String> ports =
-                    port.isEmpty() ? values.words(ServerKeyword.PORT) : List.of(port);
+            List<String> ports = port.isEmpty() ? values.words(ServerKeyword.PORT) : List.of(port);
             for (String each : ports) {
                 addListen(printed, listen.substring(0, bar), each);
             }
@@ -645,8 +655,7 @@ final class ServerReader {
                 && !usual
                 && first
                 && noted.add(keyword)) {
-            notes.add(
-                    place.where() + ": " + keyword.spelled() + " is not supported yet, ignored");
+            notes.add(place.where() + ": " + keyword.spelled() + " is not supported yet, ignored");
         }
     }
 
@@ -655,15 +664,13 @@ final class ServerReader {
             return "none";
         }
         String expanded = Tokens.tilde(name, surroundings);
-        return expanded.startsWith("/")
-                ? expanded
-                : Path.of("").toAbsolutePath() + "/" + expanded;
+        return expanded.startsWith("/") ? expanded : Path.of("").toAbsolutePath() + "/" + expanded;
     }
 
     /** A name with a NUL or the like can be no file. */
     private String path(String name, Place place) throws ConfigException {
         try {
-            Path.of(name);
+            var _ = Path.of(name);
             return name;
         } catch (InvalidPathException e) {
             throw fatal(place, "Invalid file name.");
@@ -709,8 +716,7 @@ final class ServerReader {
         return words;
     }
 
-    private boolean algorithms(
-            ServerKeyword keyword, String name, Arguments arguments, Place place)
+    private boolean algorithms(ServerKeyword keyword, String name, Arguments arguments, Place place)
             throws ConfigException {
         Algorithms kind =
                 switch (keyword) {
@@ -730,12 +736,6 @@ final class ServerReader {
         if (first != '-') {
             String names = first == '+' || first == '^' ? list.substring(1) : list;
             String unknown = kind.unknownIn(names);
-            if (unknown == null
-                    && keyword == ServerKeyword.CA_SIGNATURE_ALGORITHMS
-                    && names.contains("-cert-v01@")) {
-                // A certificate is not signed with a certificate.
-                unknown = names;
-            }
             if (unknown != null) {
                 if (kind == Algorithms.KEX && !unknown.isEmpty()) {
                     complaints.add("Unsupported KEX algorithm \"" + unknown + "\"");
@@ -801,10 +801,7 @@ final class ServerReader {
                             keyword,
                             path(
                                     Tokens.tilde(
-                                            required(
-                                                    arguments,
-                                                    name + " missing argument.",
-                                                    place),
+                                            required(arguments, name + " missing argument.", place),
                                             surroundings),
                                     place),
                             place);
@@ -853,9 +850,7 @@ final class ServerReader {
             case HOST_KEY, HOST_CERTIFICATE ->
                     set(
                             keyword,
-                            path(
-                                    absolute(required(arguments, "missing file name.", place)),
-                                    place),
+                            path(absolute(required(arguments, "missing file name.", place)), place),
                             place);
             case ALLOW_USERS, DENY_USERS -> {
                 List<String> words = some(name, arguments, place);
@@ -891,10 +886,7 @@ final class ServerReader {
             case MAX_STARTUPS -> maxStartups(name, arguments, place);
             case PER_SOURCE_MAX_STARTUPS -> {
                 String word = required(arguments, name + " missing argument.", place);
-                yield set(
-                        keyword,
-                        word.equals("none") ? word : integer(name, word, place),
-                        place);
+                yield set(keyword, word.equals("none") ? word : integer(name, word, place), place);
             }
             case PER_SOURCE_NET_BLOCK_SIZE -> netBlockSize(name, arguments, place);
             case PERMIT_TUNNEL -> {
@@ -908,8 +900,7 @@ final class ServerReader {
                 String word = required(arguments, name + " missing argument.", place);
                 String interactive = typeOfService(name, word, place);
                 String second = arguments.next();
-                String bulk =
-                        second == null ? interactive : typeOfService(name, second, place);
+                String bulk = second == null ? interactive : typeOfService(name, second, place);
                 yield set(keyword, List.of(interactive, bulk), place);
             }
             case REKEY_LIMIT -> rekeyLimit(name, arguments, place);
@@ -1175,8 +1166,7 @@ final class ServerReader {
             throw fatal(place, "Invalid " + name + " spec.");
         }
         int full = numbers.get(numbers.size() - 1);
-        return set(
-                ServerKeyword.MAX_STARTUPS, numbers.get(0) + ":" + rate + ":" + full, place);
+        return set(ServerKeyword.MAX_STARTUPS, numbers.get(0) + ":" + rate + ":" + full, place);
     }
 
     private boolean netBlockSize(String name, Arguments arguments, Place place)
@@ -1310,7 +1300,9 @@ final class ServerReader {
             words.add("verify-required");
         }
         return set(
-                ServerKeyword.PUBKEY_AUTH_OPTIONS, words.isEmpty() ? List.of("none") : words, place);
+                ServerKeyword.PUBKEY_AUTH_OPTIONS,
+                words.isEmpty() ? List.of("none") : words,
+                place);
     }
 
     private boolean penalties(String name, Arguments arguments, Place place)
@@ -1407,8 +1399,7 @@ final class ServerReader {
         return true;
     }
 
-    private boolean include(String name, Arguments arguments, Place place)
-            throws ConfigException {
+    private boolean include(String name, Arguments arguments, Place place) throws ConfigException {
         List<String> patterns = arguments.takeAll();
         if (patterns.isEmpty()) {
             throw fatal(place, name + " missing filename argument");

@@ -31,7 +31,8 @@ import org.jspecify.annotations.Nullable;
  * @param perSourcePenaltyExemptList a list of addresses and CIDR ranges with commas; null: none
  * @param ciphers in order of preference, without names that Holdfast lacks; so are macs and
  *     kexAlgorithms
- * @param hostKeyAlgorithms everything allowed, names of keys that this server does not have included
+ * @param hostKeyAlgorithms everything allowed, names of keys that this server does not have
+ *     included
  * @param tcpKeepAliveIdle our own: idle time before the kernel's first probe; null: the kernel's
  * @param tcpKeepAliveInterval our own: time between the kernel's probes; null: the kernel's
  * @param tcpKeepAliveCount our own: probes of the kernel before it gives up; 0: the kernel's
