@@ -158,12 +158,11 @@ final class PtyTest {
     @Test
     void a_child_that_does_not_start_leaves_the_terminal_for_another() throws Exception {
         try (Pty pty = Pty.open(Accounts.own())) {
-            assertThatThrownBy(
-                            () ->
-                                    Spawn.of(Path.of("/nonexistent"))
-                                            .environment(Map.of())
-                                            .terminal(pty)
-                                            .start())
+            assertThatThrownBy(() ->
+                            Spawn.of(Path.of("/nonexistent"))
+                                    .environment(Map.of())
+                                    .terminal(pty)
+                                    .start())
                     .isInstanceOf(SystemException.class);
             assertThat(ran(pty, "echo again")).isEqualTo("again\n");
         }

@@ -70,11 +70,10 @@ final class SpawnTest {
             open.add(SocketChannel.open());
             open.add(FileChannel.open(file, StandardOpenOption.READ));
             Child other = Run.shell("sleep 60").start();
-            open.add(
-                    () -> {
-                        other.signal(Signal.KILL);
-                        other.output().close();
-                    });
+            open.add(() -> {
+                other.signal(Signal.KILL);
+                other.output().close();
+            });
             Pty pty = Pty.open(Accounts.own());
             open.add(pty);
 
@@ -96,8 +95,8 @@ final class SpawnTest {
                 Run.of(
                         Run.shell(
                                 "read -r pid comm state ppid pgrp session rest < /proc/$$/stat;"
-                                    + " echo $((pid-pgrp)) $((pid-session));"
-                                    + " grep -E '^Sig(Blk|Ign)' /proc/$$/status; ulimit -Sn"));
+                                        + " echo $((pid-pgrp)) $((pid-session));"
+                                        + " grep -E '^Sig(Blk|Ign)' /proc/$$/status; ulimit -Sn"));
 
         assertThat(run.output())
                 .isEqualTo(
@@ -128,7 +127,9 @@ final class SpawnTest {
 
     @Test
     void an_argument_may_be_bytes_that_are_no_text() throws Exception {
-        byte[] latin = {'p', 'r', 'i', 'n', 't', 'f', ' ', (byte) 0xE9, '|', 'o', 'd', ' ', '-', 't', 'x', '1'};
+        byte[] latin = {
+            'p', 'r', 'i', 'n', 't', 'f', ' ', (byte) 0xE9, '|', 'o', 'd', ' ', '-', 't', 'x', '1'
+        };
         Run run =
                 Run.of(
                         Spawn.of(Run.SHELL)
@@ -146,8 +147,7 @@ final class SpawnTest {
         assertThat(Run.of(Run.shell("pwd -P").directory(there, Path.of("/"))).output())
                 .isEqualTo(there + "\n");
 
-        Child child =
-                Run.shell("pwd").directory(there.resolve("missing"), Path.of("/")).start();
+        Child child = Run.shell("pwd").directory(there.resolve("missing"), Path.of("/")).start();
         assertThat(Run.drink(child.output()).get(10, TimeUnit.SECONDS)).isEqualTo("/\n");
         assertThat(child.directoryRefused()).isNotNull();
         assertThat(child.directoryRefused().words()).isEqualTo("No such file or directory");
@@ -164,11 +164,7 @@ final class SpawnTest {
         assertThatThrownBy(() -> Spawn.of(script).stdio(Spawn.Stdio.SOCKETS).start())
                 .hasMessageEndingWith("script: Permission denied");
         assertThatThrownBy(
-                        () ->
-                                Spawn.of(Run.SHELL)
-                                        .argument("a\0b")
-                                        .stdio(Spawn.Stdio.PIPES)
-                                        .start())
+                        () -> Spawn.of(Run.SHELL).argument("a\0b").stdio(Spawn.Stdio.PIPES).start())
                 .isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> Spawn.of(Run.SHELL).environment(Map.of("A=B", "")).start())
                 .isInstanceOf(IllegalArgumentException.class);
