@@ -238,12 +238,14 @@ class ForwardsTest {
 
     @Test
     void unix_sockets_serve_at_either_end() throws Exception {
+        Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxrwxrwx"));
         Path target = directory.resolve("target");
         Path near = directory.resolve("near");
         Path far = directory.resolve("far");
         try (Rig rig = new Rig(directory, "StreamLocalBindMask 0117");
                 Echo tcp = Echo.tcp();
                 Echo unix = Echo.unix(target)) {
+            Files.setPosixFilePermissions(target, PosixFilePermissions.fromString("rwxrwxrwx"));
             int local = Rig.freePort();
             int remote = Rig.freePort();
             rig.background(
@@ -276,6 +278,10 @@ class ForwardsTest {
             }
             assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(far)))
                     .isEqualTo("rw-rw----");
+            if (Files.getAttribute(directory, "unix:uid").equals(0)) {
+                // We are root, and the socket is the user's all the same.
+                assertThat(Files.getAttribute(far, "unix:uid")).isEqualTo(1000);
+            }
             rig.endClients();
             Rig.until("our socket is gone from the file system", () -> !Files.exists(far));
         }
