@@ -83,7 +83,11 @@ public interface Machine {
 
         @Override
         public boolean pam() {
-            return privileged() && Pam.available();
+            try {
+                return privileged() && Pam.available();
+            } catch (UnsupportedOperationException notWritten) {
+                return false;
+            }
         }
 
         @Override

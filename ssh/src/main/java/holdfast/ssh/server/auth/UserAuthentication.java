@@ -81,6 +81,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private final Log journal;
 
     private final Map<String, Object> properties = new HashMap<>();
+
     /** Guards itself and the three flags. */
     private final ArrayDeque<Task> waiting = new ArrayDeque<>();
 
@@ -398,8 +399,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     /** The name is known: what holds for this user, and whether there is one. */
     private void meet(String name) throws IOException {
-        boolean sane =
-                !name.isEmpty() && name.length() <= LONGEST_NAME && name.indexOf(0) < 0;
+        boolean sane = !name.isEmpty() && name.length() <= LONGEST_NAME && name.indexOf(0) < 0;
         Account found = sane ? shared.machine().account(name) : null;
         settings =
                 shared.config()
@@ -612,7 +612,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         if (who == null || granted == null) {
             throw new IllegalStateException("authenticated invalid user");
         }
-        String refusal = shared.accountRefusal(settings, who, address(), method);
+        String refusal = shared.accountRefusal(settings, who, address(), method, journal);
         if (refusal != null) {
             if (!refusal.isEmpty()) {
                 sendBanner(refusal + "\n");

@@ -101,12 +101,12 @@ class FuzzTest {
                                                 mutated(good.getBytes(ISO_8859_1)), ISO_8859_1))
                         .append('\n');
             }
-            Files.write(
-                    home.resolve(".ssh/authorized_keys"), file.toString().getBytes(ISO_8859_1));
+            Files.write(home.resolve(".ssh/authorized_keys"), file.toString().getBytes(ISO_8859_1));
             assertThat(check.allowed(stranger, null)).as("seed " + seed).isNull();
             check.allowed(me, null);
             Files.writeString(
-                    home.resolve(".ssh/authorized_keys"), "\n" + mine + "\n",
+                    home.resolve(".ssh/authorized_keys"),
+                    "\n" + mine + "\n",
                     java.nio.file.StandardOpenOption.APPEND);
             assertThat(check.allowed(me, null)).as("seed " + seed + "\n" + file).isNotNull();
         }
@@ -134,8 +134,11 @@ class FuzzTest {
         Path spec = directory.resolve("spec");
         Files.writeString(
                 spec,
-                "serial: 1-7\nserial: 9\nid: y\nkey: " + House.line(key) + "\nsha256: "
-                        + House.line(key) + "\n");
+                "serial: 1-7\nserial: 9\nid: y\nkey: "
+                        + House.line(key)
+                        + "\nsha256: "
+                        + House.line(key)
+                        + "\n");
         Path krl = directory.resolve("krl");
         House.keygen("-k", "-f", krl.toString(), "-s", key + ".pub", spec.toString());
         byte[] good = Files.readAllBytes(krl);
@@ -199,8 +202,16 @@ class FuzzTest {
                             .text(random.nextInt(3) == 0 ? text() : "guest")
                             .text(random.nextInt(5) == 0 ? text() : "ssh-connection");
             switch (random.nextInt(4)) {
-                case 0 -> request.text("publickey").u8(1).text("ssh-ed25519").string(blob)
-                        .string(new Wire.Writer().text("ssh-ed25519").string(new byte[64]).bytes());
+                case 0 ->
+                        request.text("publickey")
+                                .u8(1)
+                                .text("ssh-ed25519")
+                                .string(blob)
+                                .string(
+                                        new Wire.Writer()
+                                                .text("ssh-ed25519")
+                                                .string(new byte[64])
+                                                .bytes());
                 case 1 ->
                         request.text("publickey-hostbound-v00@openssh.com")
                                 .u8(random.nextInt(2))
