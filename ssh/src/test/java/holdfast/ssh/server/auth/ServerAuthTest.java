@@ -450,7 +450,8 @@ class ServerAuthTest {
             assertThat(run.status()).isEqualTo(255);
             assertThat(run.out()).contains("words\n");
             assertThat(house.log())
-                    .contains("Access denied for user guest by PAM account configuration [preauth]");
+                    .contains(
+                            "Access denied for user guest by PAM account configuration [preauth]");
             assertThat(house.logins).hasSize(1);
         }
     }
@@ -463,8 +464,7 @@ class ServerAuthTest {
             house.authorize(House.line(key));
             residents.shadows.put("guest", new Shadow.Entry("!x", -1));
             assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
-            assertThat(house.log())
-                    .contains("User guest not allowed because account is locked");
+            assertThat(house.log()).contains("User guest not allowed because account is locked");
             residents.shadows.put("guest", new Shadow.Entry("x", 1));
             assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
             assertThat(house.log()).contains("Account guest has expired");
