@@ -83,11 +83,7 @@ public interface Machine {
 
         @Override
         public boolean pam() {
-            try {
-                return privileged() && Pam.available();
-            } catch (UnsupportedOperationException notWritten) {
-                return false;
-            }
+            return privileged() && Pam.available();
         }
 
         @Override

@@ -338,7 +338,10 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         return switch (verdict.result()) {
             case ACCEPTED -> null;
             case REFUSED, NOT_ALLOWED, PASSWORD_EXPIRED -> verdict.words();
-            case BROKEN -> "";
+            case BROKEN -> {
+                log.error("PAM: " + verdict.words());
+                yield "";
+            }
         };
     }
 

@@ -6,6 +6,7 @@ import holdfast.ssh.auth.PublicIdentity;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,9 +36,7 @@ class CertificateLoginTest {
     }
 
     private static PublicIdentity identity(Path file) throws Exception {
-        PublicIdentity read = PublicIdentity.ofText(Files.readString(file));
-        assertThat(read).isNotNull();
-        return read;
+        return Objects.requireNonNull(PublicIdentity.ofText(Files.readString(file)));
     }
 
     @Test

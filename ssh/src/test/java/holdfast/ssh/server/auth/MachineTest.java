@@ -6,12 +6,14 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.Account;
+import holdfast.ssh.system.Pam;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -22,8 +24,7 @@ class MachineTest {
 
     @Test
     void it_knows_its_users_and_no_others() throws Exception {
-        Account root = Machine.REAL.account("root");
-        assertThat(root).isNotNull();
+        Account root = Objects.requireNonNull(Machine.REAL.account("root"));
         assertThat(root.uid()).isZero();
         assertThat(Machine.REAL.account("nobody-of-that-name")).isNull();
         int uid = (int) Files.getAttribute(Path.of("/proc/self"), "unix:uid");
@@ -60,5 +61,26 @@ class MachineTest {
                                 + "': Permission denied");
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
         assertThat(Machine.REAL.as(nobody, () -> Files.readString(file))).isEqualTo("x");
+    }
+
+    @Test
+    void pam_refuses_a_wrong_password_for_those_who_exist_and_those_who_do_not() {
+        assumeTrue(Machine.REAL.pam());
+        for (String user : List.of("nobody", "nobody-of-that-name")) {
+            Pam.Verdict verdict =
+                    Machine.REAL.authenticate(
+                            "sshd",
+                            user,
+                            "192.0.2.1",
+                            false,
+                            prompts -> {
+                                char[][] answers = new char[prompts.size()][];
+                                java.util.Arrays.fill(answers, "wrong".toCharArray());
+                                return answers;
+                            });
+            assertThat(verdict.result()).as(user).isEqualTo(Pam.Verdict.Result.REFUSED);
+        }
+        assertThat(Machine.REAL.mayEnter("sshd", "root", "192.0.2.1").result())
+                .isEqualTo(Pam.Verdict.Result.ACCEPTED);
     }
 }
