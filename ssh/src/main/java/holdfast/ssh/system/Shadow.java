@@ -102,7 +102,9 @@ public final class Shadow {
         return matches(hash, password) && real;
     }
 
-    /** A hash of the kind this machine has, so that nobody's password takes as long as anybody's. */
+    /**
+     * A hash of the kind this machine has, so that nobody's password takes as long as anybody's.
+     */
     private static String usual(List<String> lines) {
         for (String line : lines) {
             String[] fields = line.split(":", -1);
@@ -131,8 +133,7 @@ public final class Shadow {
                 return false;
             }
             String said =
-                    made.reinterpret(Integer.MAX_VALUE)
-                            .getString(0, StandardCharsets.ISO_8859_1);
+                    made.reinterpret(Integer.MAX_VALUE).getString(0, StandardCharsets.ISO_8859_1);
             return MessageDigest.isEqual(
                     said.getBytes(StandardCharsets.ISO_8859_1),
                     hash.getBytes(StandardCharsets.ISO_8859_1));

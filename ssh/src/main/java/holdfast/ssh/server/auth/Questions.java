@@ -171,6 +171,10 @@ final class Questions {
         return chars;
     }
 
+    boolean isClosed() {
+        return closed;
+    }
+
     /** Ends it: the client has gone, or tries something else. */
     void close() {
         closed = true;

@@ -326,18 +326,22 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
      * empty: without a word for the user.
      */
     @Nullable String accountRefusal(
-            ServerSettings settings, Account account, String address, String method) {
-        if (!settings.usePam()
-                || !method.equals(Methods.PUBLICKEY)
-                || !machine.privileged()
-                || !machine.pam()) {
+            ServerSettings settings, Account account, String address, String method, Log log) {
+        if (!settings.usePam() || !method.equals(Methods.PUBLICKEY) || !machine.privileged()) {
             return null;
+        }
+        if (!machine.pam()) {
+            log.error("UsePAM is on, but PAM cannot be asked");
+            return "";
         }
         Pam.Verdict verdict = machine.mayEnter(settings.pamServiceName(), account.name(), address);
         return switch (verdict.result()) {
             case ACCEPTED -> null;
             case REFUSED, NOT_ALLOWED, PASSWORD_EXPIRED -> verdict.words();
-            case BROKEN -> "";
+            case BROKEN -> {
+                log.error("PAM: " + verdict.words());
+                yield "";
+            }
         };
     }
 

@@ -33,6 +33,8 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.apache.sshd.common.Service;
 import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.future.CloseFuture;
+import org.apache.sshd.common.future.SshFutureListener;
 import org.apache.sshd.common.kex.KexState;
 import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.common.session.Session;
@@ -60,6 +62,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
      */
     private static final int MOST_WAITING = 16;
 
+    /** LOGIN_NAME_MAX of Linux; the user database is not asked for longer ones. */
+    private static final int LONGEST_NAME = 256;
+
     /** OpenSSH's bound on attempts of any kind. */
     private static final int MOST_ATTEMPTS = 1024;
 
@@ -76,8 +81,16 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private final Log journal;
 
     private final Map<String, Object> properties = new HashMap<>();
-    private final ArrayDeque<byte[]> waiting = new ArrayDeque<>();
+
+    /** Guards itself and the three flags. */
+    private final ArrayDeque<Task> waiting = new ArrayDeque<>();
+
+    /** Somebody is at work, or what PAM says next is what to work on. */
     private boolean working;
+
+    /** What PAM says next is. */
+    private boolean listening;
+
     private boolean over;
 
     private @Nullable String user;
@@ -95,14 +108,42 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private final List<PublicIdentity> usedKeys = new ArrayList<>();
     private final Set<String> proofs = new LinkedHashSet<>();
     private @Nullable String hostName;
-    private @Nullable Questions questions;
+    private volatile @Nullable Questions questions;
+    private final Farewell farewell = new Farewell(this);
 
     UserAuthentication(ServerTransport transport, ServerAuth shared) {
         this.transport = transport;
         this.shared = shared;
         this.journal = transport.log();
         this.settings = transport.settings();
-        transport.addCloseFutureListener(closed -> ended());
+        transport.addCloseFutureListener(farewell);
+    }
+
+    /** One thing to be dealt with. */
+    private sealed interface Task {
+
+        /** Its first byte is the command. */
+        @SuppressWarnings("ArrayRecordComponent") // read once, never compared
+        record Packet(byte[] bytes) implements Task {}
+
+        record Told(Questions.Step step, long began) implements Task {}
+    }
+
+    /** Told when the connection ends; forgets us, and all we know, when the user is in. */
+    private static final class Farewell implements SshFutureListener<CloseFuture> {
+        private volatile @Nullable UserAuthentication whose;
+
+        Farewell(UserAuthentication whose) {
+            this.whose = whose;
+        }
+
+        @Override
+        public void operationComplete(CloseFuture closed) {
+            UserAuthentication ended = whose;
+            if (ended != null) {
+                ended.ended();
+            }
+        }
     }
 
     /** How an attempt came out. */
@@ -176,12 +217,12 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                     transport.expel("too many packets before authentication");
                     return;
                 }
-                waiting.add(packet);
+                waiting.add(new Task.Packet(packet));
                 return;
             }
             working = true;
         }
-        later(() -> work(packet), 0);
+        later(() -> work(new Task.Packet(packet)), 0);
     }
 
     private void later(Runnable work, long millis) {
@@ -192,26 +233,35 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         }
     }
 
-    private void work(byte[] packet) {
+    private void work(Task task) {
         if (!transport.isOpen()) {
             return;
         }
         try {
-            int command = packet[0] & 0xff;
-            if (command == REQUEST) {
-                request(new Wire.Reader(packet), packet);
-            } else if (command == (SshConstants.SSH_MSG_USERAUTH_INFO_RESPONSE & 0xff)) {
-                answers(new Wire.Reader(packet));
-            } else {
-                next(); // for a service that was not reached
+            switch (task) {
+                case Task.Packet(byte[] packet) -> {
+                    int command = packet[0] & 0xff;
+                    if (command == REQUEST) {
+                        request(new Wire.Reader(packet), packet);
+                    } else if (command == (SshConstants.SSH_MSG_USERAUTH_INFO_RESPONSE & 0xff)) {
+                        answers(new Wire.Reader(packet));
+                    } else {
+                        next(); // for a service that was not reached
+                    }
+                }
+                case Task.Told(Questions.Step step, long began) -> answered(step, began);
             }
         } catch (Malformed e) {
             expel("packet corrupt: " + e.getMessage());
         } catch (Exception | LinkageError e) {
-            // Nothing is let in by mistake: the connection ends, whatever it was.
-            journal.error("authentication of " + transport.peerText() + ": " + e);
-            expel("internal error");
+            failed(e);
         }
+    }
+
+    /** Nothing is let in by mistake: the connection ends, whatever it was. */
+    private void failed(Throwable e) {
+        journal.error("authentication of " + transport.peerText() + ": " + e);
+        expel("internal error");
     }
 
     private void expel(String why) {
@@ -222,17 +272,46 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         transport.expel(why);
     }
 
-    /** The packet is dealt with; another may have its turn. */
+    /** This is dealt with; another may have its turn. */
     private void next() {
-        byte[] packet;
+        Task task;
         synchronized (waiting) {
-            packet = over ? null : waiting.poll();
-            if (packet == null) {
+            task = over ? null : waiting.poll();
+            if (task == null) {
                 working = false;
                 return;
             }
         }
-        later(() -> work(packet), 0);
+        later(() -> work(task), 0);
+    }
+
+    /** On the thread of a conversation with PAM: its word is next if it is waited for. */
+    private void told(Questions.Step step, long began) {
+        Task task = new Task.Told(step, began);
+        synchronized (waiting) {
+            if (over) {
+                return;
+            }
+            if (working && !listening) {
+                waiting.addFirst(task);
+                return;
+            }
+            working = true;
+            listening = false;
+        }
+        later(() -> work(task), 0);
+    }
+
+    private void listen() {
+        synchronized (waiting) {
+            listening = true;
+        }
+    }
+
+    private void listenNoMore() {
+        synchronized (waiting) {
+            listening = false;
+        }
     }
 
     private void ended() {
@@ -320,7 +399,8 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     /** The name is known: what holds for this user, and whether there is one. */
     private void meet(String name) throws IOException {
-        Account found = name.isEmpty() ? null : shared.machine().account(name);
+        boolean sane = !name.isEmpty() && name.length() <= LONGEST_NAME && name.indexOf(0) < 0;
+        Account found = sane ? shared.machine().account(name) : null;
         settings =
                 shared.config()
                         .settingsFor(
@@ -372,8 +452,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         try {
                             conclude(method, outcome);
                         } catch (Exception e) {
-                            journal.error("authentication of " + transport.peerText() + ": " + e);
-                            expel("internal error");
+                            failed(e);
                         }
                     },
                     TimeUnit.NANOSECONDS.toMillis(delay) + 1);
@@ -533,7 +612,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         if (who == null || granted == null) {
             throw new IllegalStateException("authenticated invalid user");
         }
-        String refusal = shared.accountRefusal(settings, who, address(), method);
+        String refusal = shared.accountRefusal(settings, who, address(), method, journal);
         if (refusal != null) {
             if (!refusal.isEmpty()) {
                 sendBanner(refusal + "\n");
@@ -564,6 +643,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         transport.between(() -> {
             try {
                 transport.admit(login);
+                farewell.whose = null;
                 transport.signalAuthenticationSuccess(
                         login.account().name(), CONNECTION, new ByteArrayBuffer());
                 passOn();
@@ -576,17 +656,19 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     /** What the client sent behind its last request is for the connection it has now. */
     private void passOn() throws Exception {
-        List<byte[]> left;
+        List<Task> left;
         synchronized (waiting) {
             over = true;
             left = List.copyOf(waiting);
             waiting.clear();
         }
         ConnectionService connection = transport.getService(ConnectionService.class);
-        for (byte[] packet : left) {
-            int command = packet[0] & 0xff;
-            if (command >= 80 && connection != null) {
-                connection.process(command, new ByteArrayBuffer(packet, 1, packet.length - 1));
+        for (Task task : left) {
+            if (task instanceof Task.Packet(byte[] packet)
+                    && (packet[0] & 0xff) >= 80
+                    && connection != null) {
+                connection.process(
+                        packet[0] & 0xff, new ByteArrayBuffer(packet, 1, packet.length - 1));
             }
         }
     }
@@ -817,6 +899,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private void ask(Wire.Reader in, long began) throws Exception {
         in.string(); // the language
         in.string(); // devices
+        listen();
         Questions asked =
                 Questions.start(
                         shared,
@@ -825,8 +908,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         String.valueOf(user),
                         address(),
                         transport,
-                        verdict -> later(() -> answered(verdict, began), 0));
+                        step -> told(step, began));
         if (asked == null) {
+            listenNoMore();
             finish(Methods.KEYBOARD_INTERACTIVE, new Outcome.Failed("", true, true), began);
             return;
         }
@@ -835,48 +919,45 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     private void answers(Wire.Reader in) throws Exception {
         Questions asked = questions;
+        listen();
         if (asked == null || !asked.answers(in)) {
+            listenNoMore();
             journal.debug("dispatch_protocol_error: type 61");
+            next();
         }
-        next();
     }
 
     /** What came of the questions: more of them, or the end. */
-    private void answered(Questions.Step step, long began) {
-        try {
-            if (step.questions() != questions) {
-                return; // of an attempt that was given up
+    private void answered(Questions.Step step, long began) throws Exception {
+        if (step.questions().isClosed()) {
+            next(); // of an attempt that was given up
+            return;
+        }
+        switch (step) {
+            case Questions.Asked(Questions from) -> {
+                tell(
+                        Log.Level.VERBOSE,
+                        "Postponed",
+                        Methods.KEYBOARD_INTERACTIVE,
+                        null,
+                        "",
+                        " [preauth]");
+                from.send();
+                next();
             }
-            switch (step) {
-                case Questions.Asked(Questions from) -> {
-                    tell(
-                            Log.Level.VERBOSE,
-                            "Postponed",
-                            Methods.KEYBOARD_INTERACTIVE,
-                            null,
-                            "",
-                            " [preauth]");
-                    from.send();
-                    next();
-                }
-                case Questions.Decided(Questions _, boolean right) -> {
-                    questions = null;
-                    boolean root =
-                            account != null
-                                    && account.uid() == 0
-                                    && settings.permitRootLogin() != PermitRootLogin.YES;
-                    finish(
-                            Methods.KEYBOARD_INTERACTIVE,
-                            right && !root && account != null
-                                    ? new Outcome.Proven(
-                                            "pam", "", "keyboard-interactive/pam", null)
-                                    : new Outcome.Failed("", true, true),
-                            began);
-                }
+            case Questions.Decided(Questions decided, boolean right) -> {
+                decided.close();
+                boolean root =
+                        account != null
+                                && account.uid() == 0
+                                && settings.permitRootLogin() != PermitRootLogin.YES;
+                finish(
+                        Methods.KEYBOARD_INTERACTIVE,
+                        right && !root && account != null
+                                ? new Outcome.Proven("pam", "", "keyboard-interactive/pam", null)
+                                : new Outcome.Failed("", true, true),
+                        began);
             }
-        } catch (Exception e) {
-            journal.error("authentication of " + transport.peerText() + ": " + e);
-            expel("internal error");
         }
     }
 

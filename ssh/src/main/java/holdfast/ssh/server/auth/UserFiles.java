@@ -42,7 +42,11 @@ final class UserFiles {
     static @Nullable InputStream open(
             Machine machine, Account account, Path file, boolean strict, String kind, Log log) {
         try {
-            return machine.as(account, () -> opened(account, file, strict, kind, log));
+            Opened opened = machine.as(account, () -> opened(account, file, strict, kind));
+            if (opened.in == null) {
+                log.info(opened.refusal);
+            }
+            return opened.in;
         } catch (NoSuchFileException e) {
             log.debug(
                     "Could not open user '"
@@ -66,11 +70,16 @@ final class UserFiles {
         return null;
     }
 
-    private static @Nullable InputStream opened(
-            Account account, Path file, boolean strict, String kind, Log log) throws IOException {
+    /** What came of opening a file, {@code refusal} for the log where it was not opened. */
+    private record Opened(@Nullable InputStream in, String refusal) {}
+
+    /** With the user's rights: nothing here may wake or start a thread, so nothing is logged. */
+    private static Opened opened(Account account, Path file, boolean strict, String kind)
+            throws IOException {
         // Asked before opening: opening a pipe would wait for its writer.
         if (!isRegular(attributes(file))) {
-            log.info(
+            return new Opened(
+                    null,
                     "User '"
                             + account.name()
                             + "' "
@@ -78,16 +87,14 @@ final class UserFiles {
                             + " '"
                             + file
                             + "' is not a regular file");
-            return null;
         }
         if (strict) {
             String unsafe = unsafe(file, account.uid(), account.home());
             if (unsafe != null) {
-                log.info("Authentication refused: " + unsafe);
-                return null;
+                return new Opened(null, "Authentication refused: " + unsafe);
             }
         }
-        return Files.newInputStream(file);
+        return new Opened(Files.newInputStream(file), "");
     }
 
     /**

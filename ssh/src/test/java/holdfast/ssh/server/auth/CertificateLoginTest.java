@@ -6,6 +6,7 @@ import holdfast.ssh.auth.PublicIdentity;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,9 +36,7 @@ class CertificateLoginTest {
     }
 
     private static PublicIdentity identity(Path file) throws Exception {
-        PublicIdentity read = PublicIdentity.ofText(Files.readString(file));
-        assertThat(read).isNotNull();
-        return read;
+        return Objects.requireNonNull(PublicIdentity.ofText(Files.readString(file)));
     }
 
     @Test
@@ -55,8 +54,7 @@ class CertificateLoginTest {
                                     + " ED25519-CERT SHA256:\\S+ ID card 7 \\(serial 42\\) CA"
                                     + " ED25519 SHA256:");
             assertThat(house.ssh("boss", List.of(key)).status()).isEqualTo(255);
-            assertThat(house.log())
-                    .contains("Certificate invalid: name is not a listed principal");
+            assertThat(house.log()).contains("Certificate invalid: name is not a listed principal");
             assertThat(house.logins.get(0).permissions().pty()).isTrue();
         }
     }
@@ -78,8 +76,7 @@ class CertificateLoginTest {
             assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
             assertThat(house.log()).contains("Certificate lacks principal list");
 
-            certify(
-                    authority, key, "-I", "x", "-n", "guest", "-O", "source-address=10.0.0.0/8");
+            certify(authority, key, "-I", "x", "-n", "guest", "-O", "source-address=10.0.0.0/8");
             assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
             assertThat(house.log()).contains("not from a permitted source address (127.0.0.1)");
 
@@ -230,8 +227,7 @@ class CertificateLoginTest {
         Path authority = made("ca");
         Path key = made("id");
         House.keygen("-t", "ed25519", "-f", directory.resolve("host").toString());
-        certify(
-                authority, directory.resolve("host"), "-h", "-I", "host", "-n", "127.0.0.1");
+        certify(authority, directory.resolve("host"), "-h", "-I", "host", "-n", "127.0.0.1");
         Path known = directory.resolve("known");
         Files.writeString(known, "@cert-authority * " + House.line(authority) + "\n");
         try (House house =

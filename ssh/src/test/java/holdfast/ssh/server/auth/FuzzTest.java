@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.apache.sshd.client.SshClient;
@@ -76,15 +77,17 @@ class FuzzTest {
         House.keygen("-t", "ed25519", "-f", directory.resolve("mine").toString());
         House.keygen("-t", "ed25519", "-f", directory.resolve("theirs").toString());
         String mine = House.line(directory.resolve("mine"));
-        PublicIdentity me = KeyCheck.keyAt(mine);
-        PublicIdentity stranger = KeyCheck.keyAt(House.line(directory.resolve("theirs")));
-        Path home = Files.createDirectories(directory.resolve("home/.ssh")).getParent();
+        PublicIdentity me = Objects.requireNonNull(KeyCheck.keyAt(mine));
+        PublicIdentity stranger =
+                Objects.requireNonNull(KeyCheck.keyAt(House.line(directory.resolve("theirs"))));
+        Path home = directory.resolve("home");
+        Files.createDirectories(home.resolve(".ssh"));
         House.Residents residents = new House.Residents(home);
         KeyCheck check =
                 new KeyCheck(
                         residents,
                         ServerConfig.of(List.of("HostKey /none")).global(),
-                        residents.account("guest"),
+                        Objects.requireNonNull(residents.account("guest")),
                         "192.0.2.1",
                         () -> "192.0.2.1",
                         "192.0.2.1 1 192.0.2.2 22",
@@ -101,12 +104,12 @@ class FuzzTest {
                                                 mutated(good.getBytes(ISO_8859_1)), ISO_8859_1))
                         .append('\n');
             }
-            Files.write(
-                    home.resolve(".ssh/authorized_keys"), file.toString().getBytes(ISO_8859_1));
+            Files.write(home.resolve(".ssh/authorized_keys"), file.toString().getBytes(ISO_8859_1));
             assertThat(check.allowed(stranger, null)).as("seed " + seed).isNull();
             check.allowed(me, null);
             Files.writeString(
-                    home.resolve(".ssh/authorized_keys"), "\n" + mine + "\n",
+                    home.resolve(".ssh/authorized_keys"),
+                    "\n" + mine + "\n",
                     java.nio.file.StandardOpenOption.APPEND);
             assertThat(check.allowed(me, null)).as("seed " + seed + "\n" + file).isNotNull();
         }
@@ -134,13 +137,17 @@ class FuzzTest {
         Path spec = directory.resolve("spec");
         Files.writeString(
                 spec,
-                "serial: 1-7\nserial: 9\nid: y\nkey: " + House.line(key) + "\nsha256: "
-                        + House.line(key) + "\n");
+                "serial: 1-7\nserial: 9\nid: y\nkey: "
+                        + House.line(key)
+                        + "\nsha256: "
+                        + House.line(key)
+                        + "\n");
         Path krl = directory.resolve("krl");
         House.keygen("-k", "-f", krl.toString(), "-s", key + ".pub", spec.toString());
         byte[] good = Files.readAllBytes(krl);
         PublicIdentity certificate =
-                PublicIdentity.ofText(Files.readString(Path.of(key + "-cert.pub")));
+                Objects.requireNonNull(
+                        PublicIdentity.ofText(Files.readString(Path.of(key + "-cert.pub"))));
         assertThat(Krl.of(good).revokes(certificate)).isTrue();
         for (int i = 0; i < 5_000; i++) {
             try {
@@ -166,7 +173,7 @@ class FuzzTest {
         try (House house = House.open(directory, "MaxStartups 100", "LoginGraceTime 60")) {
             Path key = house.key("id");
             house.authorize(House.line(key));
-            byte[] blob = KeyCheck.keyAt(House.line(key)).blob();
+            byte[] blob = Objects.requireNonNull(KeyCheck.keyAt(House.line(key))).blob();
             try (SshClient client = SshClient.setUpDefaultClient()) {
                 client.setServerKeyVerifier((session, address, hostKey) -> true);
                 client.start();
@@ -199,8 +206,16 @@ class FuzzTest {
                             .text(random.nextInt(3) == 0 ? text() : "guest")
                             .text(random.nextInt(5) == 0 ? text() : "ssh-connection");
             switch (random.nextInt(4)) {
-                case 0 -> request.text("publickey").u8(1).text("ssh-ed25519").string(blob)
-                        .string(new Wire.Writer().text("ssh-ed25519").string(new byte[64]).bytes());
+                case 0 ->
+                        request.text("publickey")
+                                .u8(1)
+                                .text("ssh-ed25519")
+                                .string(blob)
+                                .string(
+                                        new Wire.Writer()
+                                                .text("ssh-ed25519")
+                                                .string(new byte[64])
+                                                .bytes());
                 case 1 ->
                         request.text("publickey-hostbound-v00@openssh.com")
                                 .u8(random.nextInt(2))

@@ -223,7 +223,7 @@ final class House implements AutoCloseable {
     }
 
     @Override
-    public void close() throws Exception {
+    public void close() throws IOException {
         server.close();
         auth.close();
     }

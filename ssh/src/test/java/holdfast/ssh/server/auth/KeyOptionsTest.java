@@ -98,10 +98,8 @@ class KeyOptionsTest {
         assertThat(both.agentForwarding()).isTrue();
         assertThat(both.touchOptional()).isFalse();
         assertThat(both.verifyRequired()).isTrue();
-        assertThatThrownBy(
-                        () ->
-                                KeyOptions.parse("command=\"a\"")
-                                        .and(KeyOptions.parse("command=\"b\"")))
+        assertThatThrownBy(() ->
+                        KeyOptions.parse("command=\"a\"").and(KeyOptions.parse("command=\"b\"")))
                 .hasMessage("forced command options do not match");
     }
 

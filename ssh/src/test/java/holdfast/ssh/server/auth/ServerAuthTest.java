@@ -7,10 +7,12 @@ import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.auth.House.Run;
 import holdfast.ssh.system.Pam;
+import holdfast.ssh.system.Shadow;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.apache.sshd.server.SshServer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -30,7 +32,8 @@ class ServerAuthTest {
             Run run = house.ssh("guest", List.of(key));
             assertThat(run.out()).isEqualTo("in as guest\n");
             assertThat(run.status()).isZero();
-            String fingerprint = KeyCheck.keyAt(House.line(key)).fingerprint();
+            String fingerprint =
+                    Objects.requireNonNull(KeyCheck.keyAt(House.line(key))).fingerprint();
             assertThat(house.log())
                     .containsPattern(
                             "Accepted key ED25519 \\Q" + fingerprint + "\\E found at .*keys:2")
@@ -45,7 +48,7 @@ class ServerAuthTest {
                             "publickey "
                                     + String.join(
                                             " ",
-                                            List.of(House.line(key).split(" ")).subList(0, 2)));
+                                            List.of(House.line(key).split(" ", -1)).subList(0, 2)));
         }
     }
 
@@ -110,7 +113,7 @@ class ServerAuthTest {
             List<Path> keys = new ArrayList<>();
             for (String type : List.of("rsa:2048", "ecdsa:256", "ecdsa:384", "ecdsa:521")) {
                 Path key = directory.resolve(type);
-                String[] parts = type.split(":");
+                String[] parts = type.split(":", -1);
                 House.keygen("-t", parts[0], "-b", parts[1], "-f", key.toString());
                 lines.add(House.line(key));
                 keys.add(key);
@@ -239,8 +242,7 @@ class ServerAuthTest {
             Path key = house.key("id");
             house.authorize(House.line(key));
             assertThat(house.ssh("boss", List.of(key)).status()).isEqualTo(255);
-            assertThat(house.log())
-                    .containsPattern("ROOT LOGIN REFUSED FROM 127.0.0.1 port \\d+");
+            assertThat(house.log()).containsPattern("ROOT LOGIN REFUSED FROM 127.0.0.1 port \\d+");
             house.authorize("command=\"backup\" " + House.line(key));
             assertThat(house.ssh("boss", List.of(key)).status()).isZero();
             assertThat(house.log()).contains("Root login accepted for forced command.");
@@ -256,8 +258,7 @@ class ServerAuthTest {
                             talk.answer(
                                     List.of(
                                             new Pam.Prompt(Pam.Prompt.Kind.INFO, "Hello."),
-                                            new Pam.Prompt(
-                                                    Pam.Prompt.Kind.SECRET, "Password: ")));
+                                            new Pam.Prompt(Pam.Prompt.Kind.SECRET, "Password: ")));
                     boolean right =
                             answers != null
                                     && answers[1] != null
@@ -291,7 +292,10 @@ class ServerAuthTest {
                 };
                 Files.writeString(directory.resolve("password"), "open sesame\n");
                 Run run = house.ssh("guest", List.of(), options);
-                assertThat(run.out()).as(house.log()).contains("Beware of the dog.").contains("in as guest");
+                assertThat(run.out())
+                        .as(house.log())
+                        .contains("Beware of the dog.")
+                        .contains("in as guest");
                 String sub = method.equals("password") ? "" : "/pam";
                 assertThat(house.log())
                         .containsPattern(
@@ -394,26 +398,25 @@ class ServerAuthTest {
 
     @Test
     void a_server_without_host_keys_does_not_start() {
-        assertThatThrownBy(() -> {
-                    ServerAuth auth = new ServerAuth(new House.Residents(directory));
-                    ServerConfig config =
-                            ServerConfig.of(List.of("HostKey " + directory + "/absent"));
-                    auth.install(new SshServer(), () -> config, Log.silent());
-                })
+        assertThatThrownBy(
+                        () -> {
+                            ServerAuth auth = new ServerAuth(new House.Residents(directory));
+                            ServerConfig config =
+                                    ServerConfig.of(List.of("HostKey " + directory + "/absent"));
+                            auth.install(new SshServer(), () -> config, Log.silent());
+                        })
                 .isInstanceOf(ServerAuth.NoHostKeys.class)
                 .hasMessage("sshd: no hostkeys available -- exiting.");
     }
 
     @Test
     void every_type_and_form_of_host_key_serves() throws Exception {
-        List<Path> files = new ArrayList<>();
         List<String> lines = new ArrayList<>();
-        for (String made : List.of("rsa:2048:PEM", "ecdsa:256:PKCS8", "ecdsa:384:RFC4716",
-                "ecdsa:521:PEM")) {
-            String[] parts = made.split(":");
+        for (String made :
+                List.of("rsa:2048:PEM", "ecdsa:256:PKCS8", "ecdsa:384:RFC4716", "ecdsa:521:PEM")) {
+            String[] parts = made.split(":", -1);
             Path file = directory.resolve(made.replace(':', '-'));
             House.keygen("-t", parts[0], "-b", parts[1], "-m", parts[2], "-f", file.toString());
-            files.add(file);
             lines.add("HostKey " + file);
         }
         try (House house = House.open(directory, lines.toArray(String[]::new))) {
@@ -427,12 +430,46 @@ class ServerAuthTest {
                             "ecdsa-sha2-nistp256",
                             "ecdsa-sha2-nistp384",
                             "ecdsa-sha2-nistp521")) {
-                assertThat(
-                                house.ssh("guest", List.of(key), "HostKeyAlgorithms=" + algorithm)
-                                        .out())
+                assertThat(house.ssh("guest", List.of(key), "HostKeyAlgorithms=" + algorithm).out())
                         .as(algorithm)
                         .isEqualTo("in as guest\n");
             }
+        }
+    }
+
+    @Test
+    void pam_s_account_check_keeps_out_whom_a_key_would_let_in() throws Exception {
+        House.Residents residents = new House.Residents(directory.resolve("home"));
+        residents.talks = talk -> new Pam.Verdict(Pam.Verdict.Result.REFUSED, 7, "no");
+        try (House house = House.open(directory, residents)) {
+            Path key = house.key("id");
+            house.authorize(House.line(key));
+            assertThat(house.ssh("guest", List.of(key)).status()).isZero();
+            residents.mayEnter = Pam.Verdict.Result.NOT_ALLOWED;
+            Run run = house.ssh("guest", List.of(key), "LogLevel=INFO");
+            assertThat(run.status()).isEqualTo(255);
+            assertThat(run.out()).contains("words\n");
+            assertThat(house.log())
+                    .contains(
+                            "Access denied for user guest by PAM account configuration [preauth]");
+            assertThat(house.logins).hasSize(1);
+        }
+    }
+
+    @Test
+    void an_account_that_is_locked_or_has_ended_is_no_account() throws Exception {
+        House.Residents residents = new House.Residents(directory.resolve("home"));
+        try (House house = House.open(directory, residents)) {
+            Path key = house.key("id");
+            house.authorize(House.line(key));
+            residents.shadows.put("guest", new Shadow.Entry("!x", -1));
+            assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
+            assertThat(house.log()).contains("User guest not allowed because account is locked");
+            residents.shadows.put("guest", new Shadow.Entry("x", 1));
+            assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
+            assertThat(house.log()).contains("Account guest has expired");
+            residents.shadows.put("guest", new Shadow.Entry("*", -1));
+            assertThat(house.ssh("guest", List.of(key)).status()).isZero();
         }
     }
 }

@@ -63,7 +63,12 @@ class SignaturesTest {
                         Signatures.check(
                                 key,
                                 type,
-                                new Wire.Writer().text(type).string(untouched).u8(0).u32(-1).bytes(),
+                                new Wire.Writer()
+                                        .text(type)
+                                        .string(untouched)
+                                        .u8(0)
+                                        .u32(-1)
+                                        .bytes(),
                                 DATA))
                 .isEqualTo(new Signatures.Valid(true, false, false, 0xffffffffL));
     }
