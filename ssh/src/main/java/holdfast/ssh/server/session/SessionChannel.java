@@ -19,7 +19,9 @@ import holdfast.ssh.system.Spawn;
 import holdfast.ssh.system.SystemException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -60,6 +62,9 @@ final class SessionChannel extends AbstractServerChannel {
 
     /** What OpenSSH's monitor could take of one request, and more than any terminal's. */
     private static final int LONGEST_NAME = 4096;
+
+    private static final Path SYSTEM_RC = Path.of("/etc/ssh/sshrc");
+    private static final Path BASH = Path.of("/bin/bash");
 
     private static final String NOT_SFTP = "This service allows sftp connections only.\n";
 
@@ -537,14 +542,19 @@ final class SessionChannel extends AbstractServerChannel {
         String shellName = String.valueOf(shell.getFileName());
         Child running;
         try {
+            String name = command == null ? "-" + shellName : shellName;
+            List<String> arguments = command == null ? List.of() : List.of("-c");
+            Path rc = rc(login);
             Spawn spawn =
-                    Become.as(
-                            account,
-                            settings.usePam(),
-                            shell,
-                            command == null ? "-" + shellName : shellName,
-                            command == null ? List.of() : List.of("-c"),
-                            environment.map());
+                    rc == null
+                            ? Become.as(
+                                    account,
+                                    settings.usePam(),
+                                    shell,
+                                    name,
+                                    arguments,
+                                    environment.map())
+                            : afterRc(login, rc, name, arguments, environment.map());
             if (command != null) {
                 spawn.argument(command);
             }
@@ -568,6 +578,54 @@ final class SessionChannel extends AbstractServerChannel {
                     .append('\n');
         }
         attach(running, terminal, greeting.toString());
+        if (terminal != null) {
+            Records.in(running.pid(), terminal.name(), account.name(), peer.peer());
+            running.onExit(
+                    ended -> Errands.once(() -> Records.out(running.pid(), terminal.name())));
+        }
+    }
+
+    /** The script that runs before the user's program; null: none. */
+    private @Nullable Path rc(Login login) {
+        Path own = login.account().home().resolve(".ssh/rc");
+        if (!subsystem
+                && login.settings().forceCommand() == null
+                && login.permissions().userRc()
+                && login.settings().permitUserRc()
+                && Files.exists(own)) {
+            return own;
+        }
+        return Files.exists(SYSTEM_RC) ? SYSTEM_RC : null;
+    }
+
+    /** The program after {@code rc}, in one process: bash alone can give it its name. */
+    private static Spawn afterRc(
+            Login login,
+            Path rc,
+            String name,
+            List<String> arguments,
+            Map<String, String> environment)
+            throws SystemException {
+        boolean bash = Files.isExecutable(BASH);
+        List<String> words = new ArrayList<>(bash ? List.of("-p", "-c") : List.of("-c"));
+        words.add(
+                "/bin/sh \"$1\" </dev/null; shift; exec "
+                        + (bash ? "-a \"$0\" -- " : "")
+                        + "\"$@\"");
+        words.addAll(List.of(name, rc.toString(), login.account().shell().toString()));
+        if (!bash && arguments.isEmpty()) {
+            // Every shell of /etc/shells takes it.
+            words.add("-l");
+        }
+        words.addAll(arguments);
+        Path program = bash ? BASH : Path.of("/bin/sh");
+        return Become.as(
+                login.account(),
+                login.settings().usePam(),
+                program,
+                program.toString(),
+                words,
+                environment);
     }
 
     private void attach(Child running, @Nullable Pty terminal, String greeting) {
