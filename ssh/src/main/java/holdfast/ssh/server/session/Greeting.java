@@ -33,7 +33,7 @@ final class Greeting {
         }
         StringBuilder text = new StringBuilder();
         if (login.settings().printLastLog()) {
-            Logins.Last last = Records.last(account.uid());
+            Logins.Last last = Logins.last(account.uid());
             if (last != null) {
                 text.append("Last login: ")
                         .append(TIME.format(last.when().atZone(ZoneId.systemDefault())));

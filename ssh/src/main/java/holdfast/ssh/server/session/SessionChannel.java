@@ -13,11 +13,14 @@ import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Become;
 import holdfast.ssh.system.Child;
 import holdfast.ssh.system.Exit;
+import holdfast.ssh.system.Logins;
 import holdfast.ssh.system.Pty;
 import holdfast.ssh.system.Signal;
 import holdfast.ssh.system.Spawn;
 import holdfast.ssh.system.SystemException;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -579,9 +582,15 @@ final class SessionChannel extends AbstractServerChannel {
         }
         attach(running, terminal, greeting.toString());
         if (terminal != null) {
-            Records.in(running.pid(), terminal.name(), account.name(), peer.peer());
-            running.onExit(
-                    ended -> Errands.once(() -> Records.out(running.pid(), terminal.name())));
+            InetSocketAddress from = peer.peer();
+            InetAddress address = from == null ? null : from.getAddress();
+            Logins.in(
+                    account,
+                    running.pid(),
+                    terminal.name(),
+                    address == null ? "" : address.getHostAddress(),
+                    address);
+            running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
         }
     }
 

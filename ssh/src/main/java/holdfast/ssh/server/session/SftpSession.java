@@ -79,17 +79,16 @@ final class SftpSession {
         String client = from == null ? "UNKNOWN" : from.getAddress().getHostAddress();
         AsUser user =
                 AsUser.of(account, chroot.root(), options.umask() < 0 ? null : options.umask());
-        user.submit(
-                        () ->
-                                new SftpServer(
-                                                options,
-                                                account,
-                                                begin,
-                                                client,
-                                                peer.log(),
-                                                new Inbox(),
-                                                new Outbox())
-                                        .run())
+        user.submit(() ->
+                        new SftpServer(
+                                        options,
+                                        account,
+                                        begin,
+                                        client,
+                                        peer.log(),
+                                        new Inbox(),
+                                        new Outbox())
+                                .run())
                 .whenComplete((result, failure) -> {
                     if (failure != null) {
                         peer.log().error("internal-sftp: " + failure.getMessage());

@@ -13,12 +13,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.jspecify.annotations.Nullable;
 
 /** internal-sftp and an external file server, with Debian's sftp, scp and rsync. */
 @Timeout(120)
@@ -126,7 +126,9 @@ class SftpTest {
                         List.of(
                                 "bash",
                                 "-c",
-                                "printf x > $'" + here + "/n\\xff\\xe4'; "
+                                "printf x > $'"
+                                        + here
+                                        + "/n\\xff\\xe4'; "
                                         + String.join(" ", scp(server, "-r"))
                                         + " "
                                         + here
@@ -177,8 +179,7 @@ class SftpTest {
     }
 
     private void same(Path copy) throws Exception {
-        Process diff =
-                new ProcessBuilder("diff", "-r", here.toString(), copy.toString()).start();
+        Process diff = new ProcessBuilder("diff", "-r", here.toString(), copy.toString()).start();
         assertThat(diff.waitFor()).isZero();
     }
 
