@@ -690,13 +690,13 @@ final class SessionChannel extends AbstractServerChannel {
             flow.run();
             return;
         }
-        boolean tty = other == null || toErr == null;
+        boolean tty = terminal != null;
+        ChannelAsyncOutputStream to = tty || toErr == null ? toOut : toErr;
         byte[] bytes =
-                (tty ? greeting.replace("\n", "\r\n") : greeting).getBytes(StandardCharsets.UTF_8);
+                (tty ? greeting.replace("\n", "\r\n") : greeting)
+                        .getBytes(StandardCharsets.UTF_8);
         try {
-            (tty ? toOut : toErr)
-                    .writeBuffer(new ByteArrayBuffer(bytes))
-                    .addListener(written -> flow.run());
+            to.writeBuffer(new ByteArrayBuffer(bytes)).addListener(written -> flow.run());
         } catch (IOException e) {
             flow.run();
         }
