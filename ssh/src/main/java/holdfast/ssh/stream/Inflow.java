@@ -20,9 +20,11 @@ public final class Inflow {
     public interface Ended {
 
         /**
+         * Called on a thread that must not block.
+         *
          * @param why null when all was written and the tap's output finished; else why the tap
          *     takes no more (EPIPE: its reader is gone). What still arrives is then thrown away and
-         *     its window given back. Called on a thread that must not block.
+         *     its window given back
          */
         void ended(@Nullable IOException why);
     }

@@ -203,7 +203,6 @@ public final class AsUser implements AutoCloseable {
                 wait(left);
             } catch (InterruptedException e) {
                 // Nobody's business but the task's that left it behind.
-                continue;
             }
         }
         return tasks.poll();

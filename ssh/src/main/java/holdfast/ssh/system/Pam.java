@@ -11,6 +11,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
+import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -68,6 +69,8 @@ public final class Pam {
     public interface Conversation {
 
         /**
+         * What the person says, or what is known already.
+         *
          * @return an answer for each prompt, in order; for ERROR and INFO it is not looked at. The
          *     arrays are wiped after use. Null ends the attempt.
          */
@@ -293,6 +296,8 @@ public final class Pam {
         }
 
         /** Never throws: an exception that reached C would end the VM. */
+        // Called by PAM through a handle, in the shape of struct pam_conv.
+        @SuppressWarnings({"UnusedMethod", "UnusedVariable"})
         int converse(int count, MemorySegment messages, MemorySegment into, MemorySegment data) {
             try {
                 return count < 1 || count > MESSAGES
@@ -370,8 +375,13 @@ public final class Pam {
 
         /** 0 for an answer that is too long or has a zero byte, which C would cut short. */
         private long copy(char[] answer) {
-            ByteBuffer bytes = StandardCharsets.UTF_8.encode(CharBuffer.wrap(answer));
+            ByteBuffer bytes = ByteBuffer.allocate(answer.length * 3);
             try {
+                StandardCharsets.UTF_8
+                        .newEncoder()
+                        .onMalformedInput(CodingErrorAction.REPLACE)
+                        .encode(CharBuffer.wrap(answer), bytes, true);
+                bytes.flip();
                 int length = bytes.remaining();
                 if (length >= ANSWER_BYTES) {
                     return 0;
