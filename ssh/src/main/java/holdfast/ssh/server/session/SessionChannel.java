@@ -13,13 +13,18 @@ import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Become;
 import holdfast.ssh.system.Child;
 import holdfast.ssh.system.Exit;
+import holdfast.ssh.system.Logins;
 import holdfast.ssh.system.Pty;
 import holdfast.ssh.system.Signal;
 import holdfast.ssh.system.Spawn;
 import holdfast.ssh.system.SystemException;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -60,6 +65,9 @@ final class SessionChannel extends AbstractServerChannel {
 
     /** What OpenSSH's monitor could take of one request, and more than any terminal's. */
     private static final int LONGEST_NAME = 4096;
+
+    private static final Path SYSTEM_RC = Path.of("/etc/ssh/sshrc");
+    private static final Path BASH = Path.of("/bin/bash");
 
     private static final String NOT_SFTP = "This service allows sftp connections only.\n";
 
@@ -537,14 +545,19 @@ final class SessionChannel extends AbstractServerChannel {
         String shellName = String.valueOf(shell.getFileName());
         Child running;
         try {
+            String name = command == null ? "-" + shellName : shellName;
+            List<String> arguments = command == null ? List.of() : List.of("-c");
+            Path rc = rc(login);
             Spawn spawn =
-                    Become.as(
-                            account,
-                            settings.usePam(),
-                            shell,
-                            command == null ? "-" + shellName : shellName,
-                            command == null ? List.of() : List.of("-c"),
-                            environment.map());
+                    rc == null
+                            ? Become.as(
+                                    account,
+                                    settings.usePam(),
+                                    shell,
+                                    name,
+                                    arguments,
+                                    environment.map())
+                            : afterRc(login, rc, name, arguments, environment.map());
             if (command != null) {
                 spawn.argument(command);
             }
@@ -568,6 +581,60 @@ final class SessionChannel extends AbstractServerChannel {
                     .append('\n');
         }
         attach(running, terminal, greeting.toString());
+        if (terminal != null) {
+            InetSocketAddress from = peer.peer();
+            InetAddress address = from == null ? null : from.getAddress();
+            Logins.in(
+                    account,
+                    running.pid(),
+                    terminal.name(),
+                    address == null ? "" : address.getHostAddress(),
+                    address);
+            running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
+        }
+    }
+
+    /** The script that runs before the user's program; null: none. */
+    private @Nullable Path rc(Login login) {
+        Path own = login.account().home().resolve(".ssh/rc");
+        if (!subsystem
+                && login.settings().forceCommand() == null
+                && login.permissions().userRc()
+                && login.settings().permitUserRc()
+                && Files.exists(own)) {
+            return own;
+        }
+        return Files.exists(SYSTEM_RC) ? SYSTEM_RC : null;
+    }
+
+    /** The program after {@code rc}, in one process: bash alone can give it its name. */
+    private static Spawn afterRc(
+            Login login,
+            Path rc,
+            String name,
+            List<String> arguments,
+            Map<String, String> environment)
+            throws SystemException {
+        boolean bash = Files.isExecutable(BASH);
+        List<String> words = new ArrayList<>(bash ? List.of("-p", "-c") : List.of("-c"));
+        words.add(
+                "/bin/sh \"$1\" </dev/null; shift; exec "
+                        + (bash ? "-a \"$0\" -- " : "")
+                        + "\"$@\"");
+        words.addAll(List.of(name, rc.toString(), login.account().shell().toString()));
+        if (!bash && arguments.isEmpty()) {
+            // Every shell of /etc/shells takes it.
+            words.add("-l");
+        }
+        words.addAll(arguments);
+        Path program = bash ? BASH : Path.of("/bin/sh");
+        return Become.as(
+                login.account(),
+                login.settings().usePam(),
+                program,
+                program.toString(),
+                words,
+                environment);
     }
 
     private void attach(Child running, @Nullable Pty terminal, String greeting) {
@@ -623,13 +690,13 @@ final class SessionChannel extends AbstractServerChannel {
             flow.run();
             return;
         }
-        boolean tty = other == null || toErr == null;
+        boolean tty = terminal != null;
+        ChannelAsyncOutputStream to = tty || toErr == null ? toOut : toErr;
         byte[] bytes =
-                (tty ? greeting.replace("\n", "\r\n") : greeting).getBytes(StandardCharsets.UTF_8);
+                (tty ? greeting.replace("\n", "\r\n") : greeting)
+                        .getBytes(StandardCharsets.UTF_8);
         try {
-            (tty ? toOut : toErr)
-                    .writeBuffer(new ByteArrayBuffer(bytes))
-                    .addListener(written -> flow.run());
+            to.writeBuffer(new ByteArrayBuffer(bytes)).addListener(written -> flow.run());
         } catch (IOException e) {
             flow.run();
         }

@@ -7,15 +7,14 @@ import holdfast.ssh.system.Account;
 import holdfast.ssh.system.AsUser;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.InterruptedIOException;
 import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.util.ArrayDeque;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.channel.RemoteWindow;
-import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.threads.ThreadUtils;
 
@@ -79,30 +78,30 @@ final class SftpSession {
         String client = from == null ? "UNKNOWN" : from.getAddress().getHostAddress();
         AsUser user =
                 AsUser.of(account, chroot.root(), options.umask() < 0 ? null : options.umask());
-        user.submit(
-                        () ->
-                                new SftpServer(
-                                                options,
-                                                account,
-                                                begin,
-                                                client,
-                                                peer.log(),
-                                                new Inbox(),
-                                                new Outbox())
-                                        .run())
-                .whenComplete((result, failure) -> {
-                    if (failure != null) {
-                        peer.log().error("internal-sftp: " + failure.getMessage());
-                    }
-                    lock.lock();
-                    try {
-                        ended = true;
-                        status = failure != null || result == null ? 255 : result;
-                    } finally {
-                        lock.unlock();
-                    }
-                    carryOn();
-                });
+        CompletionStage<Integer> run =
+                user.submit(() ->
+                        new SftpServer(
+                                        options,
+                                        account,
+                                        begin,
+                                        client,
+                                        peer.log(),
+                                        new Inbox(),
+                                        new Outbox())
+                                .run());
+        run.whenComplete((result, failure) -> {
+            if (failure != null) {
+                peer.log().error("internal-sftp: " + failure.getMessage());
+            }
+            lock.lock();
+            try {
+                ended = true;
+                status = failure != null || result == null ? 255 : result;
+            } finally {
+                lock.unlock();
+            }
+            carryOn();
+        });
         user.close();
     }
 
@@ -171,7 +170,7 @@ final class SftpSession {
                     if (finished) {
                         return -1;
                     }
-                    await(arrived);
+                    arrived.awaitUninterruptibly();
                 }
                 byte[] first = inbox.getFirst();
                 count = Math.min(length, first.length - inboxAt);
@@ -218,7 +217,7 @@ final class SftpSession {
             lock.lock();
             try {
                 while (outboxBytes >= OUTBOX_BYTES && !stopped) {
-                    await(room);
+                    room.awaitUninterruptibly();
                 }
                 if (stopped) {
                     throw new IOException("the channel is closed");
@@ -229,15 +228,6 @@ final class SftpSession {
                 lock.unlock();
             }
             carryOn();
-        }
-    }
-
-    private static void await(Condition condition) throws IOException {
-        try {
-            condition.await();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw (IOException) new InterruptedIOException().initCause(e);
         }
     }
 
@@ -310,14 +300,14 @@ final class SftpSession {
             channel.getLocalWindow().release(release);
         } else if (packet != null) {
             int sent = count;
-            channel.getSession().writePacket(packet).addListener(written -> written(written, sent));
+            channel.getSession().writePacket(packet).addListener(written -> written(sent));
         } else {
             channel.transferred(status);
         }
         return true;
     }
 
-    private void written(IoWriteFuture future, int count) {
+    private void written(int count) {
         boolean full;
         lock.lock();
         try {

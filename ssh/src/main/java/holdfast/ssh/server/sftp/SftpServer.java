@@ -148,15 +148,13 @@ public final class SftpServer {
     private static final class Opened {
         final byte[] path;
         final int fd;
-        final int flags;
         final long directory;
         long read;
         long written;
 
-        Opened(byte[] path, int fd, int flags, long directory) {
+        Opened(byte[] path, int fd, long directory) {
             this.path = path;
             this.fd = fd;
-            this.flags = flags;
             this.directory = directory;
         }
     }
@@ -210,8 +208,9 @@ public final class SftpServer {
             posix.realpath("/".getBytes(StandardCharsets.UTF_8));
             posix.user(0);
         }
-        RECENT.format(Instant.EPOCH);
-        OLD.format(Instant.EPOCH);
+        if (RECENT.format(Instant.EPOCH).equals(OLD.format(Instant.EPOCH))) {
+            throw new IllegalStateException("no time zones");
+        }
         Class<?>[] needed = {
             Opened.class,
             Reply.class,
@@ -510,7 +509,7 @@ public final class SftpServer {
             status(failure());
             return;
         }
-        handles[number] = new Opened(path, fd, flags, 0);
+        handles[number] = new Opened(path, fd, 0);
         handle(number);
     }
 
@@ -527,7 +526,7 @@ public final class SftpServer {
             status(failure());
             return;
         }
-        handles[number] = new Opened(path, -1, 0, directory);
+        handles[number] = new Opened(path, -1, directory);
         handle(number);
     }
 
