@@ -155,4 +155,25 @@ public record ForwardSpec(Endpoint listen, Endpoint connect) {
         }
         return fields.isEmpty() ? null : fields;
     }
+
+    /** As {@code ssh -G} prints where it listens. */
+    String printedListen() {
+        return printed(listen);
+    }
+
+    /** As {@code ssh -G} prints where it goes. */
+    String printedConnect() {
+        return printed(connect);
+    }
+
+    private static String printed(Endpoint endpoint) {
+        return switch (endpoint) {
+            case Endpoint.Tcp tcp ->
+                    tcp.host() == null
+                            ? String.valueOf(tcp.port())
+                            : "[" + tcp.host() + "]:" + tcp.port();
+            case Endpoint.Unix unix -> unix.path();
+            case Endpoint.Socks _ -> "[socks]:0";
+        };
+    }
 }

@@ -94,7 +94,7 @@ public record Rules(
                 && (keyOpen == null || opens(keyOpen, host, port));
     }
 
-    private static boolean opens(List<Permit> permits, String host, int port) {
+    static boolean opens(List<Permit> permits, String host, int port) {
         for (Permit permit : permits) {
             if ((permit.port() == 0 || permit.port() == port)
                     && ("*".equals(permit.host()) || host.equals(permit.host()))) {
