@@ -35,6 +35,8 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** {@code holdfast sshd}: OpenSSH's server to the letter, and one that notices the dead. */
@@ -42,6 +44,9 @@ public final class Sshd {
 
     /** Set for the process that serves in the background. */
     private static final String BACKGROUND = "HOLDFAST_SSHD_BACKGROUND";
+
+    private static final Pattern METRICS_ADDRESS =
+            Pattern.compile("(?:\\[?([0-9A-Za-z.:-]+?)]?:)?([0-9]{1,5})");
 
     /** What the server is told from outside while it runs. */
     private enum Word {
@@ -265,10 +270,18 @@ public final class Sshd {
     }
 
     private static @Nullable Metrics metrics(Server server, Log log) {
-        InetSocketAddress address = null; // XXX
-        if (address == null) {
+        String given = server.settings().metricsAddress();
+        if (given == null) {
             return null;
         }
+        Matcher matcher = METRICS_ADDRESS.matcher(given);
+        int port = matcher.matches() ? Integer.parseInt(matcher.group(2)) : -1;
+        if (port < 0 || port > 65_535) {
+            log.error("MetricsAddress: expected PORT or ADDRESS:PORT, got \"" + given + "\"");
+            return null;
+        }
+        String host = matcher.group(1) == null ? "127.0.0.1" : matcher.group(1);
+        InetSocketAddress address = new InetSocketAddress(host, port);
         try {
             Metrics metrics = Metrics.open(address, server);
             log.info("Metrics at http:/" + metrics.address() + "/metrics");

@@ -185,6 +185,7 @@ public enum ServerKeyword {
     TCP_KEEP_ALIVE_IDLE("TCPKeepAliveIdle", Support.BUILT, Shape.TIME, In.GLOBAL, null),
     TCP_KEEP_ALIVE_INTERVAL("TCPKeepAliveInterval", Support.BUILT, Shape.TIME, In.GLOBAL, null),
     TCP_KEEP_ALIVE_COUNT("TCPKeepAliveCount", Support.BUILT, Shape.INTEGER, In.GLOBAL, null),
+    METRICS_ADDRESS("MetricsAddress", Support.BUILT, Shape.TEXT, In.GLOBAL, null),
     TETHER("Tether", Support.ACCEPTED, Shape.FLAG, In.ALL, "no"),
     TETHER_HOLD("TetherHold", Support.ACCEPTED, Shape.TIME, In.ALL, null),
     TETHER_BUFFER("TetherBuffer", Support.ACCEPTED, Shape.OWN, In.ALL, null),

@@ -399,7 +399,7 @@ final class ServerReader {
             int end = newline < 0 ? text.length() : newline;
             place.line++;
             int start = from;
-            while (start < end && (Words.isBlank(text.charAt(start)))) {
+            while (start < end && Words.isBlank(text.charAt(start))) {
                 start++;
             }
             if (!line(text.substring(start, end), place, false)) {

@@ -123,6 +123,7 @@ final class ServerResolution {
                 values.has(ServerKeyword.TCP_KEEP_ALIVE_COUNT)
                         ? number(ServerKeyword.TCP_KEEP_ALIVE_COUNT)
                         : 0,
+                values.text(ServerKeyword.METRICS_ADDRESS),
                 seconds(ServerKeyword.CLIENT_ALIVE_INTERVAL),
                 number(ServerKeyword.CLIENT_ALIVE_COUNT_MAX),
                 channelTimeouts(),

@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  * @param tcpKeepAliveIdle our own: idle time before the kernel's first probe; null: the kernel's
  * @param tcpKeepAliveInterval our own: time between the kernel's probes; null: the kernel's
  * @param tcpKeepAliveCount our own: probes of the kernel before it gives up; 0: the kernel's
+ * @param metricsAddress our own: {@code [ADDRESS:]PORT} to serve figures at; null: do not
  * @param clientAliveInterval zero: no probes
  * @param clientAliveCountMax zero: probes are sent and nobody is given up, as in OpenSSH
  * @param channelTimeout patterns of channel types with their times, the first that matches counts
@@ -102,6 +103,7 @@ public record ServerSettings(
         @Nullable Duration tcpKeepAliveIdle,
         @Nullable Duration tcpKeepAliveInterval,
         int tcpKeepAliveCount,
+        @Nullable String metricsAddress,
         Duration clientAliveInterval,
         int clientAliveCountMax,
         Map<String, Duration> channelTimeout,

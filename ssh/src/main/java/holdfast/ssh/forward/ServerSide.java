@@ -47,8 +47,10 @@ public final class ServerSide {
         /**
          * Does something with the user's own rights to files; may block. It starts no thread, which
          * would have these rights, too.
+         *
+         * @param mask the file creation mask meanwhile; null: the process's
          */
-        <T> T own(Callable<T> open) throws Exception;
+        <T> T own(@Nullable Integer mask, Callable<T> task) throws Exception;
 
         /** A channel has been made, and is not open yet. */
         void made(Channel channel);
@@ -168,7 +170,7 @@ public final class ServerSide {
             channel.refuse(CONNECT_FAILED, "open failed");
         } else {
             forwarding(channel.getSession())
-                    .connect(channel, path, () -> user.own(() -> Forwarding.connect(path)));
+                    .connect(channel, path, () -> user.own(null, () -> Forwarding.connect(path)));
         }
     }
 
@@ -462,8 +464,7 @@ public final class ServerSide {
                 wantReply,
                 () -> {
                     Listener.BoundPath bound =
-                            user.own(() ->
-                                    Listener.bind(path, rules.bindMask(), rules.bindUnlink()));
+                            user.own(rules.bindMask(), () -> Listener.bind(path, rules.bindMask(), rules.bindUnlink()));
                     Listener listener =
                             Listener.unix(
                                     bound,
@@ -480,7 +481,7 @@ public final class ServerSide {
 
     private static void remove(User user, Listener.BoundPath bound) {
         try {
-            user.own(() -> {
+            user.own(null, () -> {
                 bound.remove();
                 return bound;
             });

@@ -19,8 +19,8 @@ public final class FreshKey {
     private FreshKey() {}
 
     /**
-     * The public key, {@code ssh-ed25519 AAAA...}, of the private key in {@code file}, which is made
-     * if it is not there.
+     * The public key, {@code ssh-ed25519 AAAA...}, of the private key in {@code file}, which is
+     * made if it is not there.
      */
     public static String at(Path file, String comment) throws IOException {
         Path open = file.resolveSibling(file.getFileName() + ".pub");

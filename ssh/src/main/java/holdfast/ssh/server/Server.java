@@ -4,6 +4,7 @@ import holdfast.core.liveness.LinkState;
 import holdfast.core.liveness.RoundTrip;
 import holdfast.core.liveness.Watch;
 import holdfast.core.time.Moment;
+import holdfast.ssh.config.AddressList;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.crypto.Algorithms;
@@ -492,7 +493,11 @@ public final class Server implements AutoCloseable {
 
         private void knock(IoSession io, InetAddress from) throws IOException {
             ServerSettings settings = settings();
-            boolean exempt = false; // XXX
+            String exemptions = settings.perSourcePenaltyExemptList();
+            boolean exempt =
+                    exemptions != null
+                            && AddressList.match(from.getHostAddress(), exemptions)
+                                    == AddressList.Verdict.LISTED;
             String refusal =
                     stopping
                             ? "the server is stopping"

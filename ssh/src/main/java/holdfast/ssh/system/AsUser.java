@@ -244,8 +244,7 @@ public final class AsUser implements AutoCloseable {
                 groups.setAtIndex(ValueLayout.JAVA_INT, i, account.groups().get(i));
             }
             Native.must(
-                    "setgroups",
-                    Native.syscall(Native.SYS_SETGROUPS, count, groups.address(), 0));
+                    "setgroups", Native.syscall(Native.SYS_SETGROUPS, count, groups.address(), 0));
             // Groups first: with the user's rights they could not be set any more.
             Native.must(
                     "setresgid",

@@ -30,7 +30,5 @@ public final class Daemon {
     }
 
     /** In a process started by {@link #start}: lets the starter go. Elsewhere nothing. */
-    public static void ready() {
-        
-    }
+    public static void ready() {}
 }

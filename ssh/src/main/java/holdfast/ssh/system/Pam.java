@@ -64,11 +64,7 @@ public final class Pam {
      * @param allowEmpty PermitEmptyPasswords
      */
     public static Verdict authenticate(
-            String service,
-            String user,
-            String host,
-            boolean allowEmpty,
-            Conversation conversation) {
+            String service, String user, String host, boolean allowEmpty, Conversation conversation) {
         throw new UnsupportedOperationException();
     }
 

@@ -241,8 +241,7 @@ public final class Sockets {
             return null;
         }
         byte[] address = new byte[bytes];
-        MemorySegment.copy(
-                scratch, ValueLayout.JAVA_BYTE, bytes == 4 ? 4 : 8, address, 0, bytes);
+        MemorySegment.copy(scratch, ValueLayout.JAVA_BYTE, bytes == 4 ? 4 : 8, address, 0, bytes);
         int port =
                 Byte.toUnsignedInt(scratch.get(ValueLayout.JAVA_BYTE, 2)) << 8
                         | Byte.toUnsignedInt(scratch.get(ValueLayout.JAVA_BYTE, 3));

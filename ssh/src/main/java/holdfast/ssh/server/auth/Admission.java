@@ -4,6 +4,7 @@ import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.Account;
+import holdfast.ssh.system.Shadow;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -50,6 +51,15 @@ final class Admission {
                                 + " is not executable");
                 return false;
             }
+        }
+        Shadow.Entry entry = settings.usePam() ? null : machine.shadowOf(account);
+        if (entry != null && entry.locked()) {
+            log.info("User " + name + " not allowed because account is locked");
+            return false;
+        }
+        if (entry != null && entry.expired(System.currentTimeMillis() / 86_400_000)) {
+            log.info("Account " + name + " has expired");
+            return false;
         }
         if (settings.denyUsers().isEmpty()
                 && settings.allowUsers().isEmpty()

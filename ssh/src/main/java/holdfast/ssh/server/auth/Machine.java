@@ -4,6 +4,7 @@ import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Accounts;
 import holdfast.ssh.system.AsUser;
 import holdfast.ssh.system.Pam;
+import holdfast.ssh.system.Shadow;
 import java.io.IOException;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -45,7 +46,10 @@ public interface Machine {
      *
      * @param account null: there is none
      */
-    boolean isPassword(@Nullable Account account, String password);
+    boolean isPassword(@Nullable Account account, String password) throws IOException;
+
+    /** The user's line in that file; null where there is none or it cannot be read. */
+    Shadow.@Nullable Entry shadowOf(Account account) throws IOException;
 
     /** See {@link #REAL}. */
     final class Real implements Machine {
@@ -99,12 +103,17 @@ public interface Machine {
 
         @Override
         public boolean shadow() {
-            return false;
+            return privileged() && Shadow.available();
         }
 
         @Override
-        public boolean isPassword(@Nullable Account account, String password) {
-            return false;
+        public boolean isPassword(@Nullable Account account, String password) throws IOException {
+            return Shadow.isPassword(account == null ? null : account.name(), password);
+        }
+
+        @Override
+        public Shadow.@Nullable Entry shadowOf(Account account) throws IOException {
+            return shadow() ? Shadow.of(account.name()).orElse(null) : null;
         }
     }
 }

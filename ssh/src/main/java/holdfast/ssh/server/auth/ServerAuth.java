@@ -7,6 +7,7 @@ import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Pam;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -241,7 +242,12 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             return false;
         }
         if (!settings.usePam()) {
-            return machine.isPassword(account, password) && account != null;
+            try {
+                return machine.isPassword(account, password) && account != null;
+            } catch (IOException e) {
+                log.error("password of " + Safe.text(user) + ": " + UserFiles.reason(e));
+                return false;
+            }
         }
         return authenticated(
                 settings,

@@ -1,5 +1,6 @@
 package holdfast.ssh.server.forward;
 
+import holdfast.ssh.forward.ForwardChannel;
 import holdfast.ssh.forward.Rules;
 import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.log.Log;
@@ -7,6 +8,7 @@ import holdfast.ssh.server.Login;
 import holdfast.ssh.server.Permissions;
 import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
+import holdfast.ssh.system.AsUser;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -17,6 +19,7 @@ import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.common.session.Session;
 import org.apache.sshd.server.SshServer;
 import org.apache.sshd.server.global.NoMoreSessionsHandler;
+import org.jspecify.annotations.Nullable;
 
 /** The server's part that forwards: {@code ssh -L}, {@code -R}, {@code -D} and {@code -W}. */
 public final class Forwards implements Server.Part {
@@ -67,12 +70,17 @@ public final class Forwards implements Server.Part {
 
         private static final String NOBODY = "forwarding before login";
 
-        @Override
-        public Rules rules() {
+        private Login login() {
             Login login = transport.login();
             if (login == null) {
                 throw new IllegalStateException(NOBODY);
             }
+            return login;
+        }
+
+        @Override
+        public Rules rules() {
+            Login login = login();
             Permissions permissions = login.permissions();
             return Rules.of(
                     login.settings(),
@@ -93,13 +101,15 @@ public final class Forwards implements Server.Part {
         }
 
         @Override
-        public <T> T own(Callable<T> open) throws Exception {
-            return open.call();
+        public <T> T own(@Nullable Integer mask, Callable<T> task) throws Exception {
+            try (AsUser own = AsUser.of(login().account(), null, mask)) {
+                return own.call(task);
+            }
         }
 
         @Override
         public void made(Channel channel) {
-            if (channel instanceof org.apache.sshd.client.channel.ClientChannel typed) {
+            if (channel instanceof ForwardChannel typed) {
                 channel.setAttribute(ServerTransport.KIND, typed.getChannelType());
             }
         }

@@ -91,6 +91,7 @@ final class SessionChannel extends AbstractServerChannel {
     private boolean eofCame;
     private boolean eofGone;
     private boolean closeGone;
+    private volatile boolean closeCame;
 
     SessionChannel(ServerTransport peer, Sessions sessions) {
         super(null);
@@ -825,6 +826,9 @@ final class SessionChannel extends AbstractServerChannel {
         }
         if (done) {
             hangUp();
+            if (closeCame) {
+                close(true);
+            }
         }
     }
 
@@ -866,11 +870,18 @@ final class SessionChannel extends AbstractServerChannel {
 
     // --- the end
 
-    /** The client's CLOSE: ours goes back unless it was first, and nothing is waited for. */
+    /**
+     * The client's CLOSE. It may come when both directions are at their end and the program has
+     * still to exit: its status is waited for, as OpenSSH does. Else ours goes back at once.
+     */
     @Override
     public void handleClose() throws IOException {
         boolean reply;
         synchronized (lock) {
+            closeCame = true;
+            if (!closeGone && eofGone && exit == null && !hungUp.get()) {
+                return;
+            }
             reply = !closeGone;
             closeGone = true;
         }

@@ -75,18 +75,21 @@ final class SftpSession {
             home = start.startsWith("/") ? start : home + "/" + start;
         }
         InetSocketAddress from = peer.peer();
-        SftpServer server =
-                new SftpServer(
-                        options,
-                        account,
-                        home,
-                        from == null ? "UNKNOWN" : from.getAddress().getHostAddress(),
-                        peer.log(),
-                        new Inbox(),
-                        new Outbox());
+        String begin = home;
+        String client = from == null ? "UNKNOWN" : from.getAddress().getHostAddress();
         AsUser user =
                 AsUser.of(account, chroot.root(), options.umask() < 0 ? null : options.umask());
-        user.submit(server::run)
+        user.submit(
+                        () ->
+                                new SftpServer(
+                                                options,
+                                                account,
+                                                begin,
+                                                client,
+                                                peer.log(),
+                                                new Inbox(),
+                                                new Outbox())
+                                        .run())
                 .whenComplete((result, failure) -> {
                     if (failure != null) {
                         peer.log().error("internal-sftp: " + failure.getMessage());

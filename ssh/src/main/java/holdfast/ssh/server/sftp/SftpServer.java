@@ -173,10 +173,12 @@ public final class SftpServer {
     private final @Nullable Opened[] handles = new Opened[MAX_HANDLES];
     private final Map<Integer, String> users = new HashMap<>();
     private final Map<Integer, String> groups = new HashMap<>();
-    private Posix posix = new Posix();
+    private final Posix posix = new Posix();
     private int id;
 
     /**
+     * To be made on the thread that runs it.
+     *
      * @param home where relative names begin, as seen from the thread's root directory
      * @param peer the client's address, for the log
      * @param log takes what the options' level lets through

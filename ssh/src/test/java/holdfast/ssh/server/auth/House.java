@@ -10,6 +10,7 @@ import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Pam;
+import holdfast.ssh.system.Shadow;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -45,6 +46,9 @@ final class House implements AutoCloseable {
     final Server server;
     final int port;
 
+    /** Tells the client its person's password. */
+    @Nullable Path askpass;
+
     private House(Path directory, List<String> lines, Residents residents) throws Exception {
         this.directory = directory;
         this.residents = residents;
@@ -59,6 +63,7 @@ final class House implements AutoCloseable {
         }
         all.add("ListenAddress 127.0.0.1:" + port);
         all.add("HostKey " + hostKey);
+        all.add("PerSourcePenalties no"); // or a few refusals would keep the next client out
         all.add("UsePAM " + (residents.talks == null ? "no" : "yes"));
         Log log = new Log(Log.Level.DEBUG2, line -> said.add(line.strip()));
         auth = new ServerAuth(residents);
@@ -156,9 +161,7 @@ final class House implements AutoCloseable {
                                 "-o",
                                 "IdentitiesOnly=yes",
                                 "-o",
-                                "IdentityAgent=none",
-                                "-o",
-                                "LogLevel=ERROR"));
+                                "IdentityAgent=none"));
         for (Path key : keys) {
             command.addAll(List.of("-i", key.toString()));
         }
@@ -168,8 +171,18 @@ final class House implements AutoCloseable {
         for (String option : options) {
             command.addAll(option.startsWith("-") ? List.of(option) : List.of("-o", option));
         }
-        command.addAll(List.of(user + "@127.0.0.1", "true"));
-        return run(command);
+        // What was given first holds.
+        command.addAll(
+                List.of(
+                        "-o",
+                        "StrictHostKeyChecking=no",
+                        "-o",
+                        "LogLevel=ERROR",
+                        "-o",
+                        "UserKnownHostsFile=/dev/null",
+                        user + "@127.0.0.1",
+                        "true"));
+        return run(command, askpass);
     }
 
     /** Where it must be known that the server has dealt with the end of a connection. */
@@ -191,13 +204,17 @@ final class House implements AutoCloseable {
             command.addAll(List.of("-N", "", "-C", "comment"));
         }
         command.addAll(List.of(arguments));
-        Run run = run(command);
+        Run run = run(command, null);
         assertThat(run.status()).as(run.out()).isZero();
     }
 
-    static Run run(List<String> command) throws Exception {
+    static Run run(List<String> command, @Nullable Path askpass) throws Exception {
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         builder.environment().remove("SSH_AUTH_SOCK");
+        if (askpass != null) {
+            builder.environment().put("SSH_ASKPASS", askpass.toString());
+            builder.environment().put("SSH_ASKPASS_REQUIRE", "force");
+        }
         Process process = builder.start();
         process.getOutputStream().close();
         String out = new String(process.getInputStream().readAllBytes(), UTF_8);
@@ -214,6 +231,7 @@ final class House implements AutoCloseable {
     /** The users of the house: guest, who lives there, and root. */
     static class Residents implements Machine {
         final ConcurrentHashMap<String, Account> accounts = new ConcurrentHashMap<>();
+        final ConcurrentHashMap<String, Shadow.Entry> shadows = new ConcurrentHashMap<>();
         final Account own;
 
         /** What PAM would say; null: there is no PAM. */
@@ -225,6 +243,7 @@ final class House implements AutoCloseable {
             try {
                 int uid = (int) Files.getAttribute(Path.of("/proc/self"), "unix:uid");
                 own = account("me", uid, home);
+                add(own);
                 add(account("guest", uid == 0 ? 1000 : uid, home));
                 add(account("boss", 0, home));
             } catch (IOException e) {
@@ -295,6 +314,11 @@ final class House implements AutoCloseable {
         @Override
         public boolean shadow() {
             return talks == null;
+        }
+
+        @Override
+        public Shadow.@Nullable Entry shadowOf(Account account) {
+            return shadows.get(account.name());
         }
 
         @Override

@@ -15,8 +15,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -188,7 +188,7 @@ class ForwardsTest {
             awaitPort(remote);
             Rig.until("the trial connections are gone", () -> rig.channels() == 0);
             long before = descriptors();
-            AtomicInteger wrong = new AtomicInteger();
+            List<String> wrong = new CopyOnWriteArrayList<>();
             List<Thread> threads = new ArrayList<>();
             for (int i = 0; i < 200; i++) {
                 Random dice = new Random(seed + i);
@@ -198,14 +198,14 @@ class ForwardsTest {
             for (Thread thread : threads) {
                 thread.join();
             }
-            assertThat(wrong).hasValue(0);
+            assertThat(wrong).isEmpty();
             Rig.until("no channel is left", () -> rig.channels() == 0);
             Rig.until("no connection is left", () -> echo.open.get() == 0);
             Rig.until("no descriptor is left", () -> descriptors() <= before);
         }
     }
 
-    private static void once(Random dice, int port, AtomicInteger wrong) {
+    private static void once(Random dice, int port, List<String> wrong) {
         try {
             Thread.sleep(dice.nextInt(500));
             byte[] bytes = new byte[dice.nextInt(200_000)];
@@ -213,8 +213,9 @@ class ForwardsTest {
             try (Socket socket = Echo.to(port)) {
                 switch (dice.nextInt(3)) {
                     case 0 -> {
-                        if (!Arrays.equals(Echo.through(socket, bytes), bytes)) {
-                            wrong.incrementAndGet();
+                        byte[] back = Echo.through(socket, bytes);
+                        if (!Arrays.equals(back, bytes)) {
+                            wrong.add(bytes.length + " bytes came back as " + back.length);
                         }
                     }
                     case 1 -> {
@@ -225,7 +226,7 @@ class ForwardsTest {
                 }
             }
         } catch (Exception e) {
-            wrong.incrementAndGet();
+            wrong.add(e.toString());
         }
     }
 
@@ -237,12 +238,14 @@ class ForwardsTest {
 
     @Test
     void unix_sockets_serve_at_either_end() throws Exception {
+        Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxrwxrwx"));
         Path target = directory.resolve("target");
         Path near = directory.resolve("near");
         Path far = directory.resolve("far");
         try (Rig rig = new Rig(directory, "StreamLocalBindMask 0117");
                 Echo tcp = Echo.tcp();
                 Echo unix = Echo.unix(target)) {
+            Files.setPosixFilePermissions(target, PosixFilePermissions.fromString("rwxrwxrwx"));
             int local = Rig.freePort();
             int remote = Rig.freePort();
             rig.background(
@@ -275,6 +278,10 @@ class ForwardsTest {
             }
             assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(far)))
                     .isEqualTo("rw-rw----");
+            if (Files.getAttribute(directory, "unix:uid").equals(0)) {
+                // We are root, and the socket is the user's all the same.
+                assertThat(Files.getAttribute(far, "unix:uid")).isEqualTo(1000);
+            }
             rig.endClients();
             Rig.until("our socket is gone from the file system", () -> !Files.exists(far));
         }
