@@ -437,17 +437,16 @@ final class Scale {
         }
 
         private void say(String when, Footprint.Family family, long kib) {
-            if (!markdown) {
-                System.out.printf(
-                        "%-13s %-4s PSS %,9d KiB, RSS %,9d KiB, %d processes, %d threads, %d commands%n",
-                        name,
-                        when,
-                        kib,
-                        Footprint.rssKib(family.servers()),
-                        family.servers().size(),
-                        Footprint.threads(family.servers()),
-                        family.commands().size());
-            }
+            // A course takes many minutes: whoever waits sees how far it is.
+            System.err.printf(
+                    "%-13s %-4s PSS %,9d KiB, RSS %,9d KiB, %d processes, %d threads, %d commands%n",
+                    name,
+                    when,
+                    kib,
+                    Footprint.rssKib(family.servers()),
+                    family.servers().size(),
+                    Footprint.threads(family.servers()),
+                    family.commands().size());
         }
     }
 
