@@ -83,6 +83,7 @@ public final class Server implements AutoCloseable {
 
     private final Listening mina = new Listening();
     private final Deadlines deadlines;
+    private final Reclaim reclaim;
     private final Doorkeeper doorkeeper;
     private final Counts counts = new Counts();
     private final Map<Long, ServerTransport> transports = new ConcurrentHashMap<>();
@@ -108,6 +109,7 @@ public final class Server implements AutoCloseable {
                         "holdfast-deadlines",
                         gap -> transports.values().forEach(transport -> transport.slept(gap)),
                         problem -> log.error("deadlines: " + problem));
+        reclaim = new Reclaim(deadlines, System::gc);
         doorkeeper = new Doorkeeper(rules(), bound -> ThreadLocalRandom.current().nextInt(bound));
         started = deadlines.clock().now();
         mina.setIoServiceFactoryFactory(new Nio2ServiceFactoryFactory());
@@ -346,8 +348,9 @@ public final class Server implements AutoCloseable {
     }
 
     void gone(ServerTransport transport, Departure why) {
-        if (transports.values().remove(transport)) {
+        if (transports.remove(transport.id()) != null) {
             counts.departed(why);
+            deadlines.post(() -> reclaim.gone(transports.size()));
         }
     }
 
@@ -484,8 +487,9 @@ public final class Server implements AutoCloseable {
             if (from != null) {
                 knock(io, from);
             }
-            ServerTransport transport = new ServerTransport(getServer(), io, Server.this);
-            transports.put(ids.incrementAndGet(), transport);
+            ServerTransport transport =
+                    new ServerTransport(getServer(), io, Server.this, ids.incrementAndGet());
+            transports.put(transport.id(), transport);
             counts.accepted();
             transport.begin();
             return transport;

@@ -61,6 +61,7 @@ public final class ServerTransport extends ServerSessionImpl {
     private record ChannelProbe(long channel, Moment sent) {}
 
     private final Server server;
+    private final long id;
     private final ServerLink link;
     private final @Nullable InetSocketAddress peer;
     private final @Nullable InetSocketAddress local;
@@ -81,9 +82,11 @@ public final class ServerTransport extends ServerSessionImpl {
     private volatile @Nullable ConcurrentHashMap<Long, Long> cameIn;
     private volatile @Nullable ConcurrentHashMap<Long, Long> wentOut;
 
-    ServerTransport(ServerFactoryManager manager, IoSession io, Server server) throws Exception {
+    ServerTransport(ServerFactoryManager manager, IoSession io, Server server, long id)
+            throws Exception {
         super(manager, io);
         this.server = server;
+        this.id = id;
         settings = server.settings();
         peer = io.getRemoteAddress() instanceof InetSocketAddress there ? there : null;
         local = io.getLocalAddress() instanceof InetSocketAddress here ? here : null;
@@ -232,6 +235,11 @@ public final class ServerTransport extends ServerSessionImpl {
     }
 
     // --- what status shows
+
+    /** Its number, in the order in which connections came. */
+    long id() {
+        return id;
+    }
 
     LinkState linkState() {
         return link.state();
