@@ -17,7 +17,6 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What idle connections cost a server, and how it is rid of dead ones: each connection logged in
@@ -27,8 +26,8 @@ import org.jspecify.annotations.Nullable;
  * {@code --cipher NAME}, {@code --parallel N} logins at a time (16), {@code --markdown}.
  *
  * <p>Memory is the server's own processes' PSS from smaps_rollup; the commands of the sessions and
- * the kernel's part are told apart. The kernel's is that of both ends and of the commands, since all
- * are on this machine.
+ * the kernel's part are told apart. The kernel's is that of both ends and of the commands, since
+ * all are on this machine.
  */
 final class Scale {
 
@@ -171,8 +170,7 @@ final class Scale {
             Path of = directory.resolve("sshd");
             try (Sshd sshd =
                             holdfast
-                                    ? Sshd.holdfast(
-                                            of, island.behind(files), "127.0.0.1", settings)
+                                    ? Sshd.holdfast(of, island.behind(files), "127.0.0.1", settings)
                                     : Sshd.start(of, island.behind(files), "127.0.0.1", settings);
                     Members crowd = new Members(island, sshd, files, directory)) {
                 return new Course(holdfast, connections, island, sshd, crowd).run();
