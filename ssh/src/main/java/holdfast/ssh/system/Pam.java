@@ -375,6 +375,9 @@ public final class Pam {
 
         /** 0 for an answer that is too long or has a zero byte, which C would cut short. */
         private long copy(char[] answer) {
+            if (answer.length >= ANSWER_BYTES) {
+                return 0;
+            }
             ByteBuffer bytes = ByteBuffer.allocate(answer.length * 3);
             try {
                 StandardCharsets.UTF_8

@@ -136,6 +136,7 @@ final class AsUserTest {
             try (SocketChannel near =
                             user.call(() -> SocketChannel.open(UnixDomainSocketAddress.of(name)));
                     SocketChannel far = listener.accept()) {
+                assertThat(near.isConnected()).isTrue();
                 assertThat(Sockets.peer(far).map(Sockets.Peer::uid)).contains(nobody.uid());
             }
             Files.setPosixFilePermissions(name, PosixFilePermissions.fromString("rwx------"));

@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
@@ -35,6 +36,7 @@ import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.core.CoreModuleProperties;
 import org.apache.sshd.server.SshServer;
 import org.apache.sshd.server.channel.AbstractServerChannel;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -66,34 +68,52 @@ final class FlowTest {
         server.stop(true);
     }
 
+    /** A child behind a channel. */
+    private record Running(
+            Child child,
+            Tap errors,
+            ChannelAsyncOutputStream out,
+            ChannelAsyncOutputStream err,
+            Inflow inflow,
+            Outflow outflow,
+            Outflow errflow) {}
+
     /** What a session channel is, as far as bytes go. */
     private final class Exec extends AbstractServerChannel {
-        private ChannelAsyncOutputStream out;
-        private ChannelAsyncOutputStream err;
         private final AtomicInteger left = new AtomicInteger(3);
-        Child child;
-        Inflow inflow;
-        volatile Outflow outflow;
-        Outflow errflow;
-        volatile IOException inputBroke;
+        private volatile @Nullable Running running;
+        private volatile @Nullable IOException inputBroke;
 
         Exec() {
             super("", List.of(), null);
             channels.add(this);
         }
 
+        Running running() {
+            return Objects.requireNonNull(running);
+        }
+
         @Override
         protected RequestHandler.Result handleInternalRequest(
                 String request, boolean wantReply, Buffer buffer) throws IOException {
-            child = Run.shell(buffer.getString()).stdio(Spawn.Stdio.SOCKETS).start();
+            Child child = Run.shell(buffer.getString()).stdio(Spawn.Stdio.SOCKETS).start();
+            Tap errors = Objects.requireNonNull(child.errors());
             // Not before the channel knows its session.
-            out = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_DATA);
-            err = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA);
-            inflow = new Inflow(child.input(), getLocalWindow(), why -> inputBroke = why);
-            outflow = new Outflow(child.output(), out, why -> oneLess());
-            errflow = new Outflow(child.errors(), err, why -> oneLess());
-            outflow.start();
-            errflow.start();
+            var out = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_DATA);
+            var err =
+                    new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA);
+            Running now =
+                    new Running(
+                            child,
+                            errors,
+                            out,
+                            err,
+                            new Inflow(child.input(), getLocalWindow(), why -> inputBroke = why),
+                            new Outflow(child.output(), out, why -> oneLess()),
+                            new Outflow(errors, err, why -> oneLess()));
+            running = now;
+            now.outflow.start();
+            now.errflow.start();
             child.onExit(exit -> oneLess());
             return RequestHandler.Result.ReplySuccess;
         }
@@ -102,7 +122,7 @@ final class FlowTest {
             if (left.decrementAndGet() == 0) {
                 try {
                     sendEof();
-                    sendExitStatus(child.exit().status());
+                    sendExitStatus(Objects.requireNonNull(running().child.exit()).status());
                 } catch (IOException e) {
                     // the connection is gone
                 }
@@ -112,7 +132,7 @@ final class FlowTest {
 
         @Override
         protected void doWriteData(byte[] data, int off, long len) {
-            inflow.data(data, off, (int) len);
+            running().inflow.data(data, off, (int) len);
         }
 
         @Override
@@ -121,23 +141,25 @@ final class FlowTest {
         @Override
         public void handleEof() throws IOException {
             super.handleEof();
-            inflow.finish();
+            running().inflow.finish();
         }
 
         @Override
         public void handleWindowAdjust(Buffer buffer) throws IOException {
             super.handleWindowAdjust(buffer);
-            out.onWindowExpanded();
-            err.onWindowExpanded();
+            running().out.onWindowExpanded();
+            running().err.onWindowExpanded();
         }
 
         @Override
         protected void preClose() {
-            inflow.stop();
-            outflow.stop();
-            errflow.stop();
-            for (Tap tap : List.of(child.input(), child.output(), child.errors())) {
-                tap.close();
+            Running now = running;
+            if (now != null) {
+                now.inflow.stop();
+                now.outflow.stop();
+                now.errflow.stop();
+                now.child.output().close();
+                now.errors.close();
             }
             super.preClose();
         }
@@ -168,7 +190,7 @@ final class FlowTest {
         return session;
     }
 
-    private record Ran(byte[] output, String errors, Integer status) {}
+    private record Ran(byte[] output, String errors, @Nullable Integer status) {}
 
     private Ran run(String script, byte[] input) throws Exception {
         try (ClientSession session = login();
@@ -263,18 +285,18 @@ final class FlowTest {
                             });
             long before = -1;
             Exec channel = channels.getFirst();
-            while (channel.outflow == null) {
+            while (channel.running == null) {
                 TimeUnit.MILLISECONDS.sleep(10);
             }
-            for (int i = 0; i < 100 && before != channel.outflow.carried(); i++) {
-                before = channel.outflow.carried();
+            for (int i = 0; i < 100 && before != channel.running().outflow.carried(); i++) {
+                before = channel.running().outflow.carried();
                 TimeUnit.MILLISECONDS.sleep(100);
             }
-            assertThat(channel.outflow.carried()).isBetween(2_000_000L, 2_200_000L);
-            assertThat(channel.inflow.waiting()).isBetween(1L, 100_000L);
+            assertThat(channel.running().outflow.carried()).isBetween(2_000_000L, 2_200_000L);
+            assertThat(channel.running().inflow.waiting()).isBetween(1L, 100_000L);
             assertThat(writer.isAlive()).isTrue();
             assertThat(unread.read()).isZero();
-            channel.child.signal(Signal.KILL);
+            channel.running().child.signal(Signal.KILL);
         }
     }
 

@@ -210,10 +210,11 @@ final class TapTest {
     @Test
     void a_callback_that_throws_loses_its_own_tap_only() throws Exception {
         onSockets((near, far) -> {
-            throwing(far);
+            CompletableFuture<Throwable> told = throwing(far);
             near.write(ByteBuffer.wrap(new byte[1]));
             // The far one is closed by that, which the near one reads as the end.
             assertThat(drink(near).get(10, TimeUnit.SECONDS)).isEmpty();
+            assertThat(told.get(10, TimeUnit.SECONDS)).hasMessage("on purpose");
         });
         Child child = Run.shell("echo a; cat").stdio(Spawn.Stdio.SOCKETS).start();
         Throwable why = throwing(child.output()).get(10, TimeUnit.SECONDS);
