@@ -20,9 +20,11 @@ public final class Inflow {
     public interface Ended {
 
         /**
-         * @param why null when all was written and the tap's output finished; else why the tap takes
-         *     no more (EPIPE: its reader is gone). What still arrives is then thrown away and its
-         *     window given back. Called on a thread that must not block.
+         * Called on a thread that must not block.
+         *
+         * @param why null when all was written and the tap's output finished; else why the tap
+         *     takes no more (EPIPE: its reader is gone). What still arrives is then thrown away and
+         *     its window given back
          */
         void ended(@Nullable IOException why);
     }
@@ -203,11 +205,10 @@ public final class Inflow {
         }
         try {
             // Internal: an adjustment during a re-key must not block this thread.
-            ThreadUtils.runAsInternal(
-                    () -> {
-                        window.release(count);
-                        return null;
-                    });
+            ThreadUtils.runAsInternal(() -> {
+                window.release(count);
+                return null;
+            });
         } catch (Exception e) {
             // The channel is closing or its connection broken: nobody wants the window any more.
         }

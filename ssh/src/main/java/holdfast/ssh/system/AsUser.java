@@ -203,7 +203,6 @@ public final class AsUser implements AutoCloseable {
                 wait(left);
             } catch (InterruptedException e) {
                 // Nobody's business but the task's that left it behind.
-                continue;
             }
         }
         return tasks.poll();
@@ -244,8 +243,7 @@ public final class AsUser implements AutoCloseable {
                 groups.setAtIndex(ValueLayout.JAVA_INT, i, account.groups().get(i));
             }
             Native.must(
-                    "setgroups",
-                    Native.syscall(Native.SYS_SETGROUPS, count, groups.address(), 0));
+                    "setgroups", Native.syscall(Native.SYS_SETGROUPS, count, groups.address(), 0));
             // Groups first: with the user's rights they could not be set any more.
             Native.must(
                     "setresgid",

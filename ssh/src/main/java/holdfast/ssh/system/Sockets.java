@@ -106,29 +106,50 @@ public final class Sockets {
      * @return false if it could not be set
      */
     public static boolean userTimeout(NetworkChannel tcp, Duration limit) {
-        long millis = Math.clamp(limit.toMillis(), 0, Integer.MAX_VALUE);
-        Ends ends = ends(tcp);
-        if (ends == null) {
-            return false;
-        }
+        int millis = Math.clamp(limit.toMillis(), 0, Integer.MAX_VALUE);
+        int fd = descriptor(tcp);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment value = arena.allocate(ValueLayout.JAVA_INT);
-            value.set(ValueLayout.JAVA_INT, 0, (int) millis);
+            value.set(ValueLayout.JAVA_INT, 0, millis);
+            long at = value.address();
+            return fd >= 0
+                    && Native.call(SETSOCKOPT, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, at, 4, 0) == 0;
+        }
+    }
+
+    /** The limit that holds now, null if it is not known. */
+    public static @Nullable Duration userTimeout(NetworkChannel tcp) {
+        int fd = descriptor(tcp);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment value = arena.allocate(ValueLayout.JAVA_INT);
+            MemorySegment size = arena.allocate(ValueLayout.JAVA_INT);
+            size.set(ValueLayout.JAVA_INT, 0, 4);
+            int result =
+                    Native.call(
+                            GETSOCKOPT,
+                            fd,
+                            IPPROTO_TCP,
+                            TCP_USER_TIMEOUT,
+                            value.address(),
+                            size.address(),
+                            0);
+            return result == 0
+                    ? Duration.ofMillis(Integer.toUnsignedLong(value.get(ValueLayout.JAVA_INT, 0)))
+                    : null;
+        }
+    }
+
+    /** The caller holds the channel open; -1 if it is none of ours or closed. */
+    private static int descriptor(NetworkChannel tcp) {
+        Ends ends = ends(tcp);
+        if (ends != null) {
             for (int fd : descriptors()) {
                 if (ends.equals(ends(fd))) {
-                    return Native.call(
-                                    SETSOCKOPT,
-                                    fd,
-                                    IPPROTO_TCP,
-                                    TCP_USER_TIMEOUT,
-                                    value.address(),
-                                    4,
-                                    0)
-                            == 0;
+                    return fd;
                 }
             }
-            return false;
         }
+        return -1;
     }
 
     /** What the kernel knows of one connection. */
@@ -241,8 +262,7 @@ public final class Sockets {
             return null;
         }
         byte[] address = new byte[bytes];
-        MemorySegment.copy(
-                scratch, ValueLayout.JAVA_BYTE, bytes == 4 ? 4 : 8, address, 0, bytes);
+        MemorySegment.copy(scratch, ValueLayout.JAVA_BYTE, bytes == 4 ? 4 : 8, address, 0, bytes);
         int port =
                 Byte.toUnsignedInt(scratch.get(ValueLayout.JAVA_BYTE, 2)) << 8
                         | Byte.toUnsignedInt(scratch.get(ValueLayout.JAVA_BYTE, 3));

@@ -283,7 +283,7 @@ public final class Termios {
                 }
             }
             if (code > 0) {
-                control = control & ~(CBAUD << shift) | code << shift;
+                control = (control & ~(CBAUD << shift)) | (code << shift);
             }
         }
     }

@@ -57,17 +57,16 @@ final class AsUserTest {
                     .isInstanceOf(AccessDeniedException.class);
             assertThatThrownBy(() -> user.call(() -> Files.writeString(open, "x")))
                     .isInstanceOf(AccessDeniedException.class);
-            assertThatThrownBy(
-                            () ->
-                                    user.call(
-                                            () ->
-                                                    Files.setPosixFilePermissions(
-                                                            secret,
-                                                            PosixFilePermissions.fromString(
-                                                                    "rw-r--r--"))))
+            assertThatThrownBy(() ->
+                            user.call(() ->
+                                    Files.setPosixFilePermissions(
+                                            secret, PosixFilePermissions.fromString("rw-r--r--"))))
                     .isInstanceOf(IOException.class);
             assertThat(Files.readString(secret)).isEqualTo("secret");
-            assertThat(user.submit(() -> 1).thenApply(one -> readable(secret)).get(10, TimeUnit.SECONDS))
+            assertThat(
+                            user.submit(() -> 1)
+                                    .thenApply(one -> readable(secret))
+                                    .get(10, TimeUnit.SECONDS))
                     .isTrue();
         }
     }
@@ -99,13 +98,12 @@ final class AsUserTest {
                     .contains("Uid:\t0\t" + uid + "\t0\t" + uid)
                     .contains("CapEff:\t0000000000000000");
             assertThat(status.lines().filter(line -> line.startsWith("Groups:")).findFirst())
-                    .hasValueSatisfying(
-                            line ->
-                                    assertThat(line.substring(7).trim().split(" "))
-                                            .containsExactlyInAnyOrderElementsOf(
-                                                    nobody.groups().stream()
-                                                            .map(String::valueOf)
-                                                            .toList()));
+                    .hasValueSatisfying(line ->
+                            assertThat(line.substring(7).trim().split(" "))
+                                    .containsExactlyInAnyOrderElementsOf(
+                                            nobody.groups().stream()
+                                                    .map(String::valueOf)
+                                                    .toList()));
         }
     }
 
@@ -138,15 +136,12 @@ final class AsUserTest {
             try (SocketChannel near =
                             user.call(() -> SocketChannel.open(UnixDomainSocketAddress.of(name)));
                     SocketChannel far = listener.accept()) {
+                assertThat(near.isConnected()).isTrue();
                 assertThat(Sockets.peer(far).map(Sockets.Peer::uid)).contains(nobody.uid());
             }
             Files.setPosixFilePermissions(name, PosixFilePermissions.fromString("rwx------"));
-            assertThatThrownBy(
-                            () ->
-                                    user.call(
-                                            () ->
-                                                    SocketChannel.open(
-                                                            UnixDomainSocketAddress.of(name))))
+            assertThatThrownBy(() ->
+                            user.call(() -> SocketChannel.open(UnixDomainSocketAddress.of(name))))
                     .isInstanceOf(IOException.class);
         }
     }
@@ -193,8 +188,7 @@ final class AsUserTest {
     }
 
     @Test
-    void a_child_becomes_the_user_with_its_status_its_name_and_its_environment()
-            throws Exception {
+    void a_child_becomes_the_user_with_its_status_its_name_and_its_environment() throws Exception {
         Map<String, String> environment =
                 Map.of("PATH", "/usr/bin:/bin", "COLOUR", "a b", "HOME", "/nonexistent");
         for (boolean pam : new boolean[] {true, false}) {
@@ -268,7 +262,8 @@ final class AsUserTest {
             shell.input()
                     .write(
                             ByteBuffer.wrap(
-                                    "echo =$0= =$(id -un)= =$X_Y= =$(tty)=; exit 5\n".getBytes(US_ASCII)));
+                                    "echo =$0= =$(id -un)= =$X_Y= =$(tty)=; exit 5\n"
+                                            .getBytes(US_ASCII)));
             assertThat(output.get(20, TimeUnit.SECONDS))
                     .contains(
                             "=-"

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -96,15 +97,16 @@ final class SpawnTest {
                         Run.shell(
                                 "read -r pid comm state ppid pgrp session rest < /proc/$$/stat;"
                                         + " echo $((pid-pgrp)) $((pid-session));"
-                                        + " grep -E '^Sig(Blk|Ign)' /proc/$$/status; ulimit -Sn"));
+                                        + " sleep 0.1; ulimit -Sn;"
+                                        + " exec grep -E '^Sig(Blk|Ign)' /proc/self/status"));
 
         assertThat(run.output())
                 .isEqualTo(
                         """
                         0 0
+                        1024
                         SigBlk:\t0000000000000000
                         SigIgn:\t0000000000000000
-                        1024
                         """);
     }
 
@@ -149,8 +151,8 @@ final class SpawnTest {
 
         Child child = Run.shell("pwd").directory(there.resolve("missing"), Path.of("/")).start();
         assertThat(Run.drink(child.output()).get(10, TimeUnit.SECONDS)).isEqualTo("/\n");
-        assertThat(child.directoryRefused()).isNotNull();
-        assertThat(child.directoryRefused().words()).isEqualTo("No such file or directory");
+        assertThat(Objects.requireNonNull(child.directoryRefused()).words())
+                .isEqualTo("No such file or directory");
     }
 
     @Test
@@ -194,7 +196,7 @@ final class SpawnTest {
             assertThat(Run.exit(child).status()).isEqualTo(i);
             child.input().close();
             child.output().close();
-            child.errors().close();
+            Objects.requireNonNull(child.errors()).close();
             assertThat(Files.exists(Path.of("/proc/" + child.pid()))).isFalse();
         }
         assertThat(descriptors()).isEqualTo(before);

@@ -47,9 +47,7 @@ final class TapTest {
     private void onSockets(Scene scene) throws Exception {
         try (ServerSocketChannel tcp =
                         ServerSocketChannel.open()
-                                .bind(
-                                        new InetSocketAddress(
-                                                InetAddress.getLoopbackAddress(), 0));
+                                .bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
                 ServerSocketChannel unix =
                         ServerSocketChannel.open(StandardProtocolFamily.UNIX)
                                 .bind(UnixDomainSocketAddress.of(directory.resolve("s")))) {
@@ -128,18 +126,17 @@ final class TapTest {
 
     @Test
     void a_socket_carries_both_ways_at_once_and_each_way_ends_for_itself() throws Exception {
-        onSockets(
-                (near, far) -> {
-                    byte[] there = noise(3_000_000);
-                    byte[] back = noise(2_000_001);
-                    CompletableFuture<byte[]> atFar = drink(far);
-                    pour(near, there);
-                    assertThat(atFar.get(20, TimeUnit.SECONDS)).isEqualTo(there);
-                    // The first way has ended; the other begins only now.
-                    CompletableFuture<byte[]> atNear = drink(near);
-                    pour(far, back);
-                    assertThat(atNear.get(20, TimeUnit.SECONDS)).isEqualTo(back);
-                });
+        onSockets((near, far) -> {
+            byte[] there = noise(3_000_000);
+            byte[] back = noise(2_000_001);
+            CompletableFuture<byte[]> atFar = drink(far);
+            pour(near, there);
+            assertThat(atFar.get(20, TimeUnit.SECONDS)).isEqualTo(there);
+            // The first way has ended; the other begins only now.
+            CompletableFuture<byte[]> atNear = drink(near);
+            pour(far, back);
+            assertThat(atNear.get(20, TimeUnit.SECONDS)).isEqualTo(back);
+        });
     }
 
     @Test
@@ -188,16 +185,15 @@ final class TapTest {
 
     @Test
     void interest_is_told_once() throws Exception {
-        onSockets(
-                (near, far) -> {
-                    AtomicInteger told = new AtomicInteger();
-                    far.wantRead(told::incrementAndGet);
-                    near.write(ByteBuffer.wrap(new byte[10]));
-                    Thread.sleep(100);
-                    near.write(ByteBuffer.wrap(new byte[10]));
-                    Thread.sleep(100);
-                    assertThat(told).hasValue(1);
-                });
+        onSockets((near, far) -> {
+            AtomicInteger told = new AtomicInteger();
+            far.wantRead(told::incrementAndGet);
+            near.write(ByteBuffer.wrap(new byte[10]));
+            Thread.sleep(100);
+            near.write(ByteBuffer.wrap(new byte[10]));
+            Thread.sleep(100);
+            assertThat(told).hasValue(1);
+        });
         Child child = Run.shell("echo a; sleep 0.2; echo b; sleep 60").start();
         AtomicInteger told = new AtomicInteger();
         child.output().wantRead(told::incrementAndGet);
@@ -213,13 +209,13 @@ final class TapTest {
 
     @Test
     void a_callback_that_throws_loses_its_own_tap_only() throws Exception {
-        onSockets(
-                (near, far) -> {
-                    throwing(far);
-                    near.write(ByteBuffer.wrap(new byte[1]));
-                    // The far one is closed by that, which the near one reads as the end.
-                    assertThat(drink(near).get(10, TimeUnit.SECONDS)).isEmpty();
-                });
+        onSockets((near, far) -> {
+            CompletableFuture<Throwable> told = throwing(far);
+            near.write(ByteBuffer.wrap(new byte[1]));
+            // The far one is closed by that, which the near one reads as the end.
+            assertThat(drink(near).get(10, TimeUnit.SECONDS)).isEmpty();
+            assertThat(told.get(10, TimeUnit.SECONDS)).hasMessage("on purpose");
+        });
         Child child = Run.shell("echo a; cat").stdio(Spawn.Stdio.SOCKETS).start();
         Throwable why = throwing(child.output()).get(10, TimeUnit.SECONDS);
         assertThat(why).hasMessage("on purpose");
@@ -260,17 +256,16 @@ final class TapTest {
 
     @Test
     void a_connection_reset_is_an_end() throws Exception {
-        onSockets(
-                (near, far) -> {
-                    SocketTap socket = (SocketTap) far;
-                    near.write(ByteBuffer.allocate(1000));
-                    if (socket.channel().getLocalAddress() instanceof InetSocketAddress) {
-                        socket.channel().setOption(StandardSocketOptions.SO_LINGER, 0);
-                    }
-                    Thread.sleep(50);
-                    far.close();
-                    assertThat(drink(near).get(10, TimeUnit.SECONDS)).isEmpty();
-                });
+        onSockets((near, far) -> {
+            SocketTap socket = (SocketTap) far;
+            near.write(ByteBuffer.allocate(1000));
+            if (socket.channel().getLocalAddress() instanceof InetSocketAddress) {
+                socket.channel().setOption(StandardSocketOptions.SO_LINGER, 0);
+            }
+            Thread.sleep(50);
+            far.close();
+            assertThat(drink(near).get(10, TimeUnit.SECONDS)).isEmpty();
+        });
     }
 
     @Test
@@ -281,15 +276,11 @@ final class TapTest {
                         .bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))) {
             port = gone.socket().getLocalPort();
         }
-        assertThatThrownBy(
-                        () ->
-                                connect(
-                                        new InetSocketAddress(
-                                                InetAddress.getLoopbackAddress(), port)))
+        assertThatThrownBy(() ->
+                        connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port)))
                 .hasRootCauseInstanceOf(ConnectException.class)
                 .hasRootCauseMessage("Connection refused");
-        assertThatThrownBy(
-                        () -> connect(UnixDomainSocketAddress.of(directory.resolve("nobody"))))
+        assertThatThrownBy(() -> connect(UnixDomainSocketAddress.of(directory.resolve("nobody"))))
                 .rootCause()
                 .hasMessageContaining("No such file or directory");
         assertThatThrownBy(() -> connect(InetSocketAddress.createUnresolved("nowhere.invalid", 1)))
@@ -311,8 +302,7 @@ final class TapTest {
                 one.connect(busy.getLocalAddress());
             }
             SocketTap.Attempt attempt =
-                    SocketTap.connect(
-                            busy.getLocalAddress(), (tap, failure) -> told.countDown());
+                    SocketTap.connect(busy.getLocalAddress(), (tap, failure) -> told.countDown());
             assertThat(told.await(100, TimeUnit.MILLISECONDS)).isFalse();
             attempt.close();
             attempt.close();
@@ -326,19 +316,18 @@ final class TapTest {
 
     @Test
     void closed_taps_are_quiet_and_say_that_they_are_closed() throws Exception {
-        onSockets(
-                (near, far) -> {
-                    AtomicInteger told = new AtomicInteger();
-                    far.wantRead(told::incrementAndGet);
-                    far.close();
-                    far.close();
-                    far.wantRead(told::incrementAndGet);
-                    far.wantWrite(told::incrementAndGet);
-                    Thread.sleep(50);
-                    assertThat(told).hasValue(0);
-                    assertThatThrownBy(() -> far.read(ByteBuffer.allocate(1)))
-                            .isInstanceOf(ClosedChannelException.class);
-                });
+        onSockets((near, far) -> {
+            AtomicInteger told = new AtomicInteger();
+            far.wantRead(told::incrementAndGet);
+            far.close();
+            far.close();
+            far.wantRead(told::incrementAndGet);
+            far.wantWrite(told::incrementAndGet);
+            Thread.sleep(50);
+            assertThat(told).hasValue(0);
+            assertThatThrownBy(() -> far.read(ByteBuffer.allocate(1)))
+                    .isInstanceOf(ClosedChannelException.class);
+        });
     }
 
     @Test
@@ -346,9 +335,7 @@ final class TapTest {
         List<Tap> idle = new ArrayList<>();
         try (ServerSocketChannel bound =
                 ServerSocketChannel.open()
-                        .bind(
-                                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-                                1000)) {
+                        .bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 1000)) {
             LinkedBlockingQueue<SocketTap> accepted = new LinkedBlockingQueue<>();
             SocketTap.Listening listening = SocketTap.listen(bound, accepted::add);
             int threads = Thread.activeCount();
