@@ -161,7 +161,7 @@ final class Listener implements AutoCloseable {
             } catch (IOException | UnsupportedOperationException e) {
                 closeQuietly(socket);
                 String line = "bind " + where + ": " + reason(e);
-                if (i + 1 < addresses.size() || !bound.isEmpty()) {
+                if (i + 1 < addresses.size()) {
                     log.verbose(line);
                 } else {
                     log.error(line);
