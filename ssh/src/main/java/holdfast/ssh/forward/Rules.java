@@ -33,6 +33,8 @@ public record Rules(
         boolean bindUnlink) {
 
     /**
+     * What the configuration allows, and a key's options with it.
+     *
      * @param allowed whether the key allows any forwarding of ports
      * @param permitOpen texts of the key's permitopen options, {@code host:port}
      * @param permitListen texts of its permitlisten options, {@code [host:]port}

@@ -22,6 +22,7 @@ import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
+import org.apache.sshd.common.Service;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.channel.Channel;
@@ -459,7 +460,12 @@ public final class ServerTransport extends ServerSessionImpl {
     }
 
     private @Nullable AbstractConnectionService service() {
-        return getService(AbstractConnectionService.class);
+        for (Service service : getServices()) {
+            if (service instanceof AbstractConnectionService connections) {
+                return connections;
+            }
+        }
+        return null; // still authenticating
     }
 
     private boolean answersProbe(Buffer buffer) {
