@@ -31,8 +31,8 @@ public final class Child {
     private final int pid;
     private final List<Tap> taps;
     private final @Nullable SystemException directoryRefused;
-    private int pidfd = -1;
-    private long ticket;
+    private volatile int pidfd = -1;
+    private volatile long ticket;
 
     // guarded by this
     private @Nullable Exit exit;
