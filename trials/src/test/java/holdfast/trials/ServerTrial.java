@@ -41,6 +41,9 @@ final class ServerTrial {
     void a_stopped_client_is_reaped_two_intervals_after_its_last_byte_and_nothing_is_left(
             Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd(ONE_AND_ONE);
+        // What is made once for all sessions is there after the first.
+        assertThat(stage.openSsh(sshd, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        await(() -> sshd.log().contains("Disconnected from"), "the first is still there");
         long before = descriptors(sshd.pid());
         Running client = stage.openSsh(sshd, "trial", "echo ready; exec sleep 1000").start();
         client.out().await("ready", SOON);
@@ -196,7 +199,7 @@ final class ServerTrial {
                 },
                 "the new configuration is not used");
         // A bad one changes nothing.
-        Files.writeString(config, "Nonsense\n");
+        Files.writeString(config, "Nonsense yes\n");
         Signals.send("HUP", List.of(sshd.pid()));
         await(() -> sshd.log().contains("Bad configuration option: Nonsense"), "not told");
         assertThat(stage.openSsh(sshd, "trial", "echo $NEWS").end(SOON).out()).isEqualTo("read\n");

@@ -213,7 +213,6 @@ public final class Server implements AutoCloseable {
         for (ServerTransport transport : transports.values()) {
             transport.addCloseFutureListener(closed -> wire.close(true));
         }
-        wire.close(false).await(Duration.ofMillis(0));
     }
 
     /**

@@ -89,14 +89,18 @@ public final class ServerTransport extends ServerSessionImpl {
         this.server = server;
         this.id = id;
         settings = server.settings();
-        peer = io.getRemoteAddress() instanceof InetSocketAddress there ? there : null;
-        local = io.getLocalAddress() instanceof InetSocketAddress here ? here : null;
+        peer = resolved(io.getRemoteAddress());
+        local = resolved(io.getLocalAddress());
         accepted = server.deadlines().clock().now();
         link =
                 new ServerLink(
                         server.deadlines(),
                         LivenessPolicy.server(Duration.ZERO, 0, server.grace()),
                         this::perform);
+    }
+
+    private static @Nullable InetSocketAddress resolved(SocketAddress address) {
+        return address instanceof InetSocketAddress inet && !inet.isUnresolved() ? inet : null;
     }
 
     /** The transport that {@code holder}'s session, one of this server's, is. */
