@@ -361,8 +361,7 @@ public final class ClientConfig {
 
     private static Endpoint expanded(Tokens expansion, Endpoint endpoint) throws ConfigException {
         return endpoint instanceof Endpoint.Unix(String path)
-                ? new Endpoint.Unix(
-                        expand(expansion, path, Tokens.ALL, true, "forwarding " + path))
+                ? new Endpoint.Unix(expand(expansion, path, Tokens.ALL, true, "forwarding " + path))
                 : endpoint;
     }
 

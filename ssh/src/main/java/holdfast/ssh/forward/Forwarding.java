@@ -208,19 +208,18 @@ public final class Forwarding {
 
     /** Connects {@code channel}, which the peer asked for, to a Unix-domain socket. */
     void connect(ForwardChannel channel, String path, Callable<SocketChannel> opening) {
-        names.run(
-                () -> {
-                    try {
-                        channel.accept(SocketTap.of(opening.call()));
-                    } catch (Exception e) {
-                        log.error(
-                                "connect to "
-                                        + ServerSide.printable(path)
-                                        + " port -2 failed: "
-                                        + e.getMessage());
-                        channel.refuse(SshConstants.SSH_OPEN_CONNECT_FAILED, "open failed");
-                    }
-                });
+        names.run(() -> {
+            try {
+                channel.accept(SocketTap.of(opening.call()));
+            } catch (Exception e) {
+                log.error(
+                        "connect to "
+                                + ServerSide.printable(path)
+                                + " port -2 failed: "
+                                + e.getMessage());
+                channel.refuse(SshConstants.SSH_OPEN_CONNECT_FAILED, "open failed");
+            }
+        });
     }
 
     /** Told once how a connection came out. */

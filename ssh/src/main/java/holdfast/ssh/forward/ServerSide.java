@@ -465,7 +465,11 @@ public final class ServerSide {
                 wantReply,
                 () -> {
                     Listener.BoundPath bound =
-                            user.own(rules.bindMask(), () -> Listener.bind(path, rules.bindMask(), rules.bindUnlink()));
+                            user.own(
+                                    rules.bindMask(),
+                                    () ->
+                                            Listener.bind(
+                                                    path, rules.bindMask(), rules.bindUnlink()));
                     Listener listener =
                             Listener.unix(
                                     bound,
@@ -482,10 +486,12 @@ public final class ServerSide {
 
     private static void remove(User user, Listener.BoundPath bound) {
         try {
-            user.own(null, () -> {
-                bound.remove();
-                return bound;
-            });
+            user.own(
+                    null,
+                    () -> {
+                        bound.remove();
+                        return bound;
+                    });
         } catch (Exception e) {
             // It stays, as OpenSSH's always does, or somebody else removed it.
             user.log().debug("unlink(" + printable(bound.path().toString()) + "): " + reason(e));

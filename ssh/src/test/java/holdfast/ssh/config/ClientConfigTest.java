@@ -359,20 +359,18 @@ class ClientConfigTest {
     void forwardings_add_up_unless_they_are_cleared() throws Exception {
         machine.userFile("LocalForward 8080 web:80", "RemoteForward 9 x:9", "DynamicForward 1080");
         assertThat(machine.settings("-L", "8080:web:80", "-R", "1081", "web").forwards())
-                .satisfies(
-                        all -> {
-                            assertThat(all.local()).hasSize(2);
-                            assertThat(all.remote()).hasSize(2);
-                        });
+                .satisfies(all -> {
+                    assertThat(all.local()).hasSize(2);
+                    assertThat(all.remote()).hasSize(2);
+                });
         assertThat(machine.settings("-oClearAllForwardings=yes", "web").forwards().local())
                 .isEmpty();
         assertThat(machine.settings("-W", "a:1", "web").forwards())
-                .satisfies(
-                        all -> {
-                            assertThat(all.local()).isEmpty();
-                            assertThat(all.stdio()).isEqualTo(new Endpoint.Tcp("a", 1));
-                            assertThat(all.exitOnFailure()).isTrue();
-                        });
+                .satisfies(all -> {
+                    assertThat(all.local()).isEmpty();
+                    assertThat(all.stdio()).isEqualTo(new Endpoint.Tcp("a", 1));
+                    assertThat(all.exitOnFailure()).isTrue();
+                });
         machine.userFile("LocalForward 8080");
         assertThat(machine.error("web")).contains("line 1: Missing target argument.");
         machine.userFile("LocalForward 8080 web");

@@ -35,8 +35,17 @@ class ForwardSpecTest {
     void what_openssh_does_not_take_is_bad() {
         for (String text :
                 new String[] {
-                    "", "80", "80:81", "0:web:81", "80:web:0", "80:web:x", "80:web:81:x:y",
-                    "80:[::1:81", "65536:web:81", "80:web:81\\", "[::1]x:80:web:81"
+                    "",
+                    "80",
+                    "80:81",
+                    "0:web:81",
+                    "80:web:0",
+                    "80:web:x",
+                    "80:web:81:x:y",
+                    "80:[::1:81",
+                    "65536:web:81",
+                    "80:web:81\\",
+                    "[::1]x:80:web:81"
                 }) {
             assertThat(local(text)).as(text).isEqualTo("bad");
         }

@@ -54,8 +54,7 @@ class SocksTest {
         for (int i = 0; i < requests.length; i++) {
             Socks socks = new Socks();
             assertThat(slowly(socks, bytes(5, 2, 2, 0))).isInstanceOf(Socks.Step.Say.class);
-            assertThat(slowly(socks, requests[i]))
-                    .isEqualTo(new Socks.Step.Connect(hosts[i], 22));
+            assertThat(slowly(socks, requests[i])).isEqualTo(new Socks.Step.Connect(hosts[i], 22));
         }
     }
 
