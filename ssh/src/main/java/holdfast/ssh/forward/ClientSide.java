@@ -39,6 +39,8 @@ public final class ClientSide {
     private final Map<String, Endpoint> remote = new ConcurrentHashMap<>();
 
     /**
+     * The half of one client.
+     *
      * @param fatal told in one line what makes the client give up (ExitOnForwardFailure), once the
      *     server has answered; on a thread that must not block
      */

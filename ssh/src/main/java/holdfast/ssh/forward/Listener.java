@@ -253,6 +253,8 @@ final class Listener implements AutoCloseable {
     }
 
     /**
+     * Listens on a socket that is bound.
+     *
      * @param afterwards called when it has been closed: to take the socket out of the file system
      */
     static @Nullable Listener unix(

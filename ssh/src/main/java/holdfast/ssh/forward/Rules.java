@@ -33,7 +33,7 @@ public record Rules(
         boolean bindUnlink) {
 
     /**
-     * What the configuration allows, and a key's options with it.
+     * Those of one user.
      *
      * @param allowed whether the key allows any forwarding of ports
      * @param permitOpen texts of the key's permitopen options, {@code host:port}

@@ -69,6 +69,7 @@ public final class ServerSide {
 
     private final Function<Session, User> users;
 
+    /** The half of all sessions of a server, whose users it asks for. */
     public ServerSide(Function<Session, User> users) {
         this.users = users;
     }
