@@ -17,7 +17,6 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What idle connections cost a server, and how it is rid of dead ones: each connection logged in
@@ -27,8 +26,8 @@ import org.jspecify.annotations.Nullable;
  * {@code --cipher NAME}, {@code --parallel N} logins at a time (16), {@code --markdown}.
  *
  * <p>Memory is the server's own processes' PSS from smaps_rollup; the commands of the sessions and
- * the kernel's part are told apart. The kernel's is that of both ends and of the commands, since all
- * are on this machine.
+ * the kernel's part are told apart. The kernel's is that of both ends and of the commands, since
+ * all are on this machine.
  */
 final class Scale {
 
@@ -94,7 +93,7 @@ final class Scale {
 
         String markdown() {
             return ("| %s | %,d | %.0f MiB | **%.1f KiB** | %.1f KiB | %.0f KiB | %.0f KiB | %d | %.2f %%"
-                            + " | %.0f/s | %.1f ms | %.0f ms | %.1f s | %.1f s | %.2f after %.0f s |")
+                            + " | %.0f/s | %.1f ms | %.0f ms | %.1f s | %s | %.2f after %.0f s |")
                     .formatted(
                             server,
                             connections,
@@ -109,7 +108,7 @@ final class Scale {
                             loginCpu,
                             login,
                             dead,
-                            freed,
+                            Double.isNaN(freed) ? "the commands stay" : "%.1f s".formatted(freed),
                             back,
                             backAfter);
         }
@@ -171,8 +170,7 @@ final class Scale {
             Path of = directory.resolve("sshd");
             try (Sshd sshd =
                             holdfast
-                                    ? Sshd.holdfast(
-                                            of, island.behind(files), "127.0.0.1", settings)
+                                    ? Sshd.holdfast(of, island.behind(files), "127.0.0.1", settings)
                                     : Sshd.start(of, island.behind(files), "127.0.0.1", settings);
                     Members crowd = new Members(island, sshd, files, directory)) {
                 return new Course(holdfast, connections, island, sshd, crowd).run();
@@ -360,9 +358,11 @@ final class Scale {
 
             long cut = System.nanoTime();
             island.cut(Island.GOING);
-            double dead =
-                    await(cut, () -> Footprint.established(sshd.pid(), PORT) <= staying, "cut");
-            double freed = await(cut, () -> family().commands().size() <= staying, "gone");
+            double dead = await(cut, () -> Footprint.established(sshd.pid(), PORT) <= staying);
+            if (Double.isNaN(dead)) {
+                throw new AssertionError("dead connections stay open");
+            }
+            double freed = await(cut, () -> family().commands().size() <= staying);
             // As long as a tidy server may take its time.
             double back = Double.NaN;
             double backAfter = Double.NaN;
@@ -376,7 +376,7 @@ final class Scale {
                 Thread.sleep(1000);
             }
             say("cut", family, Footprint.pssKib(family.servers()));
-            if (family.commands().size() != staying) {
+            if (family.commands().size() < staying) {
                 throw new AssertionError("some that were not cut are gone: " + family);
             }
             return new Row(
@@ -419,13 +419,13 @@ final class Scale {
             return (double) Footprint.pssKib(some) / some.size();
         }
 
-        private double await(long since, Condition condition, String what)
+        /** Seconds since then, or not a number if it takes half as long again as it may. */
+        private double await(long since, Condition condition)
                 throws IOException, InterruptedException {
-            // Half as long again as it may take.
-            double limit = interval * (COUNT_MAX + 1) * 1.5 + 60;
+            double limit = interval * (COUNT_MAX + 1) * 1.5 + 30;
             while (!condition.met()) {
                 if ((System.nanoTime() - since) / 1e9 > limit) {
-                    throw new AssertionError(what + ": not within " + limit + " s");
+                    return Double.NaN;
                 }
                 Thread.sleep(200);
             }
