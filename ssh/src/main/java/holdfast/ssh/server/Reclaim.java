@@ -15,10 +15,13 @@ import java.time.Duration;
  */
 final class Reclaim {
 
-    /** A wave of departures mostly comes within this, and is dealt with at once. */
-    private static final Duration WAVE = Duration.ofSeconds(3);
+    /** A wave of departures is over when nobody has gone for so long. */
+    private static final Duration CALM = Duration.ofSeconds(3);
 
-    /** A collection stops everything for a third of a second with 10,000 connections. */
+    /**
+     * Between two collections, and the longest that one is put off: it stops everything for a third
+     * of a second with 10,000 connections.
+     */
     private static final Duration SELDOM = Duration.ofMinutes(1);
 
     /** Fewer are not worth it, however few remain. */
@@ -32,6 +35,7 @@ final class Reclaim {
     private final Timer<Runnable> timer = new Timer<>(this::due);
     private int gone;
     private Moment earliest;
+    private Moment latest = Moment.NEVER;
 
     /**
      * @param collect called on the deadlines' thread; what stops the VM stops that thread anyway
@@ -45,15 +49,20 @@ final class Reclaim {
     /** One has gone, and so many remain. */
     void gone(int remaining) {
         gone++;
-        if (gone >= Math.max(FEW, remaining / SHARE) && timer.at().equals(Moment.NEVER)) {
-            Moment soon = deadlines.clock().now().plus(WAVE);
-            deadlines.set(timer, soon.isBefore(earliest) ? earliest : soon);
+        if (gone < Math.max(FEW, remaining / SHARE)) {
+            return;
         }
+        Moment now = deadlines.clock().now();
+        if (latest.equals(Moment.NEVER)) {
+            latest = now.plus(SELDOM);
+        }
+        deadlines.set(timer, Moment.later(earliest, Moment.earlier(latest, now.plus(CALM))));
     }
 
     private void due() {
         gone = 0;
         earliest = deadlines.clock().now().plus(SELDOM);
+        latest = Moment.NEVER;
         collect.run();
     }
 }

@@ -17,7 +17,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.client.SshClient;
-import org.apache.sshd.client.channel.ChannelExec;
+import org.apache.sshd.client.channel.ChannelSession;
 import org.apache.sshd.client.keyverifier.AcceptAllServerKeyVerifier;
 import org.apache.sshd.client.session.ClientSession;
 import org.apache.sshd.common.channel.StreamingChannel;
@@ -27,14 +27,18 @@ import org.apache.sshd.core.CoreModuleProperties;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Thousands of idle clients in one process: each logged in, with one command running, answering
+ * Thousands of idle clients in one process: each logged in, with one session open, answering
  * keepalives. The program of its own that {@link Scale} starts; MINA's client, tuned to be small.
  *
- * <p>Words: address, port, user, cipher, the command. Prints the line for authorized_keys, then
+ * <p>Words: address, port, user, cipher, the command or {@code
+ * sftp}. Prints the line for authorized_keys, then
  * obeys {@code fill SOURCE COUNT PARALLEL} with {@code filled MADE OF WANTED: TROUBLE}, {@code
  * alive} with a number, and ends with its input.
  */
 final class Crowd {
+
+    /** In place of a command: the subsystem. */
+    static final String SFTP = "sftp";
 
     private static final Duration PATIENCE = Duration.ofSeconds(100);
 
@@ -125,7 +129,10 @@ final class Crowd {
                         .verify(PATIENCE)
                         .getSession();
         session.auth().verify(PATIENCE);
-        ChannelExec channel = session.createExecChannel(command);
+        ChannelSession channel =
+                command.equals(SFTP)
+                        ? session.createSubsystemChannel(SFTP)
+                        : session.createExecChannel(command);
         // No pipes and no pump: nothing is said on it.
         channel.setStreaming(StreamingChannel.Streaming.Async);
         channel.open().verify(PATIENCE);
