@@ -507,7 +507,8 @@ public final class Server implements AutoCloseable {
                             : doorkeeper.enter(from, exempt, deadlines.clock().now());
             if (refusal != null) {
                 counts.departed(Departure.REFUSED);
-                log.info(
+                // Not MINA's log, which this class inherits.
+                Server.this.log.info(
                         "drop connection from "
                                 + ServerTransport.text((InetSocketAddress) io.getRemoteAddress())
                                 + ": "
