@@ -30,10 +30,9 @@ import org.jspecify.annotations.Nullable;
  * Thousands of idle clients in one process: each logged in, with one session open, answering
  * keepalives. The program of its own that {@link Scale} starts; MINA's client, tuned to be small.
  *
- * <p>Words: address, port, user, cipher, the command or {@code
- * sftp}. Prints the line for authorized_keys, then
- * obeys {@code fill SOURCE COUNT PARALLEL} with {@code filled MADE OF WANTED: TROUBLE}, {@code
- * alive} with a number, and ends with its input.
+ * <p>Words: address, port, user, cipher, the command or {@code sftp}. Prints the line for
+ * authorized_keys, then obeys {@code fill SOURCE COUNT PARALLEL} with {@code filled MADE OF WANTED:
+ * TROUBLE}, {@code alive} with a number, and ends with its input.
  */
 final class Crowd {
 

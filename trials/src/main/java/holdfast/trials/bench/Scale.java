@@ -185,14 +185,15 @@ final class Scale {
                             holdfast
                                     ? Sshd.holdfast(of, island.behind(files), "127.0.0.1", settings)
                                     : Sshd.start(of, island.behind(files), "127.0.0.1", settings);
-                    Members crowd = new Members(
-                            island,
-                            sshd,
-                            files,
-                            directory,
-                            sftp
-                                    ? Crowd.SFTP
-                                    : "exec " + directory.resolve(command) + " 1d")) {
+                    Members crowd =
+                            new Members(
+                                    island,
+                                    sshd,
+                                    files,
+                                    directory,
+                                    sftp
+                                            ? Crowd.SFTP
+                                            : "exec " + directory.resolve(command) + " 1d")) {
                 return new Course(holdfast, sftp, connections, island, sshd, crowd).run();
             }
         } finally {
