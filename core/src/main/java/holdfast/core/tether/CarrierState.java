@@ -46,6 +46,7 @@ public sealed interface CarrierState {
      *
      * @param hold how long the server holds the tether; zero: it does not
      * @param nextGeneration what the next attempt is called
+     * @param newestAsked the highest generation whose attempt somebody has answered
      * @param attempts those under way, oldest first
      * @param faults carriers lost to a fault since the last answered PING
      */
@@ -53,6 +54,7 @@ public sealed interface CarrierState {
             Duration hold,
             RoundTrip roundTrip,
             long nextGeneration,
+            long newestAsked,
             List<Attempt> attempts,
             int faults) {
 
@@ -75,9 +77,46 @@ public sealed interface CarrierState {
      * @param dials how many attempts it has made
      * @param nextDial when the next is made
      * @param refusals attempts in a row that were answered with no
+     * @param denied whether the server has said that it has no such tether
      * @param told whether the person knows
      */
-    record Search(Moment since, int dials, Moment nextDial, int refusals, boolean told) {}
+    record Search(
+            Moment since,
+            int dials,
+            Moment nextDial,
+            int refusals,
+            boolean denied,
+            boolean told) {
+
+        /** A search that begins, with its first attempt at {@code dial}. */
+        static Search from(Moment now, Moment dial) {
+            return new Search(now, 0, dial, 0, false, false);
+        }
+
+        Search dialed(Moment next) {
+            return new Search(since, dials + 1, next, refusals, denied, told);
+        }
+
+        Search dialAt(Moment next) {
+            return new Search(since, dials, next, refusals, denied, told);
+        }
+
+        Search refused(Moment next) {
+            return new Search(since, dials, next, refusals + 1, denied, told);
+        }
+
+        Search afresh(Moment next) {
+            return new Search(since, dials, next, 0, denied, told);
+        }
+
+        Search deniedUntil(Moment next) {
+            return new Search(since, dials, next, refusals, true, told);
+        }
+
+        Search shown() {
+            return new Search(since, dials, nextDial, refusals, denied, true);
+        }
+    }
 
     /** Why a tether ended. */
     enum Ending {

@@ -83,7 +83,7 @@ public final class Carriers {
     /** The state of a tether that has just begun. */
     public static CarrierState begin(Moment now) {
         return new Carried(
-                new Known(Duration.ZERO, RoundTrip.UNKNOWN, 1, List.of(), 0),
+                new Known(Duration.ZERO, RoundTrip.UNKNOWN, 1, 0, List.of(), 0),
                 0,
                 now,
                 null,
@@ -185,6 +185,7 @@ public final class Carriers {
         private Duration hold;
         private RoundTrip roundTrip;
         private long nextGeneration;
+        private long newestAsked;
         private final List<Attempt> attempts;
         private int faults;
         private @Nullable Search search;
@@ -225,6 +226,7 @@ public final class Carriers {
             hold = known.hold();
             roundTrip = known.roundTrip();
             nextGeneration = known.nextGeneration();
+            newestAsked = known.newestAsked();
             attempts = new ArrayList<>(known.attempts());
             faults = known.faults();
         }
@@ -233,12 +235,12 @@ public final class Carriers {
             if (ending != null) {
                 return new Over(ending, now);
             }
-            Known known = new Known(hold, roundTrip, nextGeneration, attempts, faults);
+            Known known = new Known(hold, roundTrip, nextGeneration, newestAsked, attempts, faults);
             if (generation >= 0) {
                 return new Carried(known, generation, heard, asked, pinged, doubtAt, search);
             }
             Search seeking =
-                    search == null ? new Search(since, 0, Moment.NEVER, 0, false) : search;
+                    search == null ? Search.from(since, Moment.NEVER).shown() : search;
             return new Adrift(known, heard, since, heldUntil, seeking);
         }
 
@@ -264,13 +266,14 @@ public final class Carriers {
                     heard(now);
                 }
                 case CarrierEvent.Lost lost -> lost(lost.generation(), lost.fault());
-                case CarrierEvent.Connected connected ->
-                        attempts.replaceAll(
-                                one ->
-                                        one.generation() == connected.generation()
-                                                ? new Attempt(
-                                                        one.generation(), one.started(), true)
-                                                : one);
+                case CarrierEvent.Connected connected -> {
+                    newestAsked = Math.max(newestAsked, connected.generation());
+                    attempts.replaceAll(
+                            one ->
+                                    one.generation() == connected.generation()
+                                            ? new Attempt(one.generation(), one.started(), true)
+                                            : one);
+                }
                 case CarrierEvent.Resumed resumed -> resumed(resumed.generation());
                 case CarrierEvent.Failed failed -> failed(failed.generation(), failed.why());
                 case CarrierEvent.NetworkChanged _, CarrierEvent.Slept _ -> away();
@@ -290,7 +293,7 @@ public final class Carriers {
             if (policy.dials()) {
                 heldUntil = Moment.later(heldUntil, now.plus(LAST_CHANCE));
                 if (search != null && !dialedJustNow()) {
-                    search = new Search(search.since(), search.dials(), now, 0, search.told());
+                    search = search.afresh(now);
                 }
             }
         }
@@ -353,13 +356,8 @@ public final class Carriers {
                     Moment next = fault ? now.plus(backOff(faults)) : now;
                     search =
                             search == null
-                                    ? new Search(now, 0, next, 0, false)
-                                    : new Search(
-                                            search.since(),
-                                            search.dials(),
-                                            Moment.earlier(search.nextDial(), next),
-                                            search.refusals(),
-                                            search.told());
+                                    ? Search.from(now, next)
+                                    : search.dialAt(Moment.earlier(search.nextDial(), next));
                 } else {
                     search = null;
                 }
@@ -400,31 +398,23 @@ public final class Carriers {
                 case UNANSWERED -> {}
                 case TURNED_AWAY -> {
                     if (search != null) {
-                        int refusals = search.refusals() + 1;
-                        search =
-                                new Search(
-                                        search.since(),
-                                        search.dials(),
-                                        now.plus(backOff(refusals)),
-                                        refusals,
-                                        search.told());
+                        search = search.refused(now.plus(backOff(search.refusals() + 1)));
                     }
                 }
                 case GONE, FOREIGN -> {
-                    if (generation < 0) {
+                    if (which < newestAsked) {
+                        // Overtaken: the server may have given the tether to a later attempt.
+                        return;
+                    }
+                    if (generation < 0 || (search != null && search.denied())) {
                         end(
                                 why == CarrierEvent.Failure.GONE
                                         ? Ending.GONE
                                         : Ending.FOREIGN);
                     } else if (search != null) {
-                        // The carrier may live yet: it is not given up for what others say.
-                        search =
-                                new Search(
-                                        search.since(),
-                                        search.dials(),
-                                        now.plus(LAST_PACE),
-                                        search.refusals(),
-                                        search.told());
+                        // The carrier may live yet, and another machine have answered: it has
+                        // until the next attempt to speak.
+                        search = search.deniedUntil(now.plus(LAST_PACE));
                     }
                 }
             }
@@ -472,7 +462,7 @@ public final class Carriers {
                 return;
             }
             if (policy.dials()) {
-                search = new Search(now, 0, now, 0, false);
+                search = Search.from(now, now);
             } else {
                 commands.add(new CarrierCommand.Drop(generation));
                 lost(generation, false);
@@ -484,29 +474,19 @@ public final class Carriers {
             if (seeking == null || ending != null) {
                 return;
             }
-            Known known = new Known(hold, roundTrip, nextGeneration, attempts, faults);
+            Known known = new Known(hold, roundTrip, nextGeneration, newestAsked, attempts, faults);
             if (mayDial(known) && !now.isBefore(dialAt(seeking, known))) {
                 long which = nextGeneration++;
                 attempts.add(new Attempt(which, now, false));
                 commands.add(new CarrierCommand.Dial(which));
                 seeking =
-                        new Search(
-                                seeking.since(),
-                                seeking.dials() + 1,
-                                now.plus(jittered(pace(now.since(seeking.since())), which)),
-                                seeking.refusals(),
-                                seeking.told());
+                        seeking.dialed(
+                                now.plus(jittered(pace(now.since(seeking.since())), which)));
             }
             if (!seeking.told() && !now.isBefore(seeking.since().plus(WORTH_TELLING))) {
                 Moment until = generation < 0 ? heldUntil : heard.plus(hold);
                 commands.add(new CarrierCommand.Show(heard, until));
-                seeking =
-                        new Search(
-                                seeking.since(),
-                                seeking.dials(),
-                                seeking.nextDial(),
-                                seeking.refusals(),
-                                true);
+                seeking = seeking.shown();
             }
             search = seeking;
         }

@@ -1,5 +1,8 @@
 package holdfast.core.tether;
 
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
 /**
  * Who may bring a tether its next carrier: both ends prove that they hold its key, over everything
  * that either has said on the new connection (PROTOCOL.md section 6).
@@ -72,6 +75,51 @@ public final class Resumption {
                                         answer.received(),
                                         answer.taken(),
                                         answer.from())));
+    }
+
+    /**
+     * A server's whole answer to a request.
+     *
+     * @param answer what is to be sent on the new connection
+     * @param carrier the tether's current one from now on; null: refused, and the connection is to
+     *     be closed
+     */
+    public record Served(byte[] answer, Tether.@Nullable Carrier carrier) {}
+
+    /**
+     * Checks a request and answers it. A tether that is not there, a bad proof, a stale generation
+     * and an offset that was never sent take the same time and get the same answer.
+     *
+     * @param tether the one that the request names; null: there is none
+     * @param prover its key; where there is none, a key that nobody has
+     * @param allowed whether whoever asks may have it, from where he asks
+     */
+    public static Served serve(
+            @Nullable Tether tether,
+            Prover prover,
+            TetherLine.Resume request,
+            String serverLine,
+            boolean allowed) {
+        boolean proved = proved(prover, request, serverLine);
+        Tether.Offsets offsets =
+                tether == null ? null : tether.accept(request, proved && allowed);
+        Frame.Resumed answer =
+                offsets == null
+                        ? answer(prover, request, serverLine, 0, 0, 0)
+                        : answer(
+                                prover,
+                                request,
+                                serverLine,
+                                offsets.received(),
+                                offsets.taken(),
+                                offsets.from());
+        byte[] bytes = new byte[Frame.LONGEST_CONTROL];
+        if (tether == null || offsets == null) {
+            int length = new Frame.Refused(Frame.Refused.GONE).write(bytes, 0);
+            return new Served(Arrays.copyOf(bytes, length), null);
+        }
+        int length = answer.write(bytes, 0);
+        return new Served(Arrays.copyOf(bytes, length), tether.resume(request, offsets));
     }
 
     private static byte[] requestMessage(TetherLine.Resume request, String serverLine) {

@@ -232,6 +232,11 @@ public final class Tether {
         return next;
     }
 
+    /** How many of this end's bytes were ever put on a carrier. */
+    public long sent() {
+        return outbox.sent();
+    }
+
     /** The current carrier; null: there is none. */
     public @Nullable Carrier current() {
         return current;
@@ -321,8 +326,16 @@ public final class Tether {
                             || (closing >= 0 && !closeSent));
         }
 
+        /**
+         * Up to where this carrier may acknowledge. What an older one brought meanwhile the other
+         * end sends again here, and must still have: it is acknowledged when that has come.
+         */
+        private long toTell() {
+            return Math.min(inbox.taken(), receiveAt);
+        }
+
         private boolean ackNow(Moment now) {
-            long owed = inbox.taken() - toldAt;
+            long owed = toTell() - toldAt;
             return owed > 0
                     && (owed >= inbox.window() / ACK_SHARE
                             || ackDue == null
@@ -357,9 +370,10 @@ public final class Tether {
                 at = new Frame.Pong(pongDue).write(into, at);
                 pongDue = -1;
             }
-            if (inbox.taken() > toldAt && (data || ackNow(now)) && fits(at, end)) {
-                at = new Frame.Ack(inbox.taken() - toldAt).write(into, at);
-                toldAt = inbox.taken();
+            long tell = toTell();
+            if (tell > toldAt && (data || ackNow(now)) && fits(at, end)) {
+                at = new Frame.Ack(tell - toldAt).write(into, at);
+                toldAt = tell;
                 ackDue = null;
             }
             while (sendAt < outbox.written() && end - at > FRAME_OVERHEAD) {

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate} or {@code
- * survival}, then its options.
+ * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate},
+ * {@code tether} or {@code survival}, then its options.
  */
 public final class Main {
 
@@ -20,6 +20,7 @@ public final class Main {
                 case "bulk" -> Bulk.run(new Options(all.subList(1, all.size())));
                 case "rekey" -> Rekey.run(new Options(all.subList(1, all.size())));
                 case "simulate" -> Simulate.run(all.subList(1, all.size()));
+                case "tether" -> TetherSeeds.run(all.subList(1, all.size()));
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 default -> {
                     System.err.println(
@@ -28,6 +29,7 @@ public final class Main {
                                    trials/bench bulk [--gigabytes N] [--pairs N] [--ciphers A,B] [--markdown]
                                    trials/bench rekey [--runs N] [--megabytes N] [--ciphers A,B] [--markdown]
                                    trials/bench simulate [SEEDS] [FROM]
+                                   trials/bench tether [SEEDS] [FROM]
                                    trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]\
                             """);
                     System.exit(2);
