@@ -28,6 +28,9 @@ public final class Tether {
      */
     private static final Duration ACK_DELAY = Duration.ofMillis(300);
 
+    /** A year: whatever else a server says. In seconds. */
+    private static final long MOST_HOLD = 366L * 24 * 3600;
+
     private final Role role;
     private final Outbox outbox;
     private final Inbox inbox;
@@ -133,9 +136,9 @@ public final class Tether {
         return id;
     }
 
-    /** For how long the server holds it without a carrier. */
+    /** For how long it is held without a carrier; zero: it is not. */
     public Duration hold() {
-        return Duration.ofSeconds(holdSeconds);
+        return held ? Duration.ofSeconds(Math.min(holdSeconds, MOST_HOLD)) : Duration.ZERO;
     }
 
     /** The newest carrier's generation; -1: none was ever begun. */

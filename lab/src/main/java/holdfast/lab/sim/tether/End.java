@@ -137,7 +137,7 @@ final class End {
         } else {
             event(new CarrierEvent.Heard(world.moment()));
         }
-        if (news.held() && tether.resumable()) {
+        if (news.held()) {
             event(new CarrierEvent.Held(tether.hold()));
         }
         if (news.fault() != null) {
