@@ -81,12 +81,7 @@ public sealed interface CarrierState {
      * @param told whether the person knows
      */
     record Search(
-            Moment since,
-            int dials,
-            Moment nextDial,
-            int refusals,
-            boolean denied,
-            boolean told) {
+            Moment since, int dials, Moment nextDial, int refusals, boolean denied, boolean told) {
 
         /** A search that begins, with its first attempt at {@code dial}. */
         static Search from(Moment now, Moment dial) {

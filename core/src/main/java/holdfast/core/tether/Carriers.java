@@ -63,7 +63,9 @@ public final class Carriers {
     static final Duration LATER = Duration.ofMinutes(1);
     static final Duration LAST = Duration.ofMinutes(15);
 
-    /** Whoever answers no is asked again after this, doubled each time, up to {@link #LAST_PACE}. */
+    /**
+     * Whoever answers no is asked again after this, doubled each time, up to {@link #LAST_PACE}.
+     */
     static final Duration BACK_OFF = Duration.ofMillis(250);
 
     /** A person is told of nothing shorter. */
@@ -239,8 +241,7 @@ public final class Carriers {
             if (generation >= 0) {
                 return new Carried(known, generation, heard, asked, pinged, doubtAt, search);
             }
-            Search seeking =
-                    search == null ? Search.from(since, Moment.NEVER).shown() : search;
+            Search seeking = search == null ? Search.from(since, Moment.NEVER).shown() : search;
             return new Adrift(known, heard, since, heldUntil, seeking);
         }
 
@@ -268,11 +269,10 @@ public final class Carriers {
                 case CarrierEvent.Lost lost -> lost(lost.generation(), lost.fault());
                 case CarrierEvent.Connected connected -> {
                     newestAsked = Math.max(newestAsked, connected.generation());
-                    attempts.replaceAll(
-                            one ->
-                                    one.generation() == connected.generation()
-                                            ? new Attempt(one.generation(), one.started(), true)
-                                            : one);
+                    attempts.replaceAll(one ->
+                            one.generation() == connected.generation()
+                                    ? new Attempt(one.generation(), one.started(), true)
+                                    : one);
                 }
                 case CarrierEvent.Resumed resumed -> resumed(resumed.generation());
                 case CarrierEvent.Failed failed -> failed(failed.generation(), failed.why());
@@ -407,10 +407,7 @@ public final class Carriers {
                         return;
                     }
                     if (generation < 0 || (search != null && search.denied())) {
-                        end(
-                                why == CarrierEvent.Failure.GONE
-                                        ? Ending.GONE
-                                        : Ending.FOREIGN);
+                        end(why == CarrierEvent.Failure.GONE ? Ending.GONE : Ending.FOREIGN);
                     } else if (search != null) {
                         // The carrier may live yet, and another machine have answered: it has
                         // until the next attempt to speak.
@@ -480,8 +477,7 @@ public final class Carriers {
                 attempts.add(new Attempt(which, now, false));
                 commands.add(new CarrierCommand.Dial(which));
                 seeking =
-                        seeking.dialed(
-                                now.plus(jittered(pace(now.since(seeking.since())), which)));
+                        seeking.dialed(now.plus(jittered(pace(now.since(seeking.since())), which)));
             }
             if (!seeking.told() && !now.isBefore(seeking.since().plus(WORTH_TELLING))) {
                 Moment until = generation < 0 ? heldUntil : heard.plus(hold);
@@ -509,7 +505,13 @@ public final class Carriers {
             z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
             z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
             long fraction = (z ^ (z >>> 31)) >>> 44; // 20 bits
-            return wait.multipliedBy(4).dividedBy(5).plus(wait.multipliedBy(2).dividedBy(5).multipliedBy(fraction).dividedBy(1 << 20));
+            return wait.multipliedBy(4)
+                    .dividedBy(5)
+                    .plus(
+                            wait.multipliedBy(2)
+                                    .dividedBy(5)
+                                    .multipliedBy(fraction)
+                                    .dividedBy(1 << 20));
         }
     }
 }

@@ -26,7 +26,9 @@ public final class Resumption {
         return join(KEY, Bytes.ascii(clientLine + "\n" + serverLine + "\n"));
     }
 
-    /** The client's request with its proof; {@code serverLine} is the server's, of this connection. */
+    /**
+     * The client's request with its proof; {@code serverLine} is the server's, of this connection.
+     */
     public static TetherLine.Resume request(
             Prover prover,
             Bytes id,
@@ -58,8 +60,7 @@ public final class Resumption {
             long received,
             long taken,
             long from) {
-        byte[] proof =
-                prover.mac(answerMessage(request, serverLine, received, taken, from));
+        byte[] proof = prover.mac(answerMessage(request, serverLine, received, taken, from));
         return new Frame.Resumed(received, taken, from, Bytes.of(proof));
     }
 
@@ -101,8 +102,7 @@ public final class Resumption {
             String serverLine,
             boolean allowed) {
         boolean proved = proved(prover, request, serverLine);
-        Tether.Offsets offsets =
-                tether == null ? null : tether.accept(request, proved && allowed);
+        Tether.Offsets offsets = tether == null ? null : tether.accept(request, proved && allowed);
         Frame.Resumed answer =
                 offsets == null
                         ? answer(prover, request, serverLine, 0, 0, 0)

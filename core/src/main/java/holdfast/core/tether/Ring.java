@@ -82,11 +82,7 @@ final class Ring {
         for (long offset = first; offset < end; ) {
             int from = at(offset);
             int to = (int) (offset & (capacity - 1));
-            int some =
-                    (int)
-                            Math.min(
-                                    end - offset,
-                                    Math.min(bytes.length - from, capacity - to));
+            int some = (int) Math.min(end - offset, Math.min(bytes.length - from, capacity - to));
             System.arraycopy(bytes, from, larger, to, some);
             offset += some;
         }

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate},
- * {@code tether} or {@code survival}, then its options.
+ * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
+ * tether} or {@code survival}, then its options.
  */
 public final class Main {
 

@@ -155,5 +155,4 @@ final class Pipe {
             ends[side].run();
         }
     }
-
 }

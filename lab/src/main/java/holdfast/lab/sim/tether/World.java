@@ -30,6 +30,7 @@ final class World {
 
     private static final long SECOND = 1_000_000_000L;
     private static final int WINDOW = 65_536;
+    private static final List<Pipe.Death> DEATHS = List.of(Pipe.Death.values());
     private static final int KEY_WORDS = 4;
     private static final String SOFTWARE = "Simulated_1";
 
@@ -203,7 +204,12 @@ final class World {
                         case PROTOCOL -> false;
                     };
             if (!good) {
-                violate(Run.Rule.STATED_REASON, "the client ended without reason: " + how + ", the server is " + server.state());
+                violate(
+                        Run.Rule.STATED_REASON,
+                        "the client ended without reason: "
+                                + how
+                                + ", the server is "
+                                + server.state());
             }
         }
         how = server.ending();
@@ -257,10 +263,12 @@ final class World {
                     server.pump();
                 });
         for (int i = 0; i < 30; i++) {
-            at(dice.nextLong(active), () -> {
-                client.pump();
-                server.pump();
-            });
+            at(
+                    dice.nextLong(active),
+                    () -> {
+                        client.pump();
+                        server.pump();
+                    });
         }
         at(
                 active,
@@ -302,7 +310,7 @@ final class World {
     }
 
     private Pipe.Death death() {
-        return Pipe.Death.values()[dice.nextInt(4)];
+        return DEATHS.get(dice.nextInt(DEATHS.size()));
     }
 
     private void kill() {
@@ -339,8 +347,7 @@ final class World {
         }
         if (now < faultsEnd && dice.nextInt(20) == 0) {
             attempts.remove(generation);
-            client.event(
-                    new CarrierEvent.Failed(generation, CarrierEvent.Failure.TURNED_AWAY));
+            client.event(new CarrierEvent.Failed(generation, CarrierEvent.Failure.TURNED_AWAY));
             return;
         }
         client.event(new CarrierEvent.Connected(generation));
@@ -371,7 +378,7 @@ final class World {
         int used = resuming.read(some, 0, some.length);
         byte[] say = resuming.toSend();
         if (say.length > 0) {
-            overheard.add(new String(say, 0, 0, say.length));
+            overheard.add(text(say));
             made.send(true, say);
         }
         switch (resuming.outcome()) {
@@ -386,9 +393,7 @@ final class World {
                 attach(client, resumed.carrier(), made);
                 client.carry(resumed.carrier(), made);
                 if (used < some.length) {
-                    client.received(
-                            resumed.carrier(),
-                            Arrays.copyOfRange(some, used, some.length));
+                    client.received(resumed.carrier(), Arrays.copyOfRange(some, used, some.length));
                 }
             }
         }
@@ -427,7 +432,7 @@ final class World {
         Prover checker = known ? real : new Mixer(~seed);
         Tether.Carrier carrier;
         byte[] answer;
-        if (twist == Twist.NONE) {
+        if (twist.equals(Twist.NONE)) {
             Resumption.Served served =
                     Resumption.serve(known ? server.tether : null, checker, request, line, true);
             carrier = served.carrier();
@@ -484,8 +489,7 @@ final class World {
                     int length;
                     if (kind == 0) {
                         foreignMet = true;
-                        length =
-                                new Frame.Refused(0).write(answer, 0);
+                        length = new Frame.Refused(0).write(answer, 0);
                     } else {
                         length =
                                 new Frame.Resumed(
@@ -643,6 +647,14 @@ final class World {
         byte[] some = new byte[length];
         dice.nextBytes(some);
         return some;
+    }
+
+    private static String text(byte[] ascii) {
+        StringBuilder text = new StringBuilder(ascii.length);
+        for (byte one : ascii) {
+            text.append((char) one);
+        }
+        return text.toString();
     }
 
     private static byte[] ascii(String text) {

@@ -75,8 +75,7 @@ final class TetherSimulationTest {
 
     @Test
     void a_decision_that_never_dials_is_noticed() {
-        noticed(
-                without(CarrierCommand.Dial.class), Run.Rule.LIVENESS);
+        noticed(without(CarrierCommand.Dial.class), Run.Rule.LIVENESS);
     }
 
     @Test
@@ -90,7 +89,8 @@ final class TetherSimulationTest {
                             Moment now,
                             CarrierPolicy policy) {
                         return event instanceof CarrierEvent.Spoke
-                                ? Carriers.on(state, new CarrierEvent.TimePassed(), now, deaf(policy))
+                                ? Carriers.on(
+                                        state, new CarrierEvent.TimePassed(), now, deaf(policy))
                                 : Carriers.on(state, event, now, deaf(policy));
                     }
                 },
