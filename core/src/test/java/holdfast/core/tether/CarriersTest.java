@@ -191,12 +191,12 @@ final class CarriersTest {
     void whoever_says_no_is_asked_more_and_more_seldom() {
         Driven end = Driven.held(CLIENT).lost(10, 0);
         double wait = 0.25;
-        for (int refusals = 1; refusals <= 9; refusals++) {
+        for (int refusals = 1; refusals <= 6; refusals++) {
             double refused = dials(end).getLast() + 0.01;
             end.event(refused, new CarrierEvent.Failed(refusals, Failure.TURNED_AWAY));
-            end.until(refused + wait * 1.21);
+            end.until(refused + wait * 1.25);
             assertThat(dials(end)).hasSize(refusals + 1);
-            assertThat(dials(end).getLast() - refused).isBetween(wait * 0.79, wait * 1.21);
+            assertThat(dials(end).getLast() - refused).isBetween(wait * 0.75, wait * 1.25);
             wait = Math.min(10, wait * 2);
         }
     }
