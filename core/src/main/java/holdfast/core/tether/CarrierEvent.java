@@ -18,8 +18,8 @@ public sealed interface CarrierEvent {
     /** Something that must be acknowledged was put on the current carrier at {@code at}. */
     record Spoke(Moment at) implements CarrierEvent {}
 
-    /** The PING sent at {@code sent} was answered. */
-    record PingAnswered(Moment sent) implements CarrierEvent {}
+    /** The PING sent at {@code sent} was answered at {@code at}. */
+    record PingAnswered(Moment sent, Moment at) implements CarrierEvent {}
 
     /** This carrier's connection ended; {@code fault}: because the peer broke the protocol. */
     record Lost(long generation, boolean fault) implements CarrierEvent {}

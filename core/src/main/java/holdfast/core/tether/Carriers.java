@@ -262,9 +262,12 @@ public final class Carriers {
                     }
                 }
                 case CarrierEvent.PingAnswered answered -> {
-                    roundTrip = roundTrip.with(now.since(answered.sent()));
+                    roundTrip = roundTrip.with(answered.at().since(answered.sent()));
                     faults = 0;
-                    heard(now);
+                    heard(answered.at());
+                    if (asked != null) {
+                        doubtAt = Moment.earlier(doubtAt, asked.plus(roundTrip.patience()));
+                    }
                 }
                 case CarrierEvent.Lost lost -> lost(lost.generation(), lost.fault());
                 case CarrierEvent.Connected connected -> {

@@ -172,7 +172,8 @@ public final class Tether {
      */
     public @Nullable Offsets accept(TetherLine.Resume request, boolean proved) {
         if (!proved
-                || !held
+                || id == null
+                || holdSeconds == 0
                 || peerClosed >= 0
                 || request.generation() <= generation
                 || request.received() > outbox.sent()) {
@@ -189,6 +190,7 @@ public final class Tether {
 
     /** The server's new carrier, after {@link #accept}: the older is no longer read or filled. */
     public Carrier resume(TetherLine.Resume request, Offsets offsets) {
+        held = true; // who asks for it by its name has had HELD
         return adopt(
                 new Carrier(
                         request.generation(),

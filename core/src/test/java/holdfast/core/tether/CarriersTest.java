@@ -35,7 +35,7 @@ final class CarriersTest {
         static Driven held(CarrierPolicy policy) {
             Driven end = new Driven(policy);
             end.event(0, new CarrierEvent.Held(Duration.ofHours(1)));
-            end.event(0.1, new CarrierEvent.PingAnswered(Moment.ZERO));
+            end.event(0.1, new CarrierEvent.PingAnswered(Moment.ZERO, at(0.1)));
             end.did.clear();
             return end;
         }
@@ -105,6 +105,13 @@ final class CarriersTest {
         end.did.clear();
         end.event(13.2, new CarrierEvent.Connected(1)).event(13.3, new CarrierEvent.Resumed(1));
         assertThat(end.did).contains("drop 0@13.3", "hide@13.3");
+    }
+
+    @Test
+    void an_answer_that_is_told_late_does_not_hide_what_was_said_after_it() {
+        Driven end = Driven.held(CLIENT).spoke(10);
+        end.event(10.01, new CarrierEvent.PingAnswered(at(9.8), at(9.9))).until(12.5);
+        assertThat(end.did).containsExactly("ping@10.5", "dial 1@12.0");
     }
 
     @Test

@@ -189,12 +189,15 @@ final class TetherTest {
     }
 
     @Test
-    void nothing_is_resumed_before_both_ends_know_that_it_may_be() {
+    void nothing_is_resumed_before_the_server_has_said_that_it_may_be() {
+        assertThat(resume(request(1))).isFalse();
         server.hold(ID, 60);
         move(down, up);
-        assertThat(resume(request(1))).as("the PONG has not come").isFalse();
-        move(up, down);
-        assertThat(resume(request(1))).isTrue();
+        assertThat(server.resumable()).as("the PONG has not come").isFalse();
+        assertThat(resume(request(2))).as("but who asks by the name has had HELD").isTrue();
+        assertThat(server.resumable()).isTrue();
+        server.hold(ID, 0);
+        assertThat(resume(request(3))).as("no longer").isFalse();
     }
 
     @Test

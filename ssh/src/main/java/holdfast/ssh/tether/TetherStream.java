@@ -349,7 +349,7 @@ public final class TetherStream implements ByteChannel {
         synchronized (lock) {
             news = on.received(bytes, offset, count);
             if (news.pong() != null) {
-                mailbox.add(new CarrierEvent.PingAnswered(news.pong()));
+                mailbox.add(new CarrierEvent.PingAnswered(news.pong(), heard));
             }
             if (news.held() && tether != null) {
                 mailbox.add(new CarrierEvent.Held(tether.hold()));

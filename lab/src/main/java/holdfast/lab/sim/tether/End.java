@@ -96,6 +96,9 @@ final class End {
         carrier = next;
         pipe = through;
         if (next.generation() > 0) {
+            if (!client) {
+                event(new CarrierEvent.Held(tether.hold())); // a proved request says so, too
+            }
             event(new CarrierEvent.Resumed(next.generation()));
         }
         if (old != null) {
@@ -133,7 +136,7 @@ final class End {
         Tether.News news = which.received(bytes, 0, given);
         world.checkMemory(this);
         if (news.pong() != null) {
-            event(new CarrierEvent.PingAnswered(news.pong()));
+            event(new CarrierEvent.PingAnswered(news.pong(), world.moment()));
         } else {
             event(new CarrierEvent.Heard(world.moment()));
         }
