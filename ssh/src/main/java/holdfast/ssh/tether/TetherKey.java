@@ -31,8 +31,7 @@ public final class TetherKey {
     private static final SecureRandom RANDOM = new SecureRandom();
 
     /** The X.509 wrapping of a raw X25519 key (RFC 8410). */
-    private static final byte[] X509_PREFIX =
-            HexFormat.of().parseHex("302a300506032b656e032100");
+    private static final byte[] X509_PREFIX = HexFormat.of().parseHex("302a300506032b656e032100");
 
     private final KeyPair pair;
 

@@ -1,6 +1,5 @@
 package holdfast.ssh.tether;
 
-import holdfast.core.tether.Bytes;
 import holdfast.core.tether.CarrierCommand;
 import holdfast.core.tether.CarrierEvent;
 import holdfast.core.tether.CarrierPolicy;
@@ -275,16 +274,13 @@ public final class TetherStream implements ByteChannel {
                 into.position(into.position() + count);
             }
         } else {
-            count =
-                    stream.take(
-                            outgoing, 0, Math.min(into.remaining(), CHUNK), clock.now());
+            count = stream.take(outgoing, 0, Math.min(into.remaining(), CHUNK), clock.now());
             if (count > 0) {
                 into.put(outgoing, 0, count);
             }
         }
         Tether.Carrier on = carrier;
-        if (count > 0
-                && (!due.equals(stream.wakeAt()) || (on != null && on.wants(clock.now())))) {
+        if (count > 0 && (!due.equals(stream.wakeAt()) || (on != null && on.wants(clock.now())))) {
             lock.notifyAll(); // an acknowledgement is due, or will be
         }
         return count;
@@ -362,7 +358,10 @@ public final class TetherStream implements ByteChannel {
             }
         }
         if (news.fault() != null) {
-            lost(on, new IOException("tether: the server broke the protocol: " + news.fault()), true);
+            lost(
+                    on,
+                    new IOException("tether: the server broke the protocol: " + news.fault()),
+                    true);
         }
     }
 
@@ -583,8 +582,7 @@ public final class TetherStream implements ByteChannel {
                 CarrierEvent event = mailbox.poll();
                 if (event != null) {
                     step(event);
-                } else if (state != null
-                        && !clock.now().isBefore(Carriers.wakeAt(state, policy))) {
+                } else if (state != null && !clock.now().isBefore(Carriers.wakeAt(state, policy))) {
                     step(new CarrierEvent.TimePassed());
                 }
             }
@@ -631,7 +629,8 @@ public final class TetherStream implements ByteChannel {
                     case GONE -> new IOException("the server no longer has this session");
                     case FOREIGN -> new IOException("the server no longer knows of tethers");
                     case HOLD_OVER ->
-                            new IOException("no way to the server for as long as it holds a session");
+                            new IOException(
+                                    "no way to the server for as long as it holds a session");
                     case PROTOCOL -> new IOException("the server keeps breaking the protocol");
                 };
         watcher.said("tether: ended: " + why);
@@ -666,7 +665,8 @@ public final class TetherStream implements ByteChannel {
             watcher.said("tether: attempt " + generation + ": " + e.getMessage());
             over(
                     generation,
-                    e instanceof ConnectException && String.valueOf(e.getMessage()).contains("refused")
+                    e instanceof ConnectException
+                                    && String.valueOf(e.getMessage()).contains("refused")
                             ? CarrierEvent.Failure.TURNED_AWAY
                             : CarrierEvent.Failure.UNANSWERED);
             return;
@@ -700,8 +700,7 @@ public final class TetherStream implements ByteChannel {
         }
     }
 
-    private boolean resume(long generation, Resuming resuming, ByteChannel to)
-            throws IOException {
+    private boolean resume(long generation, Resuming resuming, ByteChannel to) throws IOException {
         ByteBuffer some = ByteBuffer.allocate(4096);
         while (true) {
             some.clear();
@@ -817,6 +816,7 @@ public final class TetherStream implements ByteChannel {
         awaitNanos(Long.MAX_VALUE);
     }
 
+    @SuppressWarnings("WaitNotInLoop") // every caller looks again at what it waits for
     private void awaitNanos(long nanos) {
         if (nanos <= 0) {
             return;

@@ -119,8 +119,8 @@ final class EchoServer implements AutoCloseable {
         }
     }
 
-    private Tether.@Nullable Carrier begin(SocketChannel one, Greeting.Outcome.Said said, String line)
-            throws IOException {
+    private Tether.@Nullable Carrier begin(
+            SocketChannel one, Greeting.Outcome.Said said, String line) throws IOException {
         synchronized (lock) {
             if (said.what() instanceof TetherLine.Resume request) {
                 Prover known = prover;
@@ -167,7 +167,8 @@ final class EchoServer implements AutoCloseable {
         while (count >= 0) {
             synchronized (lock) {
                 Tether end = tether;
-                if (end == null || !deaf && carrier.received(bytes, offset, count).fault() != null) {
+                if (end == null
+                        || !deaf && carrier.received(bytes, offset, count).fault() != null) {
                     return;
                 }
                 int took = 0;

@@ -104,11 +104,10 @@ final class TetherStreamTest {
                 TetherStream stream = stream(server)) {
             // As MINA does it: the first packet behind the line, at once.
             FutureTask<Boolean> writer =
-                    new FutureTask<>(
-                            () -> {
-                                say(stream, stream.identification() + "\r\nand more");
-                                return true;
-                            });
+                    new FutureTask<>(() -> {
+                        say(stream, stream.identification() + "\r\nand more");
+                        return true;
+                    });
             Thread.ofPlatform().daemon().start(writer);
             assertThat(line(stream)).isEqualTo("SSH-2.0-Echo_1\r\n");
             assertThat(hear(stream, 8)).isEqualTo("and more");
@@ -158,19 +157,16 @@ final class TetherStreamTest {
                 TetherStream stream = stream(server)) {
             open(stream);
             FutureTask<Boolean> writer =
-                    new FutureTask<>(
-                            () -> {
-                                ByteBuffer all = ByteBuffer.wrap(sent);
-                                while (all.hasRemaining()) {
-                                    ByteBuffer some =
-                                            all.slice(
-                                                    all.position(),
-                                                    Math.min(100_000, all.remaining()));
-                                    all.position(all.position() + some.remaining());
-                                    stream.write(some);
-                                }
-                                return true;
-                            });
+                    new FutureTask<>(() -> {
+                        ByteBuffer all = ByteBuffer.wrap(sent);
+                        while (all.hasRemaining()) {
+                            ByteBuffer some =
+                                    all.slice(all.position(), Math.min(100_000, all.remaining()));
+                            all.position(all.position() + some.remaining());
+                            stream.write(some);
+                        }
+                        return true;
+                    });
             Thread.ofPlatform().daemon().start(writer);
             ByteBuffer got = ByteBuffer.allocateDirect(size);
             SplittableRandom dice = new SplittableRandom(seed);
@@ -212,7 +208,8 @@ final class TetherStreamTest {
         try (EchoServer server = new EchoServer(true)) {
             TetherStream stream = stream(server);
             open(stream);
-            FutureTask<Integer> reader = new FutureTask<>(() -> stream.read(ByteBuffer.allocate(9)));
+            FutureTask<Integer> reader =
+                    new FutureTask<>(() -> stream.read(ByteBuffer.allocate(9)));
             Thread.ofPlatform().daemon().start(reader);
             stream.close();
             assertThatThrownBy(() -> reader.get(5, TimeUnit.SECONDS))
