@@ -343,7 +343,11 @@ public final class TetherStream implements ByteChannel {
     private void received(Tether.Carrier on, byte[] bytes, int offset, int count) {
         Tether.News news;
         synchronized (lock) {
+            int room = tether == null ? 0 : tether.room();
             news = on.received(bytes, offset, count);
+            if (tether != null && tether.room() > room) {
+                lock.notifyAll(); // whoever writes may be waiting for it
+            }
             if (news.pong() != null) {
                 mailbox.add(new CarrierEvent.PingAnswered(news.pong(), heard));
             }
@@ -370,14 +374,14 @@ public final class TetherStream implements ByteChannel {
             if (!which.equals(carrier) || tether == null) {
                 return; // another has taken its place
             }
-            if (tether.peerClosed() >= 0) {
-                return;
-            }
-            broken = null;
             lastTrouble = why;
             carrier = null;
             close(channel);
             channel = null;
+            if (tether.peerClosed() >= 0) {
+                lock.notifyAll();
+                return; // it has said good-bye: this is the end of the connection, not its loss
+            }
             tether.park();
             mailbox.add(new CarrierEvent.Lost(which.generation(), fault));
             lock.notifyAll();

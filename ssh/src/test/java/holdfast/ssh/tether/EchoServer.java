@@ -35,6 +35,7 @@ final class EchoServer implements AutoCloseable {
     private @Nullable SocketChannel current;
     private volatile boolean forgotten;
     private volatile boolean deaf;
+    private volatile boolean mute;
 
     EchoServer(boolean offers) throws IOException {
         this.offers = offers;
@@ -64,6 +65,11 @@ final class EchoServer implements AutoCloseable {
     /** What the current connection brings is no longer heard, and nothing is said on it. */
     void blackhole() {
         deaf = true;
+    }
+
+    /** From now on it takes what comes and gives nothing back. */
+    void mute() {
+        mute = true;
     }
 
     /** The server has been restarted. */
@@ -168,13 +174,13 @@ final class EchoServer implements AutoCloseable {
             synchronized (lock) {
                 Tether end = tether;
                 if (end == null
-                        || !deaf && carrier.received(bytes, offset, count).fault() != null) {
+                        || (!deaf && carrier.received(bytes, offset, count).fault() != null)) {
                     return;
                 }
                 int took = 0;
                 while (end.room() >= echo.length
                         && (took = end.take(echo, 0, echo.length, now())) > 0) {
-                    end.write(Arrays.copyOf(echo, took), 0, took);
+                    answer(end, echo, took);
                 }
                 if (took < 0) {
                     return;
@@ -185,6 +191,12 @@ final class EchoServer implements AutoCloseable {
             count = one.read(ByteBuffer.wrap(bytes));
         }
         writer.interrupt();
+    }
+
+    private void answer(Tether end, byte[] echo, int count) {
+        if (!mute) {
+            end.write(Arrays.copyOf(echo, count), 0, count);
+        }
     }
 
     private void write(SocketChannel one, Tether.Carrier carrier) {
@@ -201,7 +213,7 @@ final class EchoServer implements AutoCloseable {
                     int took;
                     while (end.room() >= echo.length
                             && (took = end.take(echo, 0, echo.length, now())) > 0) {
-                        end.write(Arrays.copyOf(echo, took), 0, took);
+                        answer(end, echo, took);
                     }
                     count = deaf ? 0 : carrier.fill(out, 0, out.length, now());
                     if (count == 0) {

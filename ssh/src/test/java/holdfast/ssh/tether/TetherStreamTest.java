@@ -189,6 +189,28 @@ final class TetherStreamTest {
     }
 
     @Test
+    void who_only_writes_goes_on_when_the_other_end_has_taken() throws Exception {
+        try (EchoServer server = new EchoServer(true);
+                TetherStream stream = stream(server)) {
+            open(stream);
+            server.mute();
+            FutureTask<Integer> reader =
+                    new FutureTask<>(() -> stream.read(ByteBuffer.allocate(9)));
+            Thread.ofPlatform().daemon().start(reader);
+            FutureTask<Boolean> writer =
+                    new FutureTask<>(() -> {
+                        for (int i = 0; i < 20; i++) {
+                            stream.write(ByteBuffer.allocate(1 << 20));
+                        }
+                        return true;
+                    });
+            Thread.ofPlatform().daemon().start(writer);
+            assertThat(writer.get(20, TimeUnit.SECONDS)).isTrue();
+            assertThat(reader.isDone()).isFalse();
+        }
+    }
+
+    @Test
     void a_server_that_has_forgotten_the_session_is_a_clear_end() throws Exception {
         try (EchoServer server = new EchoServer(true);
                 TetherStream stream = stream(server)) {
