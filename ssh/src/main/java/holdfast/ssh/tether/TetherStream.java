@@ -124,7 +124,10 @@ public final class TetherStream implements ByteChannel {
 
     // The reader's own.
     private final ByteBuffer incoming = ByteBuffer.allocate(CHUNK);
-    private final byte[] outgoing = new byte[CHUNK];
+    private final byte[] readable = new byte[CHUNK];
+
+    // Guarded by the lock.
+    private final byte[] writable = new byte[CHUNK];
 
     /**
      * @param first a connected stream on which nothing has been said yet
@@ -274,9 +277,9 @@ public final class TetherStream implements ByteChannel {
                 into.position(into.position() + count);
             }
         } else {
-            count = stream.take(outgoing, 0, Math.min(into.remaining(), CHUNK), clock.now());
+            count = stream.take(readable, 0, Math.min(into.remaining(), CHUNK), clock.now());
             if (count > 0) {
-                into.put(outgoing, 0, count);
+                into.put(readable, 0, count);
             }
         }
         Tether.Carrier on = carrier;
@@ -445,23 +448,23 @@ public final class TetherStream implements ByteChannel {
     }
 
     private void writeTethered(ByteBuffer from) throws IOException {
-        byte[] bytes;
-        int offset;
-        if (from.hasArray()) {
-            bytes = from.array();
-            offset = from.arrayOffset() + from.position();
-        } else {
-            bytes = new byte[Math.min(from.remaining(), CHUNK)];
-            from.get(from.position(), bytes);
-            offset = 0;
-        }
-        int length = from.hasArray() ? from.remaining() : bytes.length;
         synchronized (lock) {
             Tether stream = tether;
             if (stream == null) {
                 return;
             }
-            int took = stream.write(bytes, offset, length);
+            int took;
+            if (from.hasArray()) {
+                took =
+                        stream.write(
+                                from.array(),
+                                from.arrayOffset() + from.position(),
+                                from.remaining());
+            } else {
+                int some = Math.min(Math.min(from.remaining(), CHUNK), stream.room());
+                from.get(from.position(), writable, 0, some);
+                took = stream.write(writable, 0, some);
+            }
             from.position(from.position() + took);
             if (took == 0) {
                 if (stream.peerClosed() >= 0) {
