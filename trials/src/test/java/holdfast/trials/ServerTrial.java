@@ -41,6 +41,9 @@ final class ServerTrial {
     void a_stopped_client_is_reaped_two_intervals_after_its_last_byte_and_nothing_is_left(
             Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd(ONE_AND_ONE);
+        // What is made once for all sessions is there after the first.
+        assertThat(stage.openSsh(sshd, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        await(() -> sshd.log().contains("Disconnected from"), "the first is still there");
         long before = descriptors(sshd.pid());
         Running client = stage.openSsh(sshd, "trial", "echo ready; exec sleep 1000").start();
         client.out().await("ready", SOON);
@@ -56,8 +59,7 @@ final class ServerTrial {
     @Test
     void so_is_one_whose_command_prints_without_pause(Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd(ONE_AND_ONE);
-        Running client =
-                stage.openSsh(sshd, "-tt", "trial", "echo ready; exec yes").start();
+        Running client = stage.openSsh(sshd, "-tt", "trial", "echo ready; exec yes").start();
         client.out().await("ready", SOON);
         reaped(sshd, client);
         await(() -> sshd.sessions().isEmpty(), "the command is still there");
@@ -118,8 +120,7 @@ final class ServerTrial {
     }
 
     @Test
-    void garbage_instead_of_a_banner_gets_one_line_and_harms_nobody(Stage stage)
-            throws Exception {
+    void garbage_instead_of_a_banner_gets_one_line_and_harms_nobody(Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd("PerSourcePenalties no");
         Running other = stage.openSsh(sshd, "trial", "sleep 3; echo fine").start();
         String answer = say(sshd, "GET / HTTP/1.1\r\nHost: here\r\n\r\n");
@@ -129,9 +130,7 @@ final class ServerTrial {
         say(sshd, "SSH-1.5-x\r\n");
         assertThat(other.end(SOON).out()).isEqualTo("fine\n");
         await(
-                () ->
-                        sshd.log()
-                                .contains("banner exchange: Connection from 127.0.0.1 port"),
+                () -> sshd.log().contains("banner exchange: Connection from 127.0.0.1 port"),
                 "no line");
     }
 
@@ -147,7 +146,10 @@ final class ServerTrial {
             }
             try (Socket fourth = new Socket("127.0.0.1", sshd.port())) {
                 fourth.setSoTimeout(10_000);
-                assertThat(new String(fourth.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+                assertThat(
+                                new String(
+                                        fourth.getInputStream().readAllBytes(),
+                                        StandardCharsets.UTF_8))
                         .isEqualTo("Not allowed at this time\r\n");
             }
         } finally {
@@ -197,7 +199,7 @@ final class ServerTrial {
                 },
                 "the new configuration is not used");
         // A bad one changes nothing.
-        Files.writeString(config, "Nonsense\n");
+        Files.writeString(config, "Nonsense yes\n");
         Signals.send("HUP", List.of(sshd.pid()));
         await(() -> sshd.log().contains("Bad configuration option: Nonsense"), "not told");
         assertThat(stage.openSsh(sshd, "trial", "echo $NEWS").end(SOON).out()).isEqualTo("read\n");
@@ -305,7 +307,10 @@ final class ServerTrial {
         assertThat(text.out())
                 .as(text.err())
                 .contains("1 connection now")
-                .containsPattern("1 +" + Sshd.user() + " +127\\.0\\.0\\.1 port [0-9]+ .* up +session:command");
+                .containsPattern(
+                        "1 +"
+                                + Sshd.user()
+                                + " +127\\.0\\.0\\.1 port [0-9]+ .* up +session:command");
         assertThat(holdfast(stage, "sshd", "drop", "--pid", pid, "1").end(SOON).out())
                 .isEqualTo("dropped\n");
         assertThat(client.end(SOON).status()).isEqualTo(255);
@@ -319,7 +324,8 @@ final class ServerTrial {
         try {
             here.out().await("127.0.0.1\n", SOON);
             String command = here.out().text().lines().skip(1).findFirst().orElseThrow().strip();
-            for (String ssh : new String[] {"/usr/bin/ssh", Client.holdfast().launcher() + " ssh"}) {
+            for (String ssh :
+                    new String[] {"/usr/bin/ssh", Client.holdfast().launcher() + " ssh"}) {
                 Ended ended =
                         stage.shell(
                                         command.replaceFirst("holdfast ssh", ssh)

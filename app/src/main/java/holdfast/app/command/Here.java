@@ -50,7 +50,9 @@ final class Here {
             boolean last = i + 1 == arguments.size();
             if (argument.equals("-o") && !last) {
                 options.add(arguments.get(++i).replaceFirst("=", " "));
-            } else if (argument.equals("-p") && !last && arguments.get(i + 1).matches("[0-9]{1,5}")) {
+            } else if (argument.equals("-p")
+                    && !last
+                    && arguments.get(i + 1).matches("[0-9]{1,5}")) {
                 port = Integer.parseInt(arguments.get(++i));
             } else {
                 boolean help = argument.equals("--help") || argument.equals("-h");
@@ -100,22 +102,19 @@ final class Here {
         ServerConfig config = ServerConfig.of(lines);
         FileOutputStream stderr = new FileOutputStream(FileDescriptor.err);
         try (LogWriter writer =
-                new LogWriter(
-                        text -> {
-                            try {
-                                stderr.write(
-                                        text.replace("\r\n", "\n")
-                                                .getBytes(StandardCharsets.UTF_8));
-                            } catch (IOException e) {
-                                // nobody reads the log any more
-                            }
-                        })) {
+                new LogWriter(text -> {
+                    try {
+                        stderr.write(text.replace("\r\n", "\n").getBytes(StandardCharsets.UTF_8));
+                    } catch (IOException e) {
+                        // nobody reads the log any more
+                    }
+                })) {
             Log log = new Log(config.global().logLevel(), writer);
             MinaLog.to(log);
             try (Server server =
                     new Server(config, ServerParts.all(), "Holdfast_" + Main.VERSION, log)) {
                 server.start();
-                try (StatusSocket status =
+                try (StatusSocket _ =
                         StatusSocket.open(
                                 StatusSocket.directory(
                                         surroundings.environment(), surroundings.uid() == 0),
@@ -127,7 +126,7 @@ final class Here {
                     Signals.on("INT", stop::countDown);
                     Signals.on("TERM", stop::countDown);
                     stop.await();
-                    log.debug("stopping, " + status);
+                    log.debug("stopping");
                 }
             }
         }

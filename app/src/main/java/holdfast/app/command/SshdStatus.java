@@ -89,7 +89,8 @@ final class SshdStatus {
             return named;
         }
         if (all.isEmpty()) {
-            throw new IOException("no holdfast sshd of yours is running (none in " + directory + ")");
+            throw new IOException(
+                    "no holdfast sshd of yours is running (none in " + directory + ")");
         }
         if (all.size() > 1) {
             List<String> pids = new ArrayList<>();

@@ -7,8 +7,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 
 /**
- * Lines on their way to a log that may be slow: whoever logs never waits. When more are waiting than
- * it holds, new ones are lost, and the log says how many.
+ * Lines on their way to a log that may be slow: whoever logs never waits. When more are waiting
+ * than it holds, new ones are lost, and the log says how many.
  */
 public final class LogWriter implements Consumer<String>, AutoCloseable {
 

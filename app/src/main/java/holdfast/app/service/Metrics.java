@@ -86,7 +86,7 @@ public final class Metrics implements AutoCloseable {
             ended.dataPoint(
                     CounterDataPointSnapshot.builder()
                             .labels(Labels.of("why", why.label()))
-                            .value(server.counts().departures(why))
+                            .value((double) server.counts().departures(why))
                             .build());
         }
         return MetricSnapshots.of(
@@ -108,9 +108,12 @@ public final class Metrics implements AutoCloseable {
                 counter(
                         "holdfast_sshd_connections_accepted",
                         "Connections let as far as the key exchange",
-                        server.counts().connections()),
-                counter("holdfast_sshd_logins", "Users let in", server.counts().logins()),
-                counter("holdfast_sshd_probes_sent", "Keepalives sent", server.counts().probes()));
+                        (double) server.counts().connections()),
+                counter("holdfast_sshd_logins", "Users let in", (double) server.counts().logins()),
+                counter(
+                        "holdfast_sshd_probes_sent",
+                        "Keepalives sent",
+                        (double) server.counts().probes()));
     }
 
     private static GaugeSnapshot gauge(String name, String help, double value) {

@@ -66,7 +66,7 @@ public record StatusReport(
                             one.peer(),
                             seconds(one.age()),
                             seconds(one.idle()),
-                            trip == null ? null : trip.toNanos() / 1000 / 1e3,
+                            trip == null ? null : trip.toNanos() / 1e6,
                             one.unanswered(),
                             one.state().name().toLowerCase(Locale.ROOT),
                             one.channels()));
@@ -136,12 +136,11 @@ public record StatusReport(
         }
         out.append('\n');
         List<String> why = new ArrayList<>();
-        ended.forEach(
-                (name, count) -> {
-                    if (count > 0) {
-                        why.add(count + " " + name);
-                    }
-                });
+        ended.forEach((name, count) -> {
+            if (count > 0) {
+                why.add(count + " " + name);
+            }
+        });
         if (!why.isEmpty()) {
             out.append("ended: ").append(String.join(", ", why)).append('\n');
         }

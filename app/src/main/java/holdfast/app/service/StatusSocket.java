@@ -142,15 +142,14 @@ public final class StatusSocket implements AutoCloseable {
 
     private void answer(SocketChannel asker) {
         Thread.ofVirtual()
-                .start(
-                        () -> {
-                            try {
-                                Thread.sleep(PATIENCE);
-                                asker.close(); // who asks slowly keeps nothing
-                            } catch (IOException | InterruptedException e) {
-                                // it is closed, or we go down
-                            }
-                        });
+                .start(() -> {
+                    try {
+                        Thread.sleep(PATIENCE);
+                        asker.close(); // who asks slowly keeps nothing
+                    } catch (IOException | InterruptedException e) {
+                        // it is closed, or we go down
+                    }
+                });
         try (asker) {
             String question = question(Channels.newInputStream(asker));
             OutputStream out = Channels.newOutputStream(asker);

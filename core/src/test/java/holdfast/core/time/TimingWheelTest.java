@@ -75,14 +75,13 @@ class TimingWheelTest {
 
     @Test
     void whoever_is_told_may_set_the_timer_anew_and_it_does_not_come_twice_in_one_advance() {
-        Map<String, Timer<String>> timers = new HashMap<>();
-        timers.put("a", new Timer<>("a"));
-        wheel.set(timers.get("a"), at(100));
+        Timer<String> timer = new Timer<>("a");
+        wheel.set(timer, at(100));
         wheel.advance(
                 at(1000),
                 name -> {
                     told.add(name);
-                    wheel.set(timers.get(name), at(200));
+                    wheel.set(timer, at(200));
                 });
         assertThat(told).hasSize(1);
         wheel.advance(at(1050), told::add);

@@ -466,8 +466,7 @@ public final class Client {
                 });
     }
 
-    private int farewell(
-            Connection connection, @Nullable SessionChannel channel, boolean tty) {
+    private int farewell(Connection connection, @Nullable SessionChannel channel, boolean tty) {
         Integer status = channel == null ? null : channel.status();
         boolean lost = !connection.open();
         if (!lost) {

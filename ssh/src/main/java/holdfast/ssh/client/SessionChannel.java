@@ -68,7 +68,7 @@ final class SessionChannel extends AbstractClientChannel {
 
     private final @Nullable Wish wish;
     private final @Nullable Consumer<Buffer> opening;
-    private final WritableByteChannel out;
+    private final WritableByteChannel output;
     private final Log sshLog;
     private final Drain stdout;
     private final Drain stderr;
@@ -111,7 +111,7 @@ final class SessionChannel extends AbstractClientChannel {
         super(type, List.<RequestHandler<org.apache.sshd.common.channel.Channel>>of());
         this.wish = wish;
         this.opening = opening;
-        this.out = out;
+        output = out;
         this.sshLog = log;
         this.stdout = new Drain(out, new Give(true));
         this.stderr = new Drain(err, new Give(false));
@@ -413,7 +413,7 @@ final class SessionChannel extends AbstractClientChannel {
     private void endOutput() {
         try {
             stdout.awaitDry();
-            out.close();
+            output.close();
         } catch (IOException e) {
             sshLog.debug2("stdout: " + e.getMessage()); // nobody reads it any more
         } catch (InterruptedException e) {

@@ -329,9 +329,21 @@ public final class ClientConfig {
                 given.stdio(),
                 given.isYes(Keyword.GATEWAY_PORTS),
                 given.isYes(Keyword.EXIT_ON_FORWARD_FAILURE),
-                Integer.parseInt(text(Keyword.STREAM_LOCAL_BIND_MASK), 8),
+                bindMask(),
                 given.isYes(Keyword.STREAM_LOCAL_BIND_UNLINK),
                 permitRemoteOpen());
+    }
+
+    private int bindMask() throws ConfigException {
+        try {
+            int mask = Integer.parseInt(text(Keyword.STREAM_LOCAL_BIND_MASK), 8);
+            if (mask >= 0 && mask <= 0777) {
+                return mask;
+            }
+        } catch (NumberFormatException e) {
+            // said below
+        }
+        throw ConfigException.of(where(Keyword.STREAM_LOCAL_BIND_MASK) + ": Bad mask.");
     }
 
     /** Paths of sockets may have tokens and variables. */
@@ -349,8 +361,7 @@ public final class ClientConfig {
 
     private static Endpoint expanded(Tokens expansion, Endpoint endpoint) throws ConfigException {
         return endpoint instanceof Endpoint.Unix(String path)
-                ? new Endpoint.Unix(
-                        expand(expansion, path, Tokens.ALL, true, "forwarding " + path))
+                ? new Endpoint.Unix(expand(expansion, path, Tokens.ALL, true, "forwarding " + path))
                 : endpoint;
     }
 

@@ -137,8 +137,7 @@ final class Given {
 
     /** One more forwarding; the same again counts once. */
     void addForward(ForwardSpec spec, ForwardSpec.Kind kind) {
-        List<ForwardSpec> list =
-                kind == ForwardSpec.Kind.REMOTE ? remoteForwards : localForwards;
+        List<ForwardSpec> list = kind == ForwardSpec.Kind.REMOTE ? remoteForwards : localForwards;
         if (!list.contains(spec)) {
             list.add(spec);
         }

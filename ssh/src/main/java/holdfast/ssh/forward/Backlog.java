@@ -32,8 +32,9 @@ final class Backlog {
         ByteBuffer last = chunks.peekLast();
         if (last != null && last.limit() < last.capacity()) {
             int some = Math.min(left, last.capacity() - last.limit());
-            System.arraycopy(bytes, from, last.array(), last.limit(), some);
-            last.limit(last.limit() + some);
+            int end = last.limit();
+            last.limit(end + some);
+            last.put(end, bytes, from, some);
             from += some;
             left -= some;
         }

@@ -39,6 +39,8 @@ public final class ClientSide {
     private final Map<String, Endpoint> remote = new ConcurrentHashMap<>();
 
     /**
+     * The half of one client.
+     *
      * @param fatal told in one line what makes the client give up (ExitOnForwardFailure), once the
      *     server has answered; on a thread that must not block
      */
@@ -114,8 +116,7 @@ public final class ClientSide {
 
     private @Nullable Listener unix(String path, Consumer<SocketTap> accepted) {
         try {
-            Listener.BoundPath bound =
-                    Listener.bind(path, wanted.bindMask(), wanted.bindUnlink());
+            Listener.BoundPath bound = Listener.bind(path, wanted.bindMask(), wanted.bindUnlink());
             return Listener.unix(bound, () -> remove(bound), log, accepted);
         } catch (IOException e) {
             log.error(Connecting.reason(e));
@@ -245,8 +246,7 @@ public final class ClientSide {
             }
         }
         try {
-            session.request(
-                    request, type, (command, reply) -> answered(spec, command, reply));
+            session.request(request, type, (command, reply) -> answered(spec, command, reply));
             return true;
         } catch (IOException e) {
             log.debug("request not sent: " + e.getMessage()); // it is closing

@@ -161,7 +161,7 @@ final class Listener implements AutoCloseable {
             } catch (IOException | UnsupportedOperationException e) {
                 closeQuietly(socket);
                 String line = "bind " + where + ": " + reason(e);
-                if (i + 1 < addresses.size() || !bound.isEmpty()) {
+                if (i + 1 < addresses.size()) {
                     log.verbose(line);
                 } else {
                     log.error(line);
@@ -253,6 +253,8 @@ final class Listener implements AutoCloseable {
     }
 
     /**
+     * Listens on a socket that is bound.
+     *
      * @param afterwards called when it has been closed: to take the socket out of the file system
      */
     static @Nullable Listener unix(

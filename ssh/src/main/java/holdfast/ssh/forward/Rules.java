@@ -33,6 +33,8 @@ public record Rules(
         boolean bindUnlink) {
 
     /**
+     * Those of one user.
+     *
      * @param allowed whether the key allows any forwarding of ports
      * @param permitOpen texts of the key's permitopen options, {@code host:port}
      * @param permitListen texts of its permitlisten options, {@code [host:]port}

@@ -69,6 +69,7 @@ public final class ServerSide {
 
     private final Function<Session, User> users;
 
+    /** The half of all sessions of a server, whose users it asks for. */
     public ServerSide(Function<Session, User> users) {
         this.users = users;
     }
@@ -464,7 +465,11 @@ public final class ServerSide {
                 wantReply,
                 () -> {
                     Listener.BoundPath bound =
-                            user.own(rules.bindMask(), () -> Listener.bind(path, rules.bindMask(), rules.bindUnlink()));
+                            user.own(
+                                    rules.bindMask(),
+                                    () ->
+                                            Listener.bind(
+                                                    path, rules.bindMask(), rules.bindUnlink()));
                     Listener listener =
                             Listener.unix(
                                     bound,
@@ -481,10 +486,12 @@ public final class ServerSide {
 
     private static void remove(User user, Listener.BoundPath bound) {
         try {
-            user.own(null, () -> {
-                bound.remove();
-                return bound;
-            });
+            user.own(
+                    null,
+                    () -> {
+                        bound.remove();
+                        return bound;
+                    });
         } catch (Exception e) {
             // It stays, as OpenSSH's always does, or somebody else removed it.
             user.log().debug("unlink(" + printable(bound.path().toString()) + "): " + reason(e));

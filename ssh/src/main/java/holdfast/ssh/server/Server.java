@@ -213,7 +213,6 @@ public final class Server implements AutoCloseable {
         for (ServerTransport transport : transports.values()) {
             transport.addCloseFutureListener(closed -> wire.close(true));
         }
-        wire.close(false).await(Duration.ofMillis(0));
     }
 
     /**
@@ -508,7 +507,8 @@ public final class Server implements AutoCloseable {
                             : doorkeeper.enter(from, exempt, deadlines.clock().now());
             if (refusal != null) {
                 counts.departed(Departure.REFUSED);
-                log.info(
+                // Not MINA's log, which this class inherits.
+                Server.this.log.info(
                         "drop connection from "
                                 + ServerTransport.text((InetSocketAddress) io.getRemoteAddress())
                                 + ": "

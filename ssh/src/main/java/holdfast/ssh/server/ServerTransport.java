@@ -22,6 +22,7 @@ import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
+import org.apache.sshd.common.Service;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.channel.Channel;
@@ -88,14 +89,18 @@ public final class ServerTransport extends ServerSessionImpl {
         this.server = server;
         this.id = id;
         settings = server.settings();
-        peer = io.getRemoteAddress() instanceof InetSocketAddress there ? there : null;
-        local = io.getLocalAddress() instanceof InetSocketAddress here ? here : null;
+        peer = resolved(io.getRemoteAddress());
+        local = resolved(io.getLocalAddress());
         accepted = server.deadlines().clock().now();
         link =
                 new ServerLink(
                         server.deadlines(),
                         LivenessPolicy.server(Duration.ZERO, 0, server.grace()),
                         this::perform);
+    }
+
+    private static @Nullable InetSocketAddress resolved(SocketAddress address) {
+        return address instanceof InetSocketAddress inet && !inet.isUnresolved() ? inet : null;
     }
 
     /** The transport that {@code holder}'s session, one of this server's, is. */
@@ -459,7 +464,12 @@ public final class ServerTransport extends ServerSessionImpl {
     }
 
     private @Nullable AbstractConnectionService service() {
-        return getService(AbstractConnectionService.class);
+        for (Service service : getServices()) {
+            if (service instanceof AbstractConnectionService connections) {
+                return connections;
+            }
+        }
+        return null; // still authenticating
     }
 
     private boolean answersProbe(Buffer buffer) {

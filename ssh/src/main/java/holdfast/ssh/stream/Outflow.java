@@ -54,7 +54,8 @@ public final class Outflow {
     }
 
     /** Room for what one thread reads: MINA copies what it keeps. */
-    private static final ThreadLocal<byte[]> ROOM = ThreadLocal.withInitial(() -> new byte[LARGEST]);
+    private static final ThreadLocal<byte[]> ROOM =
+            ThreadLocal.withInitial(() -> new byte[LARGEST]);
 
     private final Tap from;
     private final ChannelAsyncOutputStream to;
@@ -174,14 +175,13 @@ public final class Outflow {
         if (!state.compareAndSet(State.PUMPING, State.SENDING)) {
             return false;
         }
-        future.addListener(
-                done -> {
-                    if (sent(done) && state.compareAndSet(State.SENDING, State.PUMPING)) {
-                        // Not read here: the transport's threads have more to do, and a chain of
-                        // writes that are done at once would be a chain of calls.
-                        await();
-                    }
-                });
+        future.addListener(done -> {
+            if (sent(done) && state.compareAndSet(State.SENDING, State.PUMPING)) {
+                // Not read here: the transport's threads have more to do, and a chain of
+                // writes that are done at once would be a chain of calls.
+                await();
+            }
+        });
         return false;
     }
 

@@ -107,12 +107,11 @@ public final class SocketTap implements Tap {
             IOException failure = e instanceof IOException io ? io : new IOException(said(e), e);
             try {
                 Sockets.sockets()
-                        .run(
-                                () -> {
-                                    if (over.compareAndSet(false, true)) {
-                                        then.connected(null, failure);
-                                    }
-                                });
+                        .run(() -> {
+                            if (over.compareAndSet(false, true)) {
+                                then.connected(null, failure);
+                            }
+                        });
             } catch (IOException noSelector) {
                 then.connected(null, noSelector);
             }

@@ -82,12 +82,11 @@ final class Sockets {
                     selector.select(Sockets::fire, REST_MILLIS);
                     for (SelectionKey key = resting.poll(); key != null; key = resting.poll()) {
                         SelectionKey rested = key;
-                        guarded(
-                                () -> {
-                                    if (rested.isValid()) {
-                                        rested.interestOps(SelectionKey.OP_ACCEPT);
-                                    }
-                                });
+                        guarded(() -> {
+                            if (rested.isValid()) {
+                                rested.interestOps(SelectionKey.OP_ACCEPT);
+                            }
+                        });
                     }
                 }
             } catch (IOException | ClosedSelectorException e) {

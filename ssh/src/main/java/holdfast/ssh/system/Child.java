@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
  * A running child, its ends of bytes, and the news of its end.
  *
  * <p>Its end is waited for through a descriptor of its own (pidfd) on the thread that watches the
- * taps, so that neither a child of java.lang.Process is ever taken, nor a number that the kernel has
- * given to another.
+ * taps, so that neither a child of java.lang.Process is ever taken, nor a number that the kernel
+ * has given to another.
  */
 public final class Child {
 
@@ -31,8 +31,8 @@ public final class Child {
     private final int pid;
     private final List<Tap> taps;
     private final @Nullable SystemException directoryRefused;
-    private int pidfd = -1;
-    private long ticket;
+    private volatile int pidfd = -1;
+    private volatile long ticket;
 
     // guarded by this
     private @Nullable Exit exit;
@@ -129,8 +129,8 @@ public final class Child {
 
     /**
      * Sends a signal to its process group, as OpenSSH does; nothing once it has ended, so that
-     * another's group of the same number is never hit. What runs in the foreground of a terminal
-     * is a group of its own: {@link Pty#signalForeground}, and closing the terminal tells all.
+     * another's group of the same number is never hit. What runs in the foreground of a terminal is
+     * a group of its own: {@link Pty#signalForeground}, and closing the terminal tells all.
      */
     public synchronized void signal(Signal signal) {
         if (exit == null) {

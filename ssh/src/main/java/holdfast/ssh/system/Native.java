@@ -13,8 +13,8 @@ import java.nio.charset.StandardCharsets;
  * Calls into the C library, all in one shape: six machine words in, one out, errno kept.
  *
  * <p>The two calling conventions of Linux that we serve pass the first six integers and pointers in
- * registers, variadic or not, and a callee looks only at what it declared. {@code
- * terminal.Libc} is the client's smaller sister: its start-up must not pay for this one.
+ * registers, variadic or not, and a callee looks only at what it declared. {@code terminal.Libc} is
+ * the client's smaller sister: its start-up must not pay for this one.
  */
 final class Native {
 

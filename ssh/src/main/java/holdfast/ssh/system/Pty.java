@@ -103,11 +103,10 @@ public final class Pty implements AutoCloseable {
 
     /** Sets encoded terminal modes of RFC 4254 section 8; what is malformed ends the list. */
     public void modes(byte[] encoded) {
-        with(
-                fd -> {
-                    Termios now = Termios.of(fd);
-                    return now != null && now.with(encoded).set(fd) ? 0 : -1;
-                });
+        with(fd -> {
+            Termios now = Termios.of(fd);
+            return now != null && now.with(encoded).set(fd) ? 0 : -1;
+        });
     }
 
     /** Sends a signal to whatever is in its foreground; false if nothing is. */
@@ -170,14 +169,13 @@ public final class Pty implements AutoCloseable {
         }
         // While our side is open the name is ours; afterwards it may be another's.
         if (owned) {
-            with(
-                    fd -> {
-                        try (Arena arena = Arena.ofConfined()) {
-                            MemorySegment path = Native.string(arena, name);
-                            Native.call(CHOWN, path.address(), 0, 0);
-                            return Native.call(CHMOD, path.address(), 0666);
-                        }
-                    });
+            with(fd -> {
+                try (Arena arena = Arena.ofConfined()) {
+                    MemorySegment path = Native.string(arena, name);
+                    Native.call(CHOWN, path.address(), 0, 0);
+                    return Native.call(CHMOD, path.address(), 0666);
+                }
+            });
         }
         if (hangUp) {
             tap.close();

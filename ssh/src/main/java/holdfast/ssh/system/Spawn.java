@@ -207,13 +207,12 @@ public final class Spawn {
 
     private List<byte[]> envp() {
         List<byte[]> all = new ArrayList<>();
-        environment.forEach(
-                (name, value) -> {
-                    if (name.isEmpty() || name.indexOf('=') >= 0) {
-                        throw new IllegalArgumentException("no name for the environment");
-                    }
-                    all.add(utf8(name + "=" + value));
-                });
+        environment.forEach((name, value) -> {
+            if (name.isEmpty() || name.indexOf('=') >= 0) {
+                throw new IllegalArgumentException("no name for the environment");
+            }
+            all.add(utf8(name + "=" + value));
+        });
         return all;
     }
 
@@ -223,7 +222,8 @@ public final class Spawn {
             case NOTHING -> {}
             case PIPES -> {
                 for (int i = 0; i < 3; i++) {
-                    int[] pipe = pair(arena -> Native.call(PIPE2, arena.address(), Native.O_CLOEXEC));
+                    int[] pipe =
+                            pair(arena -> Native.call(PIPE2, arena.address(), Native.O_CLOEXEC));
                     boolean input = i == 0;
                     theirs.add(pipe[input ? 0 : 1]);
                     ours.add(new DescriptorTap(pipe[input ? 1 : 0], DescriptorTap.Kind.PIPE));
@@ -232,14 +232,13 @@ public final class Spawn {
             case SOCKETS -> {
                 for (int i = 0; i < 2; i++) {
                     int[] pair =
-                            pair(
-                                    fds ->
-                                            Native.call(
-                                                    SOCKETPAIR,
-                                                    AF_UNIX,
-                                                    SOCK_STREAM_CLOEXEC,
-                                                    0,
-                                                    fds.address()));
+                            pair(fds ->
+                                    Native.call(
+                                            SOCKETPAIR,
+                                            AF_UNIX,
+                                            SOCK_STREAM_CLOEXEC,
+                                            0,
+                                            fds.address()));
                     theirs.add(pair[0]);
                     ours.add(new DescriptorTap(pair[1], DescriptorTap.Kind.SOCKET));
                 }
@@ -290,10 +289,7 @@ public final class Spawn {
             check(
                     "posix_spawnattr_setflags",
                     Native.raw(
-                            ATTR_FLAGS,
-                            attributes.address(),
-                            SETSID | SETSIGDEF | SETSIGMASK,
-                            0));
+                            ATTR_FLAGS, attributes.address(), SETSID | SETSIGDEF | SETSIGMASK, 0));
             if (slave != null) {
                 // The first terminal a session's leader opens becomes the one that controls it.
                 open(arena, actions, 0, slave);
@@ -373,8 +369,8 @@ public final class Spawn {
     }
 
     /**
-     * Gives the child the soft limit it would have had without the VM. It runs by then, but a
-     * limit is looked at when descriptors are opened by the hundred, not in the first moment.
+     * Gives the child the soft limit it would have had without the VM. It runs by then, but a limit
+     * is looked at when descriptors are opened by the hundred, not in the first moment.
      */
     private static void limit(Arena arena, int pid) {
         MemorySegment limit = arena.allocate(16, 8);

@@ -97,15 +97,16 @@ final class SpawnTest {
                         Run.shell(
                                 "read -r pid comm state ppid pgrp session rest < /proc/$$/stat;"
                                         + " echo $((pid-pgrp)) $((pid-session));"
-                                        + " grep -E '^Sig(Blk|Ign)' /proc/$$/status; ulimit -Sn"));
+                                        + " sleep 0.1; ulimit -Sn;"
+                                        + " exec grep -E '^Sig(Blk|Ign)' /proc/self/status"));
 
         assertThat(run.output())
                 .isEqualTo(
                         """
                         0 0
+                        1024
                         SigBlk:\t0000000000000000
                         SigIgn:\t0000000000000000
-                        1024
                         """);
     }
 

@@ -30,8 +30,8 @@ import org.junit.jupiter.api.io.TempDir;
  * Random sshd_configs, with Match and Include, given to OpenSSH's {@code sshd -T} and to Holdfast:
  * both must come to the same settings in the same order, or to the same words about what is wrong.
  *
- * <p>The installed OpenSSH may be older than the one Holdfast follows; what that explains is said in
- * {@link #explained}, {@link #NEWER} and {@link #ONCE}, and nothing else is let through.
+ * <p>The installed OpenSSH may be older than the one Holdfast follows; what that explains is said
+ * in {@link #explained}, {@link #NEWER} and {@link #ONCE}, and nothing else is let through.
  */
 class ServerConfigDifferentialTrial {
 
@@ -172,7 +172,13 @@ class ServerConfigDifferentialTrial {
         put("AddressFamily", words("any", "inet", "INET"), "ip", "4");
         put(
                 "ListenAddress",
-                words("127.0.0.1", "127.0.0.1:2200", "0.0.0.0", "10.0.0.1:ssh", "127.1", "[127.0.0.1]:99"),
+                words(
+                        "127.0.0.1",
+                        "127.0.0.1:2200",
+                        "0.0.0.0",
+                        "10.0.0.1:ssh",
+                        "127.1",
+                        "[127.0.0.1]:99"),
                 "127.0.0.1:x",
                 "127.0.0.1:0",
                 "[::1",
@@ -265,7 +271,11 @@ class ServerConfigDifferentialTrial {
                 "AuthorizedKeysFile",
                 words(".ssh/authorized_keys", "/etc/k/%u .ssh/k", "none", "\"a b\" c"),
                 "\"\"");
-        put("AllowUsers", words("root", "a b", "u?@10.0.0.0/8 x", "!bad *"), "u@10.0.0.1/8", "\"\"");
+        put(
+                "AllowUsers",
+                words("root", "a b", "u?@10.0.0.0/8 x", "!bad *"),
+                "u@10.0.0.1/8",
+                "\"\"");
         put("DenyUsers", words("eve", "mallory@*.example.com"), "u@,", "\"\"");
         put("AllowGroups", words("wheel", "a* b"), "\"\"");
         put("DenyGroups", words("g"), "\"\"");
@@ -283,9 +293,20 @@ class ServerConfigDifferentialTrial {
         put("ChannelTimeout", words("session=10", "session:*=5m x11=1h"), "session", "=5", "a=x");
         put(
                 "Subsystem",
-                words("sftp internal-sftp", "sftp /usr/lib/openssh/sftp-server -l INFO", "x /bin/x y z"),
+                words(
+                        "sftp internal-sftp",
+                        "sftp /usr/lib/openssh/sftp-server -l INFO",
+                        "x /bin/x y z"),
                 "\"\" x");
-        put("MaxStartups", words("10", "5:50:60", "1:1:1"), "10:30", "x", "0", "60:30:10", "1:0:2", "1:101:2");
+        put(
+                "MaxStartups",
+                words("10", "5:50:60", "1:1:1"),
+                "10:30",
+                "x",
+                "0",
+                "60:30:10",
+                "1:0:2",
+                "1:101:2");
         put("PerSourceMaxStartups", words("none", "5"), "x", "\"\"");
         put("PerSourceNetBlockSize", words("32:128", "24:56", "0:0"), "33", "24:129", "x", "-1");
         put("PermitTunnel", words("yes", "no", "point-to-point", "ethernet"), "Yes", "x");
@@ -311,7 +332,10 @@ class ServerConfigDifferentialTrial {
                 "x",
                 "host:0");
         put("PermitUserEnvironment", words("yes", "no", "LANG,LC_*"), "\"\"", "a b");
-        put("PubkeyAuthOptions", words("none", "touch-required", "verify-required touch-required"), "x");
+        put(
+                "PubkeyAuthOptions",
+                words("none", "touch-required", "verify-required touch-required"),
+                "x");
         put("Protocol", words("2", "1,2"));
         put("UsePrivilegeSeparation", words("yes", "sandbox"));
         put("RSAAuthentication", words("yes"));
@@ -363,8 +387,7 @@ class ServerConfigDifferentialTrial {
         try {
             ServerCommandLine line = ServerCommandLine.parse(arguments, surroundings);
             ServerConfig config = ServerConfig.load(line, surroundings, Log.silent());
-            String printed =
-                    config.print(line.connection(ServerConfigDifferentialTrial::groupsOf));
+            String printed = config.print(line.connection(ServerConfigDifferentialTrial::groupsOf));
             return new Outcome(0, printed, String.join("\n", config.notes()));
         } catch (ConfigException e) {
             return new Outcome(e.status(), "", e.text());
@@ -437,8 +460,7 @@ class ServerConfigDifferentialTrial {
     private static List<String> arguments(Random random, Path directory) throws IOException {
         // In OpenSSH 9.2 the one is not set where the other is.
         banned.clear();
-        banned.add(
-                random.nextBoolean() ? "AuthorizedKeysCommand" : "AuthorizedPrincipalsCommand");
+        banned.add(random.nextBoolean() ? "AuthorizedKeysCommand" : "AuthorizedPrincipalsCommand");
         List<String> lines = new ArrayList<>();
         boolean mistakes = random.nextInt(3) == 0;
         block(random, lines, random.nextInt(12), mistakes, false);
@@ -665,8 +687,7 @@ class ServerConfigDifferentialTrial {
         }
         return switch (name) {
             // The default changed in OpenSSH 10.
-            case "ipqos" ->
-                    their.equals("ipqos lowdelay throughput") && our.equals("ipqos ef cs0");
+            case "ipqos" -> their.equals("ipqos lowdelay throughput") && our.equals("ipqos ef cs0");
             // The order of the default changed.
             case "ciphers" -> names(their).equals(names(our));
             // ML-KEM came, finite fields went.

@@ -103,7 +103,7 @@ final class Addresses {
             char c = bare.charAt(i);
             colon |= c == ':';
             dots += c == '.' ? 1 : 0;
-            if (Character.digit(c, 16) < 0 && c != ':' && c != '.' || c > 127) {
+            if ((Character.digit(c, 16) < 0 && c != ':' && c != '.') || c > 127) {
                 return null;
             }
         }

@@ -95,7 +95,6 @@ record KeyCheck(
 
     private final class Search implements UserFiles.Reader {
         private final String file;
-        private final PublicIdentity key;
         private final @Nullable Certificate certificate;
         private final PublicIdentity wanted;
         private @Nullable KeyOptions found;
@@ -103,7 +102,6 @@ record KeyCheck(
 
         Search(String file, PublicIdentity key, @Nullable Certificate certificate) {
             this.file = file;
-            this.key = key;
             this.certificate = certificate;
             this.wanted = certificate == null ? key : certificate.authority();
         }

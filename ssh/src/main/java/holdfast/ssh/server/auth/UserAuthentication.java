@@ -94,7 +94,6 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private boolean over;
 
     private @Nullable String user;
-    private String style = "";
     private String service = "";
     private @Nullable Account account;
     private ServerSettings settings;
@@ -227,7 +226,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     private void later(Runnable work, long millis) {
         try {
-            shared.workers().schedule(work, millis, TimeUnit.MILLISECONDS);
+            var _ = shared.workers().schedule(work, millis, TimeUnit.MILLISECONDS);
         } catch (RejectedExecutionException closing) {
             transport.close(true);
         }
@@ -348,7 +347,6 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         }
         if (attempts++ == 0) {
             user = name;
-            style = colon < 0 ? "" : given.substring(colon);
             service = wantedService;
             meet(name);
             sendBanner(bannerText());

@@ -50,7 +50,7 @@ public final class Forwards implements Server.Part {
                 handlers == null ? List.<RequestHandler<ConnectionService>>of() : handlers) {
             // MINA's own refuses every channel after it, forwarded connections too; OpenSSH's means
             // sessions alone (PROTOCOL section 2.2), and the session part asks for it.
-            if (other != requests && other != NoMoreSessionsHandler.INSTANCE) {
+            if (!other.equals(requests) && !other.equals(NoMoreSessionsHandler.INSTANCE)) {
                 first.add(other);
             }
         }

@@ -693,8 +693,7 @@ final class SessionChannel extends AbstractServerChannel {
         boolean tty = terminal != null;
         ChannelAsyncOutputStream to = tty || toErr == null ? toOut : toErr;
         byte[] bytes =
-                (tty ? greeting.replace("\n", "\r\n") : greeting)
-                        .getBytes(StandardCharsets.UTF_8);
+                (tty ? greeting.replace("\n", "\r\n") : greeting).getBytes(StandardCharsets.UTF_8);
         try {
             to.writeBuffer(new ByteArrayBuffer(bytes)).addListener(written -> flow.run());
         } catch (IOException e) {

@@ -109,7 +109,7 @@ class SftpTest {
         assertThat(ran.status()).as(ran.err()).isZero();
         assertThat(ran.text())
                 .contains("Remote working directory: " + there.toRealPath())
-                .containsPattern("-rw-r----- +. \\d+ +\\d+ +3 \\w+ +\\d+ [0-9:]+ c\n");
+                .containsPattern("-rw-r----- +. \\w+ +\\w+ +3 \\w+ +\\d+ [0-9:]+ c\n");
         assertThat(ran.err()).contains("rmdir").contains("Failure");
         assertThat(Files.readString(there.resolve("c"))).isEqualTo("two");
         assertThat(there.resolve("b")).doesNotExist();
