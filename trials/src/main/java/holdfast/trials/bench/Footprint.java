@@ -20,7 +20,7 @@ final class Footprint {
     private Footprint() {}
 
     /**
-     * The processes below one, itself first, and those of one name apart.
+     * The processes below one, itself first, and the sessions' commands apart.
      *
      * @param servers without the commands
      * @param commands sessions' own commands, also those that have no parent any more
