@@ -200,7 +200,7 @@ class ForwardsTest {
             for (Thread thread : threads) {
                 thread.join();
             }
-            assertThat(wrong).isEmpty();
+            assertThat(wrong).as("%s%n%s", rig.ssh(), rig.log).isEmpty();
             Rig.until("no channel is left", () -> rig.channels() == 0);
             Rig.until("no connection is left", () -> echo.open.get() == 0);
             Rig.until("no descriptor is left", () -> descriptors() <= before);
