@@ -236,20 +236,30 @@ final class SessionChannel extends AbstractClientChannel {
     }
 
     /**
-     * Sends bytes as channel data, blocking while the window is full.
+     * Sends bytes as channel data, blocking while the window is full. What fits in the window goes
+     * to the socket in one write.
      *
      * @throws IOException when the channel has closed
      */
     void send(ByteBuffer bytes) throws IOException, InterruptedException {
         RemoteWindow window = getRemoteWindow();
+        Wire wire = ((Transport) getSession()).wire();
         while (bytes.hasRemaining()) {
             if (window.getSize() == 0 || !window.isOpen()) {
                 window.waitForSpace(FOREVER);
             }
-            long most = Math.min(window.getSize(), window.getPacketSize());
-            int some = (int) Math.min(bytes.remaining(), most);
-            window.consume(some);
-            send(bytes, some);
+            wire.hold();
+            try {
+                long room = window.getSize();
+                while (bytes.hasRemaining() && room > 0) {
+                    int some = (int) Math.min(bytes.remaining(), Math.min(room, window.getPacketSize()));
+                    window.consume(some);
+                    send(bytes, some);
+                    room -= some;
+                }
+            } finally {
+                wire.flush();
+            }
         }
     }
 
@@ -265,16 +275,7 @@ final class SessionChannel extends AbstractClientChannel {
         packet.putUInt(some);
         bytes.get(packet.array(), packet.wpos(), some);
         packet.wpos(packet.wpos() + some);
-        Wire wire = ((Transport) getSession()).wire();
-        IoWriteFuture future;
-        wire.hold();
-        try {
-            future = writePacket(packet);
-        } finally {
-            // Here and not later: the packet may have been followed by our side of a key exchange,
-            // and the next packet then waits for the peer's.
-            wire.flush();
-        }
+        IoWriteFuture future = writePacket(packet);
         // The wire has a copy; only a packet that waits for the end of a key exchange does not.
         if (!(future instanceof PendingWriteFuture)) {
             spare = packet;
