@@ -60,6 +60,15 @@ final class SessionChannel extends AbstractClientChannel {
      */
     private static final int GIVE_BACK = 4;
 
+    /**
+     * The first packets of data are small: until the virtual machine has compiled the cipher, a
+     * full one takes many milliseconds. Not smaller than what the JDK gives to AES-GCM's
+     * instructions at least.
+     */
+    private static final int FIRST_PACKET = 8 * 1024;
+
+    private static final int FIRST_PACKETS = 48;
+
     /** What a data packet has besides its data: header, fields, padding and MAC. */
     private static final int DATA_ROOM = 512;
 
@@ -72,6 +81,8 @@ final class SessionChannel extends AbstractClientChannel {
 
     /** Belongs to the thread that sends. */
     private @Nullable Buffer spare;
+
+    private int firstPackets;
 
     private volatile @Nullable String refusal;
     private volatile @Nullable String exitSignal;
@@ -252,7 +263,7 @@ final class SessionChannel extends AbstractClientChannel {
             try {
                 long room = window.getSize();
                 while (bytes.hasRemaining() && room > 0) {
-                    int some = (int) Math.min(bytes.remaining(), Math.min(room, window.getPacketSize()));
+                    int some = (int) Math.min(bytes.remaining(), Math.min(room, most(window)));
                     window.consume(some);
                     send(bytes, some);
                     room -= some;
@@ -261,6 +272,15 @@ final class SessionChannel extends AbstractClientChannel {
                 wire.flush();
             }
         }
+    }
+
+    /** How much the next packet may take. */
+    private long most(RemoteWindow window) {
+        if (firstPackets == FIRST_PACKETS) {
+            return window.getPacketSize();
+        }
+        firstPackets++;
+        return Math.min(FIRST_PACKET, window.getPacketSize());
     }
 
     private void send(ByteBuffer bytes, int some) throws IOException {
