@@ -275,7 +275,9 @@ public final class Wire extends AbstractCloseable implements IoSession {
         }
     }
 
-    /** Ends {@link #hold}, if it is the calling thread's, and leaves what is queued to the writer. */
+    /**
+     * Ends {@link #hold}, if it is the calling thread's, and leaves what is queued to the writer.
+     */
     public void release() {
         synchronized (queueLock) {
             if (Thread.currentThread().equals(holder)) {

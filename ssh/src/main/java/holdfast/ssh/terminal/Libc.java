@@ -109,7 +109,9 @@ final class Libc {
         return call(WRITE, fd, from.address(), from.byteSize());
     }
 
-    /** Makes a pipe hold so many bytes, unless it holds more or may not; nothing else is touched. */
+    /**
+     * Makes a pipe hold so many bytes, unless it holds more or may not; nothing else is touched.
+     */
     static void widenPipe(int fd, int capacity) {
         int now = pipeCapacity(fd);
         if (now > 0 && now < capacity) {
