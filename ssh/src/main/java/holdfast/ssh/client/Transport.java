@@ -3,6 +3,7 @@ package holdfast.ssh.client;
 import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
+import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
@@ -18,6 +19,7 @@ import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.future.KeyExchangeFuture;
 import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.kex.KexProposalOption;
 import org.apache.sshd.common.session.SessionListener;
 import org.apache.sshd.common.util.buffer.Buffer;
@@ -41,6 +43,7 @@ final class Transport extends PacketSession {
     private static final int WIDEN_BYTES = 1 + 2 * Integer.BYTES;
 
     private final LinkLoop loop;
+    private final ClosedChannels closedChannels = new ClosedChannels();
     private final Log sshLog;
     private final AtomicReference<Ending> ending;
     private int preambleLines;
@@ -115,9 +118,23 @@ final class Transport extends PacketSession {
         }
     }
 
+    /** Called for every packet, also for those that a key exchange has held back. */
+    @Override
+    protected IoWriteFuture doWritePacket(Buffer buffer) throws IOException {
+        encodeLock.lock();
+        try {
+            return closedChannels.permits(buffer)
+                    ? super.doWritePacket(buffer)
+                    : ClosedChannels.dropped();
+        } finally {
+            encodeLock.unlock();
+        }
+    }
+
     @Override
     protected void handleMessage(Buffer buffer) throws Exception {
         loop.heardPacket();
+        closedChannels.came(buffer);
         if (!widened(buffer)) {
             super.handleMessage(buffer);
         }

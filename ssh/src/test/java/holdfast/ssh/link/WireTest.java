@@ -125,6 +125,7 @@ class WireTest {
     void what_a_thread_holds_leaves_by_the_writer_once_it_is_released() throws Exception {
         wire.start("wire");
         peer.writes.release(1_000_000);
+        Thread.sleep(100); // the writer has looked at an empty queue, and waits to be told
         wire.hold();
         IoWriteFuture future = wire.writeBuffer(packet(1, 5));
         Thread.sleep(50);
