@@ -13,6 +13,10 @@ import holdfast.ssh.terminal.Escapes;
 import holdfast.ssh.terminal.Prompter;
 import holdfast.ssh.terminal.Signals;
 import holdfast.ssh.terminal.Terminal;
+
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ReadableByteChannel;
@@ -22,9 +26,6 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
-import org.apache.sshd.common.util.buffer.Buffer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One run of {@code ssh}: connect, run a shell, a command or a subsystem, and leave with the right
@@ -43,9 +44,6 @@ public final class Client {
 
     /** Between two sizes told to a full-screen program: two at once are one signal to it. */
     private static final Duration REDRAW_PAUSE = Duration.ofMillis(100);
-
-    /** How long our goodbye may take to leave; nobody is waiting for it. */
-    private static final Duration GOODBYE = Duration.ofMillis(500);
 
     /** Where a session's bytes come from and go to. */
     public record Streams(
@@ -307,14 +305,15 @@ public final class Client {
     private Map<String, String> sentEnvironment() {
         Map<String, String> sent = new LinkedHashMap<>();
         if (!settings.sendEnv().isEmpty()) {
-            environment.forEach((name, value) -> {
-                for (String pattern : settings.sendEnv()) {
-                    if (matches(pattern, 0, name, 0)) {
-                        sent.put(name, value);
-                        return;
-                    }
-                }
-            });
+            environment.forEach(
+                    (name, value) -> {
+                        for (String pattern : settings.sendEnv()) {
+                            if (matches(pattern, 0, name, 0)) {
+                                sent.put(name, value);
+                                return;
+                            }
+                        }
+                    });
         }
         sent.putAll(settings.setEnv());
         return sent;
@@ -348,17 +347,18 @@ public final class Client {
         Thread.ofPlatform()
                 .daemon()
                 .name("redraw")
-                .start(() -> {
-                    Terminal.Size size = tty.size();
-                    int less = Math.max(1, size.rows() - 1);
-                    channel.resized(size.columns(), less, size.width(), size.height());
-                    try {
-                        Thread.sleep(REDRAW_PAUSE);
-                    } catch (InterruptedException e) {
-                        Thread.currentThread().interrupt();
-                    }
-                    resized(tty, null, channel);
-                });
+                .start(
+                        () -> {
+                            Terminal.Size size = tty.size();
+                            int less = Math.max(1, size.rows() - 1);
+                            channel.resized(size.columns(), less, size.width(), size.height());
+                            try {
+                                Thread.sleep(REDRAW_PAUSE);
+                            } catch (InterruptedException e) {
+                                Thread.currentThread().interrupt();
+                            }
+                            resized(tty, null, channel);
+                        });
     }
 
     private void toStderr(String text) {
@@ -471,11 +471,7 @@ public final class Client {
         boolean lost = !connection.open();
         if (!lost) {
             connection.leave();
-            try {
-                connection.ended().await(GOODBYE.toMillis(), TimeUnit.MILLISECONDS);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
+            connection.awaitGoodbye();
         }
         String given = fatal;
         if (given != null) {

@@ -12,12 +12,7 @@ import holdfast.ssh.hostkeys.HostKeyCheck;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
-import java.net.InetAddress;
-import java.security.PublicKey;
-import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.function.Consumer;
+
 import org.apache.sshd.client.SshClient;
 import org.apache.sshd.client.config.hosts.HostConfigEntryResolver;
 import org.apache.sshd.client.config.keys.ClientIdentityLoader;
@@ -31,6 +26,13 @@ import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
 import org.apache.sshd.core.CoreModuleProperties;
 import org.jspecify.annotations.Nullable;
+
+import java.net.InetAddress;
+import java.security.PublicKey;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * What one connection is made of: the algorithms, the host key check and the authentication, fitted
@@ -87,6 +89,18 @@ final class ClientParts {
         this.stderr = stderr;
     }
 
+    /** The same for a jump host: its own settings, and nothing forwarded but what goes through. */
+    ClientParts forHop(ClientSettings hop, Allowance allowance) {
+        Log own = log.at(hop.logLevel());
+        Prompter asking = hop.batchMode() ? (prompt, echo) -> null : prompter;
+        return new ClientParts(
+                hop,
+                allowance.uncounted(asking),
+                own,
+                stderr,
+                new ClientSide(hop.forwards(), own, why -> {}));
+    }
+
     Log log() {
         return log;
     }
@@ -94,10 +108,10 @@ final class ClientParts {
     /**
      * A MINA client for one connection.
      *
-     * @param address the server's
+     * @param address the server's; null where there is none to be known
      * @param loop told while a person is being asked
      */
-    SshClient fitted(InetAddress address, LinkLoop loop) throws ClientFailure {
+    SshClient fitted(@Nullable InetAddress address, LinkLoop loop) throws ClientFailure {
         JdkCrypto.install();
         Prompter watched =
                 (prompt, echo) -> {
@@ -149,7 +163,10 @@ final class ClientParts {
     }
 
     private boolean verified(
-            HostKeyCheck check, InetAddress address, PublicKey key, Authentication authentication) {
+            HostKeyCheck check,
+            @Nullable InetAddress address,
+            PublicKey key,
+            Authentication authentication) {
         Buffer blob = new ByteArrayBuffer();
         blob.putRawPublicKey(key);
         return switch (check.check(address, blob.getCompactData())) {

@@ -4,6 +4,9 @@ import holdfast.core.time.Moment;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.log.Log;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.net.Inet4Address;
 import java.net.Inet6Address;
@@ -22,7 +25,6 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import org.jspecify.annotations.Nullable;
 
 /**
  * From a name to a connected socket, as OpenSSH's sshconnect.c goes about it: every address of the
@@ -34,11 +36,16 @@ final class Dialer {
     record Dialed(SocketChannel channel, InetSocketAddress address, Moment started) {}
 
     private final ClientSettings settings;
+    private final @Nullable Duration limit;
     private final LinkClock clock;
     private final Log log;
 
-    Dialer(ClientSettings settings, LinkClock clock, Log log) {
+    /**
+     * @param limit how long an attempt may take; null: as long as the system tries
+     */
+    Dialer(ClientSettings settings, @Nullable Duration limit, LinkClock clock, Log log) {
         this.settings = settings;
+        this.limit = limit;
         this.clock = clock;
         this.log = log;
     }
@@ -102,7 +109,6 @@ final class Dialer {
             }
             channel.setOption(StandardSocketOptions.SO_KEEPALIVE, settings.tcpKeepAlive());
             channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
-            Duration limit = settings.connectTimeout();
             if (limit == null) {
                 channel.connect(target);
             } else {
@@ -177,7 +183,6 @@ final class Dialer {
 
     /** A look-up under ConnectTimeout: the system's resolver has no limit that we could set. */
     private InetAddress[] lookUp(String host) throws UnknownHostException {
-        Duration limit = settings.connectTimeout();
         if (limit == null) {
             return InetAddress.getAllByName(host);
         }

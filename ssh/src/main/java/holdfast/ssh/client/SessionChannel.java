@@ -2,16 +2,7 @@ package holdfast.ssh.client;
 
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.WritableByteChannel;
-import java.nio.charset.StandardCharsets;
-import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.List;
-import java.util.Map;
-import java.util.concurrent.CountDownLatch;
-import java.util.function.Consumer;
+
 import org.apache.sshd.client.channel.AbstractClientChannel;
 import org.apache.sshd.client.future.DefaultOpenFuture;
 import org.apache.sshd.client.future.OpenFuture;
@@ -22,6 +13,17 @@ import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.session.helpers.PendingWriteFuture;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.Consumer;
 
 /**
  * A "session" channel (RFC 4254 section 6): a shell, a command or a subsystem, with or without a
@@ -81,6 +83,7 @@ final class SessionChannel extends AbstractClientChannel {
     private volatile @Nullable String refusal;
     private volatile @Nullable String exitSignal;
     private volatile boolean running;
+    private boolean jump;
 
     SessionChannel(Wish wish, WritableByteChannel out, WritableByteChannel err, Log log) {
         this("session", wish, null, out, err, log);
@@ -99,6 +102,25 @@ final class SessionChannel extends AbstractClientChannel {
             WritableByteChannel err,
             Log log) {
         return new SessionChannel(type, null, opening, out, err, log);
+    }
+
+    /** A connection to the next host of a way, whose failure the caller reports. */
+    static SessionChannel jump(String host, int port, WritableByteChannel out, Log log) {
+        SessionChannel channel =
+                stdio(
+                        "direct-tcpip",
+                        buffer -> {
+                            buffer.putString(host);
+                            buffer.putUInt(port);
+                            // Our end has no address; OpenSSH names this one.
+                            buffer.putString("127.0.0.1");
+                            buffer.putUInt(65535);
+                        },
+                        out,
+                        out,
+                        log);
+        channel.jump = true;
+        return channel;
     }
 
     private SessionChannel(
@@ -172,7 +194,9 @@ final class SessionChannel extends AbstractClientChannel {
 
     @Override
     protected void doOpen() {
-        sshLog.debug("Entering interactive session.");
+        if (!jump) {
+            sshLog.debug("Entering interactive session.");
+        }
         Wish wanted = wish;
         if (wanted != null) {
             ask(wanted);
@@ -195,16 +219,17 @@ final class SessionChannel extends AbstractClientChannel {
                     });
         }
         wish.environment()
-                .forEach((name, value) -> {
-                    sshLog.debug("channel " + getChannelId() + ": setting env " + name);
-                    request(
-                            "env",
-                            false,
-                            buffer -> {
-                                buffer.putString(name);
-                                buffer.putString(value);
-                            });
-                });
+                .forEach(
+                        (name, value) -> {
+                            sshLog.debug("channel " + getChannelId() + ": setting env " + name);
+                            request(
+                                    "env",
+                                    false,
+                                    buffer -> {
+                                        buffer.putString(name);
+                                        buffer.putString(value);
+                                    });
+                        });
         request(
                 wish.kind().request,
                 true,
@@ -255,14 +280,13 @@ final class SessionChannel extends AbstractClientChannel {
                     case 4 -> "resource shortage";
                     default -> "unknown reason";
                 };
-        sshLog.error(
-                "channel "
-                        + getChannelId()
-                        + ": open failed: "
-                        + words
-                        + ": "
-                        + Transport.printable(text));
-        refusal = opening == null ? "" : "stdio forwarding failed";
+        String failure = "open failed: " + words + ": " + Transport.printable(text);
+        if (jump) {
+            refusal = failure;
+        } else {
+            sshLog.error("channel " + getChannelId() + ": " + failure);
+            refusal = opening == null ? "" : "stdio forwarding failed";
+        }
         super.handleOpenFailure(buffer);
         over.countDown();
     }

@@ -1,13 +1,15 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
+
+import org.jspecify.annotations.Nullable;
+
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Everything one run of the client needs to know, resolved: command line, then configuration files,
@@ -44,6 +46,7 @@ import org.jspecify.annotations.Nullable;
  * @param ipQosBulk the IP TOS byte without one; -1: leave the system's
  * @param logFile -E; null: stderr
  * @param forwards LocalForward and all that has to do with it
+ * @param route ProxyCommand or ProxyJump
  */
 public record ClientSettings(
         String originalHost,
@@ -96,7 +99,8 @@ public record ClientSettings(
         int ipQosBulk,
         Log.Level logLevel,
         @Nullable Path logFile,
-        ClientForwards forwards) {
+        ClientForwards forwards,
+        Route route) {
 
     /** AddressFamily. */
     public enum AddressFamily {

@@ -1,6 +1,9 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -14,7 +17,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Reads configuration files and single options into a {@link Given}, line by line, as OpenSSH's
@@ -737,7 +739,7 @@ final class ConfigReader {
     private boolean proxyJump(String text, Place place) {
         int hash = text.indexOf('#');
         String jump = (hash < 0 ? text : text.substring(0, hash)).strip();
-        if (jump.isEmpty()) {
+        if (jump.isEmpty() || Destination.jumps(jump) == null) {
             return complain(place, "Invalid ProxyJump \"" + text + "\"");
         }
         return given.has(Keyword.PROXY_COMMAND) || set(Keyword.PROXY_JUMP, jump, place);
@@ -929,7 +931,7 @@ final class ConfigReader {
                 port == null ? 22 : Quantities.number(port),
                 user(),
                 alias == null ? target : alias,
-                jump == null ? "" : jump);
+                Tokens.jumpHost(jump));
     }
 
     /** Runs a command of {@code Match exec} in the user's shell. */

@@ -1,10 +1,11 @@
 package holdfast.ssh.config;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Every keyword of ssh_config(5) that OpenSSH 10 knows, Debian's additions included, and what
@@ -162,8 +163,8 @@ public enum Keyword {
     REKEY_LIMIT("RekeyLimit", Support.BUILT, Shape.OWN, "0 0"),
     STREAM_LOCAL_BIND_MASK("StreamLocalBindMask", Support.BUILT, Shape.RAW, "0177"),
     SYSLOG_FACILITY("SyslogFacility", Support.ACCEPTED, Shape.RAW, "USER"),
-    PROXY_COMMAND("ProxyCommand", Support.ACCEPTED, Shape.OWN, null),
-    PROXY_JUMP("ProxyJump", Support.ACCEPTED, Shape.OWN, null),
+    PROXY_COMMAND("ProxyCommand", Support.BUILT, Shape.OWN, null),
+    PROXY_JUMP("ProxyJump", Support.BUILT, Shape.OWN, null),
 
     // The structure of a file; never printed.
     HOST("Host", Support.BUILT, Shape.OWN, null),

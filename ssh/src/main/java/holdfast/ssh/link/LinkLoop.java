@@ -7,10 +7,12 @@ import holdfast.core.liveness.LinkState;
 import holdfast.core.liveness.LivenessPolicy;
 import holdfast.core.liveness.Step;
 import holdfast.core.time.Moment;
+
+import org.jspecify.annotations.Nullable;
+
 import java.time.Duration;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The one loop of a link: takes events from a mailbox, asks {@link Link#on}, and has the answers
@@ -84,6 +86,11 @@ public final class LinkLoop implements Runnable {
     /** Bytes came, of whatever kind. */
     public void heardBytes() {
         lastByte = clock.now();
+    }
+
+    /** When bytes last came; at first, when the loop was made. */
+    public Moment lastHeard() {
+        return lastByte;
     }
 
     /** A whole packet came. */
