@@ -3,10 +3,8 @@ package holdfast.ssh.client;
 import holdfast.core.time.Moment;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.terminal.Prompter;
-
-import org.jspecify.annotations.Nullable;
-
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The time that the opening of a whole way over jump hosts may take, the person's time at the

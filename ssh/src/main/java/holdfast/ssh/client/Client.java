@@ -13,10 +13,6 @@ import holdfast.ssh.terminal.Escapes;
 import holdfast.ssh.terminal.Prompter;
 import holdfast.ssh.terminal.Signals;
 import holdfast.ssh.terminal.Terminal;
-
-import org.apache.sshd.common.util.buffer.Buffer;
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ReadableByteChannel;
@@ -26,6 +22,8 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One run of {@code ssh}: connect, run a shell, a command or a subsystem, and leave with the right
@@ -305,15 +303,14 @@ public final class Client {
     private Map<String, String> sentEnvironment() {
         Map<String, String> sent = new LinkedHashMap<>();
         if (!settings.sendEnv().isEmpty()) {
-            environment.forEach(
-                    (name, value) -> {
-                        for (String pattern : settings.sendEnv()) {
-                            if (matches(pattern, 0, name, 0)) {
-                                sent.put(name, value);
-                                return;
-                            }
-                        }
-                    });
+            environment.forEach((name, value) -> {
+                for (String pattern : settings.sendEnv()) {
+                    if (matches(pattern, 0, name, 0)) {
+                        sent.put(name, value);
+                        return;
+                    }
+                }
+            });
         }
         sent.putAll(settings.setEnv());
         return sent;
@@ -347,18 +344,17 @@ public final class Client {
         Thread.ofPlatform()
                 .daemon()
                 .name("redraw")
-                .start(
-                        () -> {
-                            Terminal.Size size = tty.size();
-                            int less = Math.max(1, size.rows() - 1);
-                            channel.resized(size.columns(), less, size.width(), size.height());
-                            try {
-                                Thread.sleep(REDRAW_PAUSE);
-                            } catch (InterruptedException e) {
-                                Thread.currentThread().interrupt();
-                            }
-                            resized(tty, null, channel);
-                        });
+                .start(() -> {
+                    Terminal.Size size = tty.size();
+                    int less = Math.max(1, size.rows() - 1);
+                    channel.resized(size.columns(), less, size.width(), size.height());
+                    try {
+                        Thread.sleep(REDRAW_PAUSE);
+                    } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                    }
+                    resized(tty, null, channel);
+                });
     }
 
     private void toStderr(String text) {

@@ -13,14 +13,6 @@ import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.PromptStream;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
-
-import org.apache.sshd.client.SshClient;
-import org.apache.sshd.client.session.ClientSessionImpl;
-import org.apache.sshd.client.session.SessionFactory;
-import org.apache.sshd.common.SshConstants;
-import org.apache.sshd.common.io.IoSession;
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
@@ -33,6 +25,12 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import org.apache.sshd.client.SshClient;
+import org.apache.sshd.client.session.ClientSessionImpl;
+import org.apache.sshd.client.session.SessionFactory;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.io.IoSession;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One authenticated SSH connection: dialled, verified, proved, watched over by a {@link LinkLoop},
@@ -404,12 +402,11 @@ final class Connection implements AutoCloseable {
                             : address;
             Wire wire = new Wire(way.stream(), local, remote, sessions, opening);
             opening.wire = wire;
-            wire.addCloseFutureListener(
-                    future -> {
-                        opening.ending.compareAndSet(null, new Ending.Left());
-                        opening.ended.countDown();
-                        loop.post(new LinkEvent.Ended());
-                    });
+            wire.addCloseFutureListener(future -> {
+                opening.ending.compareAndSet(null, new Ending.Left());
+                opening.ended.countDown();
+                loop.post(new LinkEvent.Ended());
+            });
             sessions.sessionCreated(wire);
             wire.start("ssh");
         } catch (IOException e) {

@@ -4,9 +4,6 @@ import holdfast.core.time.Moment;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.log.Log;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.net.Inet4Address;
 import java.net.Inet6Address;
@@ -25,6 +22,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * From a name to a connected socket, as OpenSSH's sshconnect.c goes about it: every address of the

@@ -1,9 +1,6 @@
 package holdfast.ssh.client;
 
 import holdfast.ssh.log.Log;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousCloseException;
@@ -11,6 +8,7 @@ import java.nio.channels.ByteChannel;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.WritableByteChannel;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The way to a server through a jump host: a channel of the connection to that host as the blocking
@@ -107,15 +105,14 @@ final class JumpStream implements ByteChannel {
         Thread.ofPlatform()
                 .daemon()
                 .name("jump-end")
-                .start(
-                        () -> {
-                            try {
-                                channel.awaitDry();
-                            } catch (InterruptedException e) {
-                                Thread.currentThread().interrupt();
-                            }
-                            end();
-                        });
+                .start(() -> {
+                    try {
+                        channel.awaitDry();
+                    } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                    }
+                    end();
+                });
     }
 
     @Override

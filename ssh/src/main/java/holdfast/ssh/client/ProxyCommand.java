@@ -2,7 +2,6 @@ package holdfast.ssh.client;
 
 import holdfast.ssh.config.Route;
 import holdfast.ssh.log.Log;
-
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;

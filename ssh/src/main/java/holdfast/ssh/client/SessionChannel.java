@@ -2,18 +2,6 @@ package holdfast.ssh.client;
 
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
-
-import org.apache.sshd.client.channel.AbstractClientChannel;
-import org.apache.sshd.client.future.DefaultOpenFuture;
-import org.apache.sshd.client.future.OpenFuture;
-import org.apache.sshd.common.SshConstants;
-import org.apache.sshd.common.channel.RemoteWindow;
-import org.apache.sshd.common.channel.RequestHandler;
-import org.apache.sshd.common.io.IoWriteFuture;
-import org.apache.sshd.common.session.helpers.PendingWriteFuture;
-import org.apache.sshd.common.util.buffer.Buffer;
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
@@ -24,6 +12,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.Consumer;
+import org.apache.sshd.client.channel.AbstractClientChannel;
+import org.apache.sshd.client.future.DefaultOpenFuture;
+import org.apache.sshd.client.future.OpenFuture;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.channel.RemoteWindow;
+import org.apache.sshd.common.channel.RequestHandler;
+import org.apache.sshd.common.io.IoWriteFuture;
+import org.apache.sshd.common.session.helpers.PendingWriteFuture;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A "session" channel (RFC 4254 section 6): a shell, a command or a subsystem, with or without a
@@ -219,17 +217,16 @@ final class SessionChannel extends AbstractClientChannel {
                     });
         }
         wish.environment()
-                .forEach(
-                        (name, value) -> {
-                            sshLog.debug("channel " + getChannelId() + ": setting env " + name);
-                            request(
-                                    "env",
-                                    false,
-                                    buffer -> {
-                                        buffer.putString(name);
-                                        buffer.putString(value);
-                                    });
-                        });
+                .forEach((name, value) -> {
+                    sshLog.debug("channel " + getChannelId() + ": setting env " + name);
+                    request(
+                            "env",
+                            false,
+                            buffer -> {
+                                buffer.putString(name);
+                                buffer.putString(value);
+                            });
+                });
         request(
                 wish.kind().request,
                 true,

@@ -1,15 +1,13 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
-
-import org.jspecify.annotations.Nullable;
-
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Everything one run of the client needs to know, resolved: command line, then configuration files,

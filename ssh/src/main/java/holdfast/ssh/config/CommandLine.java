@@ -1,9 +1,6 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -12,6 +9,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The arguments of ssh(1), read as OpenSSH's getopt reads them: options bundled and glued, before

@@ -1,9 +1,6 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -17,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads configuration files and single options into a {@link Given}, line by line, as OpenSSH's

@@ -1,10 +1,9 @@
 package holdfast.ssh.config;
 
-import org.jspecify.annotations.Nullable;
-
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A server as it is written in one word: {@code user@host:port} or {@code ssh://user@host:port}.

@@ -1,11 +1,10 @@
 package holdfast.ssh.config;
 
-import org.jspecify.annotations.Nullable;
-
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Every keyword of ssh_config(5) that OpenSSH 10 knows, Debian's additions included, and what

@@ -7,12 +7,10 @@ import holdfast.core.liveness.LinkState;
 import holdfast.core.liveness.LivenessPolicy;
 import holdfast.core.liveness.Step;
 import holdfast.core.time.Moment;
-
-import org.jspecify.annotations.Nullable;
-
 import java.time.Duration;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The one loop of a link: takes events from a mailbox, asks {@link Link#on}, and has the answers
