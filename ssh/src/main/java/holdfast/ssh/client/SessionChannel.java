@@ -92,6 +92,7 @@ final class SessionChannel extends AbstractClientChannel {
     private volatile @Nullable String refusal;
     private volatile @Nullable String exitSignal;
     private volatile boolean running;
+    private boolean jump;
 
     SessionChannel(Wish wish, WritableByteChannel out, WritableByteChannel err, Log log) {
         this("session", wish, null, out, err, log);
@@ -110,6 +111,25 @@ final class SessionChannel extends AbstractClientChannel {
             WritableByteChannel err,
             Log log) {
         return new SessionChannel(type, null, opening, out, err, log);
+    }
+
+    /** A connection to the next host of a way, whose failure the caller reports. */
+    static SessionChannel jump(String host, int port, WritableByteChannel out, Log log) {
+        SessionChannel channel =
+                stdio(
+                        "direct-tcpip",
+                        buffer -> {
+                            buffer.putString(host);
+                            buffer.putUInt(port);
+                            // Our end has no address; OpenSSH names this one.
+                            buffer.putString("127.0.0.1");
+                            buffer.putUInt(65535);
+                        },
+                        out,
+                        out,
+                        log);
+        channel.jump = true;
+        return channel;
     }
 
     private SessionChannel(
@@ -183,7 +203,9 @@ final class SessionChannel extends AbstractClientChannel {
 
     @Override
     protected void doOpen() {
-        sshLog.debug("Entering interactive session.");
+        if (!jump) {
+            sshLog.debug("Entering interactive session.");
+        }
         Wish wanted = wish;
         if (wanted != null) {
             ask(wanted);
@@ -266,14 +288,13 @@ final class SessionChannel extends AbstractClientChannel {
                     case 4 -> "resource shortage";
                     default -> "unknown reason";
                 };
-        sshLog.error(
-                "channel "
-                        + getChannelId()
-                        + ": open failed: "
-                        + words
-                        + ": "
-                        + Transport.printable(text));
-        refusal = opening == null ? "" : "stdio forwarding failed";
+        String failure = "open failed: " + words + ": " + Transport.printable(text);
+        if (jump) {
+            refusal = failure;
+        } else {
+            sshLog.error("channel " + getChannelId() + ": " + failure);
+            refusal = opening == null ? "" : "stdio forwarding failed";
+        }
         super.handleOpenFailure(buffer);
         over.countDown();
     }
