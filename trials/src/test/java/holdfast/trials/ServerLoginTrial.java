@@ -1,0 +1,364 @@
+package holdfast.trials;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import holdfast.trials.harness.Client;
+import holdfast.trials.harness.Command;
+import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Keys;
+import holdfast.trials.harness.Running;
+import holdfast.trials.harness.Sshd;
+import holdfast.trials.harness.Trees;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Who {@code holdfast sshd} lets in as whom, and what their files allow them: other users of the
+ * machine, cages for sftp, authorized_keys and the modes it must have.
+ */
+@ExtendWith(Staged.class)
+@Execution(ExecutionMode.CONCURRENT)
+final class ServerLoginTrial {
+
+    private static final Duration SOON = Duration.ofSeconds(60);
+
+    private static final AtomicInteger USERS = new AtomicInteger();
+
+    @ParameterizedTest
+    @ValueSource(strings = {"yes", "no"})
+    void another_user_is_that_user_and_nobody_else(String pam, Stage stage) throws Exception {
+        Stage.needsRoot("only root becomes somebody else");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Sshd sshd = stage.holdfastSshd("UsePAM " + pam);
+            String facts = "id -un; id -gn; pwd; echo $HOME $USER $LOGNAME $SHELL; umask; id -Gn";
+            Ended ended = somebody.ssh(stage, sshd, facts).end(SOON);
+            String name = somebody.name;
+            assertThat(ended.out())
+                    .as(ended.err())
+                    .isEqualTo(
+                            "%1$s\n%1$s\n%2$s\n%2$s %1$s %1$s /bin/sh\n0022\n%1$s\n"
+                                    .formatted(name, somebody.home));
+            Ended status =
+                    somebody.ssh(
+                                    stage,
+                                    sshd,
+                                    "grep -E '^(Cap(Inh|Prm|Eff|Amb)|Uid)' /proc/self/status")
+                            .end(SOON);
+            assertThat(status.out())
+                    .doesNotContainPattern("Cap\\w+:\\s+0*[1-9a-f]")
+                    .doesNotContainPattern("Uid:.*\\s0\\b");
+            Ended terminal =
+                    somebody.ssh(stage, sshd, "-tt", "stat -c '%U %a' $(tty); tty").end(SOON);
+            assertThat(terminal.out()).as(terminal.err()).startsWith(name + " 6");
+            Ended forbidden = somebody.ssh(stage, sshd, "cat /etc/shadow").end(SOON);
+            assertThat(forbidden.status()).isEqualTo(1);
+            assertThat(forbidden.err()).contains("Permission denied");
+            // What sftp makes in the server's own process is the user's as well.
+            Ended sftp =
+                    stage.run(
+                                    "sftp",
+                                    "-F",
+                                    sshd.config().toString(),
+                                    "-q",
+                                    "-b",
+                                    "-",
+                                    name + "@trial")
+                            .input("put " + sshd.authorizedKeys() + " made\nget /etc/shadow\n")
+                            .in(stage.directory())
+                            .end(SOON);
+            assertThat(sftp.status()).isEqualTo(1);
+            assertThat(sftp.err()).contains("/etc/shadow", "Permission denied");
+            assertThat(Files.getOwner(somebody.home.resolve("made")).getName()).isEqualTo(name);
+            Ended scp =
+                    stage.run(
+                                    "scp",
+                                    "-O",
+                                    "-q",
+                                    "-F",
+                                    sshd.config().toString(),
+                                    sshd.authorizedKeys().toString(),
+                                    name + "@trial:copied")
+                            .end(SOON);
+            assertThat(scp.status()).as(scp.err()).isZero();
+            assertThat(Files.getOwner(somebody.home.resolve("copied")).getName()).isEqualTo(name);
+            // Nor may a forward or an agent's socket be made with rights that they do not have.
+            Ended socket =
+                    somebody.ssh(
+                                    stage,
+                                    sshd,
+                                    "-o",
+                                    "ExitOnForwardFailure=yes",
+                                    "-R",
+                                    "/etc/" + name + ".sock:127.0.0.1:1",
+                                    "echo not reached")
+                            .end(SOON);
+            assertThat(socket.status()).isEqualTo(255);
+            assertThat(socket.err()).contains("remote port forwarding failed");
+        }
+    }
+
+    @Test
+    void a_chrooted_sftp_sees_its_cage_and_nothing_else(Stage stage) throws Exception {
+        Stage.needsRoot("only root may change its root");
+        // Everything above a cage must be root's alone, and /tmp is not.
+        Path cage = Files.createTempDirectory(Path.of("/run"), "hft");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Files.setPosixFilePermissions(cage, PosixFilePermissions.fromString("rwxr-xr-x"));
+            Path in = Files.createDirectory(cage.resolve("in"));
+            good(stage.run("chown", somebody.name, in.toString()).end(SOON));
+            Sshd sshd =
+                    stage.holdfastSshd(
+                            "ChrootDirectory " + cage, "ForceCommand internal-sftp -d /in");
+            Path back = stage.directory().resolve("back");
+            Ended ended =
+                    stage.run(
+                                    "sftp",
+                                    "-F",
+                                    sshd.config().toString(),
+                                    "-q",
+                                    "-b",
+                                    "-",
+                                    somebody.name + "@trial")
+                            .input(
+                                    "pwd\nput %s one\nrename one two\nln -s /etc/passwd link\nget two %s\nls -1 /\nget link\n"
+                                            .formatted(sshd.authorizedKeys(), back))
+                            .in(stage.directory())
+                            .end(SOON);
+            assertThat(ended.out()).contains("Remote working directory: /in").contains("/in");
+            assertThat(Files.mismatch(sshd.authorizedKeys(), back)).isEqualTo(-1);
+            assertThat(in.resolve("two")).exists();
+            // The link leads nowhere from inside.
+            assertThat(ended.status()).isEqualTo(1);
+            assertThat(ended.err()).contains("No such file or directory");
+            assertThat(stage.directory().resolve("link")).doesNotExist();
+            Ended command = somebody.ssh(stage, sshd, "id").input("").end(SOON);
+            assertThat(command.out()).doesNotContain("uid=");
+            good(stage.run("chmod", "g+w", cage.toString()).end(SOON));
+            Ended unsafe = somebody.ssh(stage, sshd, "-s", "sftp").input("").end(SOON);
+            assertThat(unsafe.status()).isNotZero();
+            await(() ->
+                    sshd.log()
+                            .contains(
+                                    "bad ownership or modes for chroot directory \""
+                                            + cage
+                                            + "\""));
+        } finally {
+            Trees.remove(cage);
+        }
+    }
+
+    @Test
+    void what_a_key_may_do_is_what_its_line_says(Stage stage) throws Exception {
+        Sshd sshd = stage.holdfastSshd();
+        Path forced = Keys.of("ed25519", "forced");
+        Path restricted = Keys.of("ed25519", "restricted");
+        Files.writeString(
+                sshd.authorizedKeys(),
+                "command=\"echo forced: $SSH_ORIGINAL_COMMAND\" %s\nrestrict %s\n"
+                        .formatted(Keys.publicLine(forced), Keys.publicLine(restricted)));
+        Ended ended = with(stage, sshd, forced, "rm -rf it").end(SOON);
+        assertThat(ended.out()).as(ended.err()).isEqualTo("forced: rm -rf it\n");
+        Ended plain = with(stage, sshd, restricted, "echo fine").end(SOON);
+        assertThat(plain.out()).as(plain.err()).isEqualTo("fine\n");
+        Ended terminal = with(stage, sshd, restricted, "-tt", "tty").end(SOON);
+        assertThat(terminal.err()).contains("PTY allocation request failed on channel 0");
+        int port = Sshd.freePort();
+        Ended remote =
+                with(
+                                stage,
+                                sshd,
+                                restricted,
+                                "-o",
+                                "ExitOnForwardFailure=yes",
+                                "-R",
+                                port + ":127.0.0.1:1",
+                                "echo not reached")
+                        .end(SOON);
+        assertThat(remote.err()).contains("remote port forwarding failed for listen port " + port);
+        assertThat(remote.status()).isEqualTo(255);
+        int local = Sshd.freePort();
+        Running client =
+                with(
+                                stage,
+                                sshd,
+                                restricted,
+                                "-L",
+                                local + ":127.0.0.1:" + sshd.port(),
+                                "echo ready; cat")
+                        .inputOpen()
+                        .start();
+        client.out().await("ready", SOON);
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), local)) {
+            assertThat(socket.getInputStream().readAllBytes()).isEmpty();
+        }
+        client.stdin().close();
+        Ended refused = client.end(SOON);
+        assertThat(refused.err()).contains("open failed: administratively prohibited");
+        assertThat(refused.status()).isZero();
+    }
+
+    @Test
+    void a_broken_line_is_named_in_the_log_and_the_other_keys_work(Stage stage) throws Exception {
+        Sshd sshd = stage.holdfastSshd();
+        Path key = Keys.of("ed25519", "user");
+        Files.writeString(
+                sshd.authorizedKeys(),
+                "# mine\nssh-ed25519 AAAAthis-is-not-base64 x\nno-such-option %1$s\ncommand=\"never ended %1$s\n\0\1\2\377\n%1$s\n"
+                        .formatted(Keys.publicLine(key)),
+                StandardCharsets.ISO_8859_1);
+        Ended ended = stage.openSsh(sshd, "trial", "echo in").end(SOON);
+        assertThat(ended.out()).as(ended.err()).isEqualTo("in\n");
+        String file = sshd.authorizedKeys().toString();
+        for (int line = 2; line <= 5; line++) {
+            assertThat(sshd.log()).contains(file + ":" + line + ": ");
+        }
+        assertThat(sshd.log()).doesNotContain("\0", "\1");
+    }
+
+    @Test
+    void a_file_of_keys_that_others_may_write_is_not_believed(Stage stage) throws Exception {
+        Stage.needsRoot("for a user with a home of their own");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Sshd sshd =
+                    stage.holdfastSshd(
+                            "StrictModes yes",
+                            "AuthorizedKeysFile .ssh/authorized_keys",
+                            "PerSourcePenalties no");
+            Path ssh = Files.createDirectories(somebody.home.resolve(".ssh"));
+            Path file = Files.copy(sshd.authorizedKeys(), ssh.resolve("authorized_keys"));
+            good(stage.run("chown", "-R", somebody.name, ssh.toString()).end(SOON));
+            assertThat(somebody.ssh(stage, sshd, "echo in").end(SOON).out()).isEqualTo("in\n");
+            Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-rw-r--"));
+            Ended refused = somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "id").end(SOON);
+            assertThat(refused.status()).isEqualTo(255);
+            assertThat(refused.err()).contains("Permission denied (publickey");
+            assertThat(sshd.log())
+                    .contains("Authentication refused: bad ownership or modes for file " + file);
+            Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
+            Files.setPosixFilePermissions(ssh, PosixFilePermissions.fromString("rwxrwxrwx"));
+            assertThat(somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "id").end(SOON).status())
+                    .isEqualTo(255);
+            assertThat(sshd.log())
+                    .contains(
+                            "Authentication refused: bad ownership or modes for directory " + ssh);
+            Files.setPosixFilePermissions(ssh, PosixFilePermissions.fromString("rwx------"));
+            // A pipe where the file should be must not hold anybody up.
+            Files.delete(file);
+            good(stage.run("mkfifo", file.toString()).end(SOON));
+            assertThat(somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "id").end(SOON).status())
+                    .isEqualTo(255);
+        }
+    }
+
+    /** OpenSSH's client with that key and no other. */
+    private static Command with(Stage stage, Sshd sshd, Path key, String... rest)
+            throws IOException {
+        Path config = sshd.directory().resolve("config-" + key.getFileName());
+        Files.writeString(
+                config,
+                Files.readString(sshd.config())
+                        .replaceFirst("IdentityFile .*", "IdentityFile " + key));
+        List<String> argv = new ArrayList<>(Client.reference().argv());
+        argv.addAll(List.of("-F", config.toString()));
+        argv.addAll(Arrays.asList(rest).subList(0, rest.length - 1));
+        argv.addAll(List.of("trial", rest[rest.length - 1]));
+        return stage.run(argv.toArray(String[]::new));
+    }
+
+    private static void good(Ended ended) {
+        assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
+    }
+
+    private interface Condition {
+        boolean holds() throws Exception;
+    }
+
+    private static void await(Condition condition) throws Exception {
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (!condition.holds()) {
+            assertThat(System.nanoTime()).as("it does not come true").isLessThan(deadline);
+            Thread.sleep(20);
+        }
+    }
+
+    /** A throw-away user of this machine, with a home and without a password. */
+    private static final class Somebody implements AutoCloseable {
+
+        private final String name;
+        private final Path home;
+
+        private Somebody(String name) {
+            this.name = name;
+            home = Path.of("/home", name);
+        }
+
+        static Somebody made(Stage stage) throws Exception {
+            // The list of keys lies there, and is read with the user's rights.
+            Files.setPosixFilePermissions(
+                    stage.directory(), PosixFilePermissions.fromString("rwx--x--x"));
+            Somebody somebody =
+                    new Somebody(
+                            "hfl"
+                                    + ProcessHandle.current().pid() % 100_000
+                                    + "x"
+                                    + USERS.getAndIncrement());
+            Runtime.getRuntime().addShutdownHook(new Thread(somebody::close));
+            // A star is no password, and not locked either.
+            good(
+                    stage.run(
+                                    "useradd",
+                                    "--create-home",
+                                    "--home-dir",
+                                    somebody.home.toString(),
+                                    "--shell",
+                                    "/bin/sh",
+                                    "--password",
+                                    "*",
+                                    somebody.name)
+                            .end(SOON));
+            return somebody;
+        }
+
+        /** OpenSSH's client as that user; the last word is the command. */
+        Command ssh(Stage stage, Sshd sshd, String... rest) {
+            List<String> words = new ArrayList<>(Arrays.asList(rest).subList(0, rest.length - 1));
+            words.addAll(List.of(name + "@trial", rest[rest.length - 1]));
+            return stage.openSsh(sshd, words.toArray(String[]::new));
+        }
+
+        @Override
+        public void close() {
+            if (!Files.exists(home)) {
+                return;
+            }
+            try {
+                new ProcessBuilder("userdel", "--force", "--remove", name)
+                        .redirectErrorStream(true)
+                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .start()
+                        .waitFor();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+}
