@@ -25,23 +25,18 @@ public final class ClosedChannels {
     public synchronized boolean permits(Buffer packet) {
         int at = packet.rpos();
         byte[] bytes = packet.array();
-        switch (bytes[at] & 0xff) {
-            case SshConstants.SSH_MSG_CHANNEL_CLOSE -> {
-                return closed.add(number(bytes, at + 1));
-            }
+        return switch (bytes[at] & 0xff) {
+            case SshConstants.SSH_MSG_CHANNEL_CLOSE -> closed.add(number(bytes, at + 1));
             case SshConstants.SSH_MSG_CHANNEL_DATA,
                     SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA,
                     SshConstants.SSH_MSG_CHANNEL_EOF,
                     SshConstants.SSH_MSG_CHANNEL_WINDOW_ADJUST,
                     SshConstants.SSH_MSG_CHANNEL_REQUEST,
                     SshConstants.SSH_MSG_CHANNEL_SUCCESS,
-                    SshConstants.SSH_MSG_CHANNEL_FAILURE -> {
-                return closed.isEmpty() || !closed.contains(number(bytes, at + 1));
-            }
-            default -> {
-                return true;
-            }
-        }
+                    SshConstants.SSH_MSG_CHANNEL_FAILURE ->
+                    closed.isEmpty() || !closed.contains(number(bytes, at + 1));
+            default -> true;
+        };
     }
 
     /** Looks at a packet that came: a number that is given to a new channel is closed no more. */
