@@ -310,6 +310,8 @@ final class ProxyTrial {
         running.out().await("ready", SOON);
         way.at("one").freeze();
         Ended ended = running.end(SOON);
+        way.at("one").killSessions();
+        way.at("one").thaw();
         // one has no ServerAliveInterval: two is asked, and does not answer either.
         assertThat(ended.errLines()).isEqualTo("Timeout, server 127.0.0.3 not responding.\n");
         assertThat(ended.after(running.out().lastByteAt())).isLessThan(Duration.ofSeconds(4));

@@ -415,6 +415,8 @@ class ClientConfigTest {
         machine.userFile("ProxyJump gate");
         assertThat(machine.error("web")).isEqualTo("jumphost loop via gate");
         assertThat(machine.config("-G", "web").print()).contains("\nproxyjump gate\n");
+        machine.userFile("ProxyJump a%h");
+        assertThat(machine.error("web")).isEqualTo("too many jump hosts: more than 64");
         machine.userFile("Host web", "  ProxyJump x,y,x");
         assertThat(way(machine.settings("web")))
                 .isEqualTo("jdoe@web:22 < jdoe@x:22 < jdoe@y:22 < jdoe@x:22");
