@@ -149,8 +149,10 @@ final class ProxyTrial {
             assertThat(ended.errLines())
                     .as(proxy)
                     .isEqualTo(
-                            "kex_exchange_identification: Connection closed by remote host\n"
-                                    + "Connection closed by UNKNOWN port 65535\n");
+                            """
+                            kex_exchange_identification: Connection closed by remote host
+                            Connection closed by UNKNOWN port 65535
+                            """);
         }
     }
 
