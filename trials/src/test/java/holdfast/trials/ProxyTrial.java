@@ -8,10 +8,6 @@ import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Signals;
 import holdfast.trials.harness.Sshd;
-
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +15,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /** The way to a server by a command's pipes and over other servers: ProxyCommand and ProxyJump. */
 @ExtendWith(Staged.class)

@@ -1,9 +1,6 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
-
-import org.jspecify.annotations.Nullable;
-
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -12,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The configuration of one run of the client, resolved: options, then the user's file, then the
