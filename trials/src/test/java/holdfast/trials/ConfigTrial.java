@@ -6,16 +6,14 @@ import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Sshd;
-
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
  * People's ssh_config means what OpenSSH means by it, and what is wrong in it is said and where.
@@ -244,8 +242,8 @@ final class ConfigTrial {
         Files.writeString(
                 bad,
                 "-----BEGIN OPENSSH PRIVATE KEY-----\n"
-                    + "nonsense\n"
-                    + "-----END OPENSSH PRIVATE KEY-----\n");
+                        + "nonsense\n"
+                        + "-----END OPENSSH PRIVATE KEY-----\n");
         assertThat(bad.toFile().setReadable(false, false)).isTrue();
         assertThat(bad.toFile().setReadable(true, true)).isTrue();
         Ended ended =

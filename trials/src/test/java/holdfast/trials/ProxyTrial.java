@@ -8,10 +8,6 @@ import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Signals;
 import holdfast.trials.harness.Sshd;
-
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +15,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /** The way to a server by a command's pipes and over other servers: ProxyCommand and ProxyJump. */
 @ExtendWith(Staged.class)
@@ -149,8 +147,10 @@ final class ProxyTrial {
             assertThat(ended.errLines())
                     .as(proxy)
                     .isEqualTo(
-                            "kex_exchange_identification: Connection closed by remote host\n"
-                                    + "Connection closed by UNKNOWN port 65535\n");
+                            """
+                            kex_exchange_identification: Connection closed by remote host
+                            Connection closed by UNKNOWN port 65535
+                            """);
         }
     }
 
@@ -310,6 +310,8 @@ final class ProxyTrial {
         running.out().await("ready", SOON);
         way.at("one").freeze();
         Ended ended = running.end(SOON);
+        way.at("one").killSessions();
+        way.at("one").thaw();
         // one has no ServerAliveInterval: two is asked, and does not answer either.
         assertThat(ended.errLines()).isEqualTo("Timeout, server 127.0.0.3 not responding.\n");
         assertThat(ended.after(running.out().lastByteAt())).isLessThan(Duration.ofSeconds(4));

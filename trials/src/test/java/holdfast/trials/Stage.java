@@ -9,9 +9,6 @@ import holdfast.trials.harness.Signals;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Terminal;
 import holdfast.trials.harness.Trees;
-
-import org.opentest4j.TestAbortedException;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -24,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Stream;
+import org.opentest4j.TestAbortedException;
 
 /**
  * All that one trial has: a directory, the client, servers, terminals and labs made on demand. At
@@ -116,10 +114,9 @@ final class Stage implements AutoCloseable {
 
     NatLab natLab(NatLab.Mode mode, Duration idle) {
         NatLab.impossible()
-                .ifPresent(
-                        reason -> {
-                            throw new TestAbortedException(reason);
-                        });
+                .ifPresent(reason -> {
+                    throw new TestAbortedException(reason);
+                });
         NatLab lab = NatLab.up(mode, idle);
         made.add(lab);
         return lab;

@@ -28,6 +28,9 @@ public final class ClientConfig {
     private static final List<String> DEFAULT_AUTHENTICATIONS =
             List.of("publickey", "keyboard-interactive", "password");
 
+    /** A ProxyJump with a token in it can make new names for ever. */
+    private static final int MOST_HOPS = 64;
+
     private final CommandLine line;
     private final Surroundings surroundings;
     private final Log log;
@@ -348,6 +351,9 @@ public final class ClientConfig {
         String step = next + (comma < 0 ? "" : list.substring(0, comma));
         if (itself || way.contains(step)) {
             throw ConfigException.of("jumphost loop via " + next.host());
+        }
+        if (way.size() == MOST_HOPS) {
+            throw ConfigException.of("too many jump hosts: more than " + MOST_HOPS);
         }
         List<String> longer = new ArrayList<>(way);
         longer.add(step);
@@ -682,6 +688,9 @@ public final class ClientConfig {
             refusal = "Connection refused by " + refused.where() + ": " + refused.text();
             return;
         }
+        Given.Value proxy = given.value(Keyword.PROXY_COMMAND);
+        // Our own stdin and stdout as the connection, without a command.
+        refuse(Keyword.PROXY_COMMAND, proxy != null && proxy.text().equals("-"));
         // It would need the connection itself handed over, which only a Unix socket can do.
         refuse(
                 Keyword.PROXY_USE_FDPASS,
@@ -830,6 +839,12 @@ public final class ClientConfig {
             case ESCAPE_CHAR -> add(out, name, visible(settled.escapeChar()));
             case IP_QOS -> addWords(out, name, words(keyword));
             case REKEY_LIMIT -> addWords(out, name, rekeyLimit());
+            case PROXY_JUMP -> {
+                String list = given.text(keyword);
+                if (list != null) {
+                    add(out, name, printedJump(list));
+                }
+            }
             // So it is spelled in OpenSSH.
             case CANONICALIZE_PERMITTED_CNAMES ->
                     add(out, "canonicalizePermittedcnames", text(keyword));
@@ -840,6 +855,21 @@ public final class ClientConfig {
                 }
             }
         }
+    }
+
+    /** The hop next to the server put together anew, those before it as they were given. */
+    private static String printedJump(String list) {
+        List<Destination> hops = Destination.jumps(list);
+        if (hops == null || hops.isEmpty()) {
+            return list;
+        }
+        Destination last = hops.getLast();
+        String host = last.host();
+        boolean numeric = host.chars().allMatch(c -> c == '.' || (c >= '0' && c <= '9'));
+        return list.substring(0, list.lastIndexOf(',') + 1)
+                + (last.user() == null ? "" : last.user() + "@")
+                + (numeric || host.indexOf(':') >= 0 ? "[" + host + "]" : host)
+                + (last.port() < 0 ? "" : ":" + last.port());
     }
 
     private static void addWords(StringBuilder out, String name, List<String> words) {

@@ -4,11 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
 import holdfast.ssh.log.Log;
-
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -18,6 +13,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ClientConfigTest {
 
@@ -415,6 +413,8 @@ class ClientConfigTest {
         machine.userFile("ProxyJump gate");
         assertThat(machine.error("web")).isEqualTo("jumphost loop via gate");
         assertThat(machine.config("-G", "web").print()).contains("\nproxyjump gate\n");
+        machine.userFile("ProxyJump a%h");
+        assertThat(machine.error("web")).isEqualTo("too many jump hosts: more than 64");
         machine.userFile("Host web", "  ProxyJump x,y,x");
         assertThat(way(machine.settings("web")))
                 .isEqualTo("jdoe@web:22 < jdoe@x:22 < jdoe@y:22 < jdoe@x:22");
@@ -440,20 +440,18 @@ class ClientConfigTest {
     void forwardings_add_up_unless_they_are_cleared() throws Exception {
         machine.userFile("LocalForward 8080 web:80", "RemoteForward 9 x:9", "DynamicForward 1080");
         assertThat(machine.settings("-L", "8080:web:80", "-R", "1081", "web").forwards())
-                .satisfies(
-                        all -> {
-                            assertThat(all.local()).hasSize(2);
-                            assertThat(all.remote()).hasSize(2);
-                        });
+                .satisfies(all -> {
+                    assertThat(all.local()).hasSize(2);
+                    assertThat(all.remote()).hasSize(2);
+                });
         assertThat(machine.settings("-oClearAllForwardings=yes", "web").forwards().local())
                 .isEmpty();
         assertThat(machine.settings("-W", "a:1", "web").forwards())
-                .satisfies(
-                        all -> {
-                            assertThat(all.local()).isEmpty();
-                            assertThat(all.stdio()).isEqualTo(new Endpoint.Tcp("a", 1));
-                            assertThat(all.exitOnFailure()).isTrue();
-                        });
+                .satisfies(all -> {
+                    assertThat(all.local()).isEmpty();
+                    assertThat(all.stdio()).isEqualTo(new Endpoint.Tcp("a", 1));
+                    assertThat(all.exitOnFailure()).isTrue();
+                });
         machine.userFile("LocalForward 8080");
         assertThat(machine.error("web")).contains("line 1: Missing target argument.");
         machine.userFile("LocalForward 8080 web");
