@@ -192,12 +192,7 @@ final class ConfigTrial {
         Sshd sshd = stage.sshd();
         for (List<String> words :
                 List.of(
-                        List.of("-L", "8080:localhost:80", "trial", "true"),
-                        List.of("-R", "8080:localhost:80", "trial", "true"),
-                        List.of("-D", "1080", "trial", "true"),
-                        List.of("-N", "trial"),
                         List.of("-f", "trial", "true"),
-                        List.of("-W", "localhost:80", "trial"),
                         List.of("-M", "trial", "true"),
                         List.of("-O", "check", "trial"),
                         List.of("-w", "0:0", "trial", "true"))) {
