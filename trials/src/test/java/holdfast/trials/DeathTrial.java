@@ -203,7 +203,11 @@ final class DeathTrial {
                                 "RekeyLimit=64K")
                         .outTo(out)
                         .start();
-        Thread.sleep(1500);
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (out.count() == 0 && System.nanoTime() < deadline) {
+            Thread.sleep(10);
+        }
+        Thread.sleep(500);
         sshd.freeze();
         long frozen = System.nanoTime();
         Ended ended = running.end(SOON);
