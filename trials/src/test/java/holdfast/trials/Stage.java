@@ -9,6 +9,9 @@ import holdfast.trials.harness.Signals;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Terminal;
 import holdfast.trials.harness.Trees;
+
+import org.opentest4j.TestAbortedException;
+
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -21,7 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Stream;
-import org.opentest4j.TestAbortedException;
 
 /**
  * All that one trial has: a directory, the client, servers, terminals and labs made on demand. At
@@ -87,6 +89,11 @@ final class Stage implements AutoCloseable {
         return keep(Sshd.start(directory.resolve("sshd" + ++count), settings));
     }
 
+    /** A fresh sshd on this address of loopback, so that messages tell it from others. */
+    Sshd sshdAt(String address, String... settings) {
+        return keep(Sshd.start(directory.resolve("sshd" + ++count), List.of(), address, settings));
+    }
+
     /** A fresh {@code holdfast sshd} on loopback; the settings win over the usual ones. */
     Sshd holdfastSshd(String... settings) {
         return keep(Sshd.holdfast(directory.resolve("sshd" + ++count), settings));
@@ -109,9 +116,10 @@ final class Stage implements AutoCloseable {
 
     NatLab natLab(NatLab.Mode mode, Duration idle) {
         NatLab.impossible()
-                .ifPresent(reason -> {
-                    throw new TestAbortedException(reason);
-                });
+                .ifPresent(
+                        reason -> {
+                            throw new TestAbortedException(reason);
+                        });
         NatLab lab = NatLab.up(mode, idle);
         made.add(lab);
         return lab;

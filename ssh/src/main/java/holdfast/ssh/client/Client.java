@@ -22,7 +22,6 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
@@ -43,9 +42,6 @@ public final class Client {
 
     /** Between two sizes told to a full-screen program: two at once are one signal to it. */
     private static final Duration REDRAW_PAUSE = Duration.ofMillis(100);
-
-    /** How long our goodbye may take to leave; nobody is waiting for it. */
-    private static final Duration GOODBYE = Duration.ofMillis(500);
 
     /** Where a session's bytes come from and go to. */
     public record Streams(
@@ -471,11 +467,7 @@ public final class Client {
         boolean lost = !connection.open();
         if (!lost) {
             connection.leave();
-            try {
-                connection.ended().await(GOODBYE.toMillis(), TimeUnit.MILLISECONDS);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
+            connection.awaitGoodbye();
         }
         String given = fatal;
         if (given != null) {

@@ -87,6 +87,18 @@ final class ClientParts {
         this.stderr = stderr;
     }
 
+    /** The same for a jump host: its own settings, and nothing forwarded but what goes through. */
+    ClientParts forHop(ClientSettings hop, Allowance allowance) {
+        Log own = log.at(hop.logLevel());
+        Prompter asking = hop.batchMode() ? (prompt, echo) -> null : prompter;
+        return new ClientParts(
+                hop,
+                allowance.uncounted(asking),
+                own,
+                stderr,
+                new ClientSide(hop.forwards(), own, why -> {}));
+    }
+
     Log log() {
         return log;
     }
@@ -94,10 +106,10 @@ final class ClientParts {
     /**
      * A MINA client for one connection.
      *
-     * @param address the server's
+     * @param address the server's; null where there is none to be known
      * @param loop told while a person is being asked
      */
-    SshClient fitted(InetAddress address, LinkLoop loop) throws ClientFailure {
+    SshClient fitted(@Nullable InetAddress address, LinkLoop loop) throws ClientFailure {
         JdkCrypto.install();
         Prompter watched =
                 (prompt, echo) -> {
@@ -149,7 +161,10 @@ final class ClientParts {
     }
 
     private boolean verified(
-            HostKeyCheck check, InetAddress address, PublicKey key, Authentication authentication) {
+            HostKeyCheck check,
+            @Nullable InetAddress address,
+            PublicKey key,
+            Authentication authentication) {
         Buffer blob = new ByteArrayBuffer();
         blob.putRawPublicKey(key);
         return switch (check.check(address, blob.getCompactData())) {

@@ -5,7 +5,9 @@ import holdfast.core.liveness.LinkCommand;
 import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.LivenessPolicy;
 import holdfast.core.liveness.Phase;
+import holdfast.core.time.Moment;
 import holdfast.ssh.config.ClientSettings;
+import holdfast.ssh.config.Route;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.PromptStream;
@@ -15,11 +17,13 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
+import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.client.SshClient;
 import org.apache.sshd.client.session.ClientSessionImpl;
@@ -41,6 +45,13 @@ final class Connection implements AutoCloseable {
      */
     private static final Duration OPENING_LIMIT = Duration.ofMinutes(2);
 
+    /** How long our goodbye may take to leave; nobody is waiting for it. */
+    private static final Duration GOODBYE = Duration.ofMillis(500);
+
+    /** Where a stream is no socket; OpenSSH's words for it. */
+    private static final InetSocketAddress NO_ADDRESS =
+            InetSocketAddress.createUnresolved("UNKNOWN", 65535);
+
     /** Told when the link is in doubt and when no longer; called on the loop's thread. */
     interface Doubts {
         void show(LinkCommand.ShowDoubt doubt);
@@ -54,8 +65,7 @@ final class Connection implements AutoCloseable {
     private final LinkLoop loop;
     private final AtomicReference<Ending> ending;
     private final CountDownLatch ended;
-    private final InetSocketAddress address;
-    private final SocketChannel channel;
+    private final Way way;
 
     private Connection(
             ClientSettings settings,
@@ -63,16 +73,42 @@ final class Connection implements AutoCloseable {
             Transport transport,
             LinkLoop loop,
             Opening opening,
-            SocketChannel channel,
-            InetSocketAddress address) {
+            Way way) {
         this.settings = settings;
         this.log = log;
         this.transport = transport;
         this.loop = loop;
         this.ending = opening.ending;
         this.ended = opening.ended;
-        this.channel = channel;
-        this.address = address;
+        this.way = way;
+    }
+
+    /**
+     * The stream under a connection.
+     *
+     * @param socket null: it is no TCP connection of ours
+     * @param through the connection to the jump host that carries it; null: none does
+     * @param started from when the opening counts
+     * @param limit for the opening
+     */
+    private record Way(
+            ByteChannel stream,
+            @Nullable SocketChannel socket,
+            @Nullable InetSocketAddress address,
+            @Nullable Connection through,
+            Moment started,
+            Duration limit) {
+
+        void close() {
+            try {
+                stream.close();
+            } catch (IOException e) {
+                // it is gone either way
+            }
+            if (through != null) {
+                through.close();
+            }
+        }
     }
 
     /** What the threads of a connection share while it comes up, before there is a Connection. */
@@ -83,9 +119,12 @@ final class Connection implements AutoCloseable {
         volatile @Nullable Transport transport;
         volatile @Nullable Wire wire;
         volatile @Nullable LinkLoop loop;
+        final @Nullable Connection through;
+        private @Nullable Moment asked;
 
-        Opening(Doubts doubts) {
+        Opening(Doubts doubts, @Nullable Connection through) {
             this.doubts = doubts;
+            this.through = through;
         }
 
         @Override
@@ -96,10 +135,18 @@ final class Connection implements AutoCloseable {
                     if (session != null) {
                         session.probe(probe.sent());
                     }
+                    if (through != null) {
+                        asked = probe.sent();
+                        through.probeToo(probe.sent());
+                    }
                 }
                 case LinkCommand.ShowDoubt doubt -> doubts.show(doubt);
                 case LinkCommand.HideDoubt _ -> doubts.hide();
                 case LinkCommand.Condemn condemn -> {
+                    Moment last = asked;
+                    if (through != null && last != null) {
+                        through.condemnSilent(last, condemn.cause());
+                    }
                     ending.compareAndSet(null, new Ending.Condemned(condemn.cause()));
                     finish();
                 }
@@ -149,30 +196,43 @@ final class Connection implements AutoCloseable {
             Doubts doubts,
             boolean attended)
             throws ClientFailure {
+        return open(settings, parts, clock, watcher, doubts, attended, null);
+    }
+
+    private static Connection open(
+            ClientSettings settings,
+            ClientParts parts,
+            LinkClock clock,
+            LinkLoop.Watcher watcher,
+            Doubts doubts,
+            boolean attended,
+            @Nullable Allowance allowance)
+            throws ClientFailure {
         Log log = parts.log();
-        Dialer.Dialed dialed = new Dialer(settings, clock, log).dial();
-        Opening opening = new Opening(doubts);
-        Duration limit =
-                settings.connectTimeout() == null ? OPENING_LIMIT : settings.connectTimeout();
-        LivenessPolicy policy =
-                LivenessPolicy.client(
-                        settings.serverAliveInterval(),
-                        settings.serverAliveCountMax(),
-                        limit,
-                        attended);
-        LinkLoop loop = new LinkLoop(policy, clock, dialed.started(), opening, watcher);
-        opening.loop = loop;
-        SshClient factories = parts.fitted(dialed.address().getAddress(), loop);
-        Transport transport = start(factories, dialed, opening, loop, log);
-        Connection connection =
-                new Connection(
-                        settings,
-                        log,
-                        transport,
-                        loop,
-                        opening,
-                        dialed.channel(),
-                        dialed.address());
+        Way way = way(settings, parts, clock, allowance);
+        boolean begun = false;
+        Transport transport;
+        LinkLoop loop;
+        Opening opening = new Opening(doubts, way.through());
+        try {
+            LivenessPolicy policy =
+                    LivenessPolicy.client(
+                            settings.serverAliveInterval(),
+                            settings.serverAliveCountMax(),
+                            way.limit(),
+                            attended);
+            loop = new LinkLoop(policy, clock, way.started(), opening, watcher);
+            opening.loop = loop;
+            InetSocketAddress address = way.address();
+            SshClient factories = parts.fitted(address == null ? null : address.getAddress(), loop);
+            transport = start(factories, settings, way, opening, loop, log);
+            begun = true;
+        } finally {
+            if (!begun) {
+                way.close();
+            }
+        }
+        Connection connection = new Connection(settings, log, transport, loop, opening, way);
         boolean open = false;
         try {
             loop.start("link");
@@ -186,8 +246,141 @@ final class Connection implements AutoCloseable {
         }
     }
 
+    private static Way way(
+            ClientSettings settings,
+            ClientParts parts,
+            LinkClock clock,
+            @Nullable Allowance allowance)
+            throws ClientFailure {
+        Log log = parts.log();
+        Duration own = settings.connectTimeout();
+        Duration limit = own == null ? OPENING_LIMIT : own;
+        return switch (settings.route()) {
+            case Route.Direct _ -> {
+                Duration most = allowance == null ? limit : allowance.within(limit);
+                Dialer.Dialed dialed =
+                        new Dialer(
+                                        settings,
+                                        allowance == null ? own : allowance.forConnect(own),
+                                        clock,
+                                        log)
+                                .dial();
+                if (allowance != null) {
+                    allowance.connected();
+                }
+                SocketChannel socket = dialed.channel();
+                yield new Way(
+                        new PromptStream(socket),
+                        socket,
+                        dialed.address(),
+                        null,
+                        dialed.started(),
+                        most);
+            }
+            case Route.Command command ->
+                    new Way(
+                            ProxyCommand.start(command, log),
+                            null,
+                            null,
+                            null,
+                            clock.now(),
+                            allowance == null ? limit : allowance.within(limit));
+            case Route.Jump(ClientSettings hop) -> {
+                Allowance whole =
+                        allowance == null ? new Allowance(clock, own, OPENING_LIMIT) : allowance;
+                Connection through =
+                        open(
+                                hop,
+                                parts.forHop(hop, whole),
+                                clock,
+                                LinkLoop.Watcher.NOBODY,
+                                SILENT,
+                                false,
+                                whole);
+                yield through.onward(settings, clock, whole.within(limit), log);
+            }
+        };
+    }
+
+    private static final Doubts SILENT =
+            new Doubts() {
+                @Override
+                public void show(LinkCommand.ShowDoubt doubt) {}
+
+                @Override
+                public void hide() {}
+            };
+
+    /** The way to {@code next} through this connection, which ends with it. */
+    private Way onward(ClientSettings next, LinkClock clock, Duration limit, Log nextLog)
+            throws ClientFailure {
+        interactive(false);
+        boolean onward = false;
+        try {
+            Moment started = clock.now();
+            nextLog.debug(
+                    "Connecting to "
+                            + next.host()
+                            + " port "
+                            + next.port()
+                            + " through "
+                            + settings.host()
+                            + ".");
+            JumpStream stream =
+                    JumpStream.open(
+                            transport, settings.host(), next.host(), next.port(), limit, log);
+            transport.noMoreSessions();
+            onward = true;
+            return new Way(stream, null, null, this, started, limit);
+        } catch (ClientFailure e) {
+            List<LastWord> words = open() ? List.of() : lastWords();
+            throw words.isEmpty()
+                    ? e
+                    : new ClientFailure(words.stream().map(LastWord::line).toList());
+        } finally {
+            if (!onward) {
+                close();
+            }
+        }
+    }
+
+    /**
+     * A server beyond this one is being asked for a sign of life: so that it can be told who of
+     * those on the way fell silent, all are asked that are to be asked at all.
+     */
+    private void probeToo(Moment sent) {
+        if (!settings.serverAliveInterval().isZero()) {
+            transport.probe(sent);
+        }
+        if (way.through() != null) {
+            way.through().probeToo(sent);
+        }
+    }
+
+    /**
+     * A server beyond this one did not answer what it was asked at {@code asked}: if one on the way
+     * did not either, it is that one that is dead, and the first of them.
+     */
+    private boolean condemnSilent(Moment asked, Cause cause) {
+        Connection before = way.through();
+        if (before != null && before.condemnSilent(asked, cause)) {
+            return true;
+        }
+        boolean silent =
+                !settings.serverAliveInterval().isZero() && loop.lastHeard().isBefore(asked);
+        if (silent) {
+            ending.compareAndSet(null, new Ending.Condemned(cause));
+        }
+        return silent;
+    }
+
     private static Transport start(
-            SshClient factories, Dialer.Dialed dialed, Opening opening, LinkLoop loop, Log debug)
+            SshClient factories,
+            ClientSettings settings,
+            Way way,
+            Opening opening,
+            LinkLoop loop,
+            Log debug)
             throws ClientFailure {
         SessionFactory sessions =
                 new SessionFactory(factories) {
@@ -200,14 +393,14 @@ final class Connection implements AutoCloseable {
                     }
                 };
         try {
-            SocketAddress local = dialed.channel().getLocalAddress();
-            Wire wire =
-                    new Wire(
-                            new PromptStream(dialed.channel()),
-                            local,
-                            dialed.address(),
-                            sessions,
-                            opening);
+            SocketChannel socket = way.socket();
+            SocketAddress local = socket == null ? NO_ADDRESS : socket.getLocalAddress();
+            InetSocketAddress address = way.address();
+            SocketAddress remote =
+                    address == null
+                            ? InetSocketAddress.createUnresolved(settings.host(), settings.port())
+                            : address;
+            Wire wire = new Wire(way.stream(), local, remote, sessions, opening);
             opening.wire = wire;
             wire.addCloseFutureListener(future -> {
                 opening.ending.compareAndSet(null, new Ending.Left());
@@ -234,13 +427,16 @@ final class Connection implements AutoCloseable {
             var future = transport.auth();
             future.await();
             if (future.isSuccess()) {
+                InetSocketAddress address = way.address();
                 log.verbose(
                         "Authenticated to "
                                 + settings.host()
-                                + " (["
-                                + address.getAddress().getHostAddress()
-                                + "]:"
-                                + address.getPort()
+                                + (address == null
+                                        ? " (via proxy"
+                                        : " (["
+                                                + address.getAddress().getHostAddress()
+                                                + "]:"
+                                                + address.getPort())
                                 + ") using \""
                                 + parts.methodUsed()
                                 + "\".");
@@ -284,13 +480,37 @@ final class Connection implements AutoCloseable {
         ending.compareAndSet(null, new Ending.Left());
         transport.close(true);
         transport.getIoSession().close(true);
+        Connection before = way.through();
+        if (before != null) {
+            if (before.open()) {
+                before.leave();
+                before.awaitGoodbye();
+            }
+            before.close();
+        }
+    }
+
+    /** Waits a moment for the other end to have heard that we left. */
+    void awaitGoodbye() {
+        try {
+            ended.await(GOODBYE.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     // --- why it ended
 
     /** "ADDR port P", as OpenSSH names the other end. */
     String where() {
-        return address.getAddress().getHostAddress() + " port " + address.getPort();
+        InetSocketAddress address = way.address();
+        if (address != null) {
+            return address.getAddress().getHostAddress() + " port " + address.getPort();
+        }
+        // OpenSSH does not know better on any pipe; on the way over jump hosts we do.
+        return way.through() == null
+                ? NO_ADDRESS.getHostString() + " port " + NO_ADDRESS.getPort()
+                : settings.host() + " port " + settings.port();
     }
 
     private boolean identified() {
@@ -303,6 +523,10 @@ final class Connection implements AutoCloseable {
      */
     private List<String> whyNotOpened(@Nullable List<String> inner) {
         Ending how = awaitEnding(inner == null);
+        Connection lost = lostOnTheWay();
+        if (lost != null) {
+            return lost.lastWords().stream().map(LastWord::line).toList();
+        }
         if (inner != null
                 && !(how instanceof Ending.Disconnected)
                 && !(how instanceof Ending.Condemned)) {
@@ -369,6 +593,10 @@ final class Connection implements AutoCloseable {
      * What is to be said of the end of a connection that was up; nothing when it was we who left.
      */
     List<LastWord> lastWords() {
+        Connection lost = lostOnTheWay();
+        if (lost != null) {
+            return lost.lastWords();
+        }
         String host = settings.host();
         return switch (awaitEnding(true)) {
             case Ending.Condemned _ ->
@@ -438,17 +666,35 @@ final class Connection implements AutoCloseable {
         return how == null ? new Ending.Left() : how;
     }
 
+    /**
+     * The connection to a jump host whose end was the end of this one, the nearest to us; null:
+     * there is none.
+     */
+    private @Nullable Connection lostOnTheWay() {
+        Connection before = way.through();
+        if (before == null) {
+            return null;
+        }
+        Connection nearer = before.lostOnTheWay();
+        if (nearer != null) {
+            return nearer;
+        }
+        return before.open() || before.ending.get() instanceof Ending.Left ? null : before;
+    }
+
     /** Whether nothing has ended it yet. */
     boolean open() {
         return ending.get() == null;
     }
 
     boolean condemned() {
-        return ending.get() instanceof Ending.Condemned;
+        Connection lost = lostOnTheWay();
+        return lost == null ? ending.get() instanceof Ending.Condemned : lost.condemned();
     }
 
     boolean disconnected() {
-        return ending.get() instanceof Ending.Disconnected;
+        Connection lost = lostOnTheWay();
+        return lost == null ? ending.get() instanceof Ending.Disconnected : lost.disconnected();
     }
 
     /** Runs {@code action} when the connection ends, at once if it has. */
@@ -461,9 +707,10 @@ final class Connection implements AutoCloseable {
      */
     void interactive(boolean yes) {
         int tos = yes ? settings.ipQosInteractive() : settings.ipQosBulk();
-        if (tos >= 0) {
+        SocketChannel socket = way.socket();
+        if (tos >= 0 && socket != null) {
             try {
-                channel.setOption(StandardSocketOptions.IP_TOS, tos);
+                socket.setOption(StandardSocketOptions.IP_TOS, tos);
             } catch (IOException | UnsupportedOperationException e) {
                 log.debug2(
                         "setsockopt IP_TOS "

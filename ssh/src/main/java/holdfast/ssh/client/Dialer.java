@@ -34,11 +34,16 @@ final class Dialer {
     record Dialed(SocketChannel channel, InetSocketAddress address, Moment started) {}
 
     private final ClientSettings settings;
+    private final @Nullable Duration limit;
     private final LinkClock clock;
     private final Log log;
 
-    Dialer(ClientSettings settings, LinkClock clock, Log log) {
+    /**
+     * @param limit how long an attempt may take; null: as long as the system tries
+     */
+    Dialer(ClientSettings settings, @Nullable Duration limit, LinkClock clock, Log log) {
         this.settings = settings;
+        this.limit = limit;
         this.clock = clock;
         this.log = log;
     }
@@ -102,7 +107,6 @@ final class Dialer {
             }
             channel.setOption(StandardSocketOptions.SO_KEEPALIVE, settings.tcpKeepAlive());
             channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
-            Duration limit = settings.connectTimeout();
             if (limit == null) {
                 channel.connect(target);
             } else {
@@ -177,7 +181,6 @@ final class Dialer {
 
     /** A look-up under ConnectTimeout: the system's resolver has no limit that we could set. */
     private InetAddress[] lookUp(String host) throws UnknownHostException {
-        Duration limit = settings.connectTimeout();
         if (limit == null) {
             return InetAddress.getAllByName(host);
         }

@@ -32,13 +32,15 @@ public final class ClientConfig {
     private final Surroundings surroundings;
     private final Log log;
     private final Given given;
+    private final List<String> way;
     private final List<String> warnings = new ArrayList<>(0);
 
     private String host;
     private @Nullable String refusal;
     private @Nullable ClientSettings settings;
 
-    private ClientConfig(CommandLine line, Surroundings surroundings, Log log) {
+    private ClientConfig(CommandLine line, Surroundings surroundings, Log log, List<String> way) {
+        this.way = way;
         this.line = line;
         this.surroundings = surroundings;
         this.log = log;
@@ -55,7 +57,7 @@ public final class ClientConfig {
      */
     public static ClientConfig resolve(CommandLine line, Surroundings surroundings, Log log)
             throws ConfigException {
-        ClientConfig config = new ClientConfig(line, surroundings, log);
+        ClientConfig config = new ClientConfig(line, surroundings, log, List.of());
         config.readFiles();
         config.settings = config.settle();
         return config;
@@ -141,7 +143,7 @@ public final class ClientConfig {
                 Integer.parseInt(text(Keyword.PORT)),
                 user(),
                 alias == null ? line.host() : alias,
-                jump == null || isNone(jump) ? "" : jump);
+                Tokens.jumpHost(jump));
     }
 
     private String user() {
@@ -315,7 +317,84 @@ public final class ClientConfig {
                 TypeOfService.value(qos.get(1)),
                 Log.Level.valueOf(text(Keyword.LOG_LEVEL)),
                 logFile == null ? null : path(logFile, "-E"),
-                forwards(expansion));
+                forwards(expansion),
+                route(expansion));
+    }
+
+    private Route route(Tokens expansion) throws ConfigException {
+        Given.Value command = given.value(Keyword.PROXY_COMMAND);
+        if (command != null) {
+            String text = expand(expansion, command.text(), Tokens.PROXY, false, command.where());
+            String shell = surroundings.environment().get("SHELL");
+            return new Route.Command(
+                    shell == null || shell.isEmpty() ? "/bin/sh" : shell, "exec " + text);
+        }
+        Given.Value jump = given.value(Keyword.PROXY_JUMP);
+        if (jump == null || line.printsConfiguration()) {
+            return new Route.Direct();
+        }
+        String list = expand(expansion, jump.text(), Tokens.PROXY, false, jump.where());
+        List<Destination> hops = Destination.jumps(list);
+        if (hops == null || hops.isEmpty()) {
+            throw ConfigException.of(jump.where() + ": Invalid ProxyJump \"" + list + "\"");
+        }
+        Destination next = hops.getLast();
+        int comma = list.lastIndexOf(',');
+        String user = next.user() == null ? user() : next.user();
+        int port = next.port() < 0 ? 22 : next.port();
+        boolean itself =
+                next.host().equals(host) && port == number(Keyword.PORT) && user.equals(user());
+        // A list only gets shorter; what a hop's own configuration adds may never end.
+        String step = next + (comma < 0 ? "" : list.substring(0, comma));
+        if (itself || way.contains(step)) {
+            throw ConfigException.of("jumphost loop via " + next.host());
+        }
+        List<String> longer = new ArrayList<>(way);
+        longer.add(step);
+        ClientConfig hop =
+                new ClientConfig(
+                        hopLine(next, comma < 0 ? null : list.substring(0, comma)),
+                        surroundings,
+                        log,
+                        longer);
+        hop.readFiles();
+        ClientSettings through = hop.settle();
+        if (refusal == null) {
+            refusal = hop.refusal;
+        }
+        warnings.addAll(hop.warnings);
+        return new Route.Jump(through);
+    }
+
+    /**
+     * What OpenSSH's client would be started with to reach that hop: of our own options only -F and
+     * -v.
+     */
+    private CommandLine hopLine(Destination hop, @Nullable String before) throws ConfigException {
+        List<String> words = new ArrayList<>();
+        if (hop.user() != null) {
+            words.addAll(List.of("-l", hop.user()));
+        }
+        if (hop.port() > 0) {
+            words.addAll(List.of("-p", Integer.toString(hop.port())));
+        }
+        if (before != null) {
+            words.addAll(List.of("-J", before));
+        }
+        String file = line.configFile();
+        if (file != null) {
+            words.addAll(List.of("-F", file));
+        }
+        if (line.verbose()) {
+            words.add(
+                    switch (line.logLevel()) {
+                        case QUIET, FATAL, ERROR, INFO, VERBOSE, DEBUG1 -> "-v";
+                        case DEBUG2 -> "-vv";
+                        case DEBUG3 -> "-vvv";
+                    });
+        }
+        words.addAll(List.of("-W", "[" + host + "]:" + number(Keyword.PORT), "--", hop.host()));
+        return CommandLine.parse(words, surroundings);
     }
 
     private ClientForwards forwards(Tokens expansion) throws ConfigException {
@@ -603,8 +682,10 @@ public final class ClientConfig {
             refusal = "Connection refused by " + refused.where() + ": " + refused.text();
             return;
         }
-        refuse(Keyword.PROXY_COMMAND, given.has(Keyword.PROXY_COMMAND));
-        refuse(Keyword.PROXY_JUMP, given.has(Keyword.PROXY_JUMP));
+        // It would need the connection itself handed over, which only a Unix socket can do.
+        refuse(
+                Keyword.PROXY_USE_FDPASS,
+                given.has(Keyword.PROXY_COMMAND) && given.isYes(Keyword.PROXY_USE_FDPASS));
         // Without it a key that was withdrawn would be trusted.
         refuse(Keyword.REVOKED_HOST_KEYS, given.has(Keyword.REVOKED_HOST_KEYS));
         refuse(Keyword.CANONICALIZE_HOSTNAME, wouldCanonicalize());
@@ -649,7 +730,10 @@ public final class ClientConfig {
 
     /** Whether OpenSSH would look the host up under other names than the one given. */
     private boolean wouldCanonicalize() {
-        if ("false".equals(given.text(Keyword.CANONICALIZE_HOSTNAME))
+        String wanted = given.text(Keyword.CANONICALIZE_HOSTNAME);
+        boolean proxied = given.has(Keyword.PROXY_COMMAND) || given.has(Keyword.PROXY_JUMP);
+        if ("false".equals(wanted)
+                || (proxied && !"always".equals(wanted))
                 || NumericAddress.looksLikeOne(host, addressFamily())
                 || words(Keyword.CANONICAL_DOMAINS).isEmpty()) {
             return false;

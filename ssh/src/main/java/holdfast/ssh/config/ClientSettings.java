@@ -44,6 +44,7 @@ import org.jspecify.annotations.Nullable;
  * @param ipQosBulk the IP TOS byte without one; -1: leave the system's
  * @param logFile -E; null: stderr
  * @param forwards LocalForward and all that has to do with it
+ * @param route ProxyCommand or ProxyJump
  */
 public record ClientSettings(
         String originalHost,
@@ -96,7 +97,8 @@ public record ClientSettings(
         int ipQosBulk,
         Log.Level logLevel,
         @Nullable Path logFile,
-        ClientForwards forwards) {
+        ClientForwards forwards,
+        Route route) {
 
     /** AddressFamily. */
     public enum AddressFamily {

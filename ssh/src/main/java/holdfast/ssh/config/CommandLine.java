@@ -2,7 +2,6 @@ package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -196,6 +195,7 @@ public final class CommandLine {
             case 'F' -> configFile = value;
             case 'G' -> printsConfiguration = true;
             case 'i' -> identity(value);
+            case 'J' -> jump(value);
             case 'l' -> putIfAbsent(Keyword.USER, value);
             case 'm' -> {
                 if (Algorithms.MACS.unknownIn(value) != null) {
@@ -265,6 +265,21 @@ public final class CommandLine {
         given.override(Keyword.SESSION_TYPE, "none");
     }
 
+    private void jump(String value) throws ConfigException {
+        if (given.has(Keyword.PROXY_JUMP)) {
+            throw ConfigException.of(
+                    "Only a single -J option is permitted (use commas to separate multiple jump"
+                            + " hops)");
+        }
+        if (given.has(Keyword.PROXY_COMMAND)) {
+            throw ConfigException.of("Cannot specify -J with ProxyCommand");
+        }
+        if (Destination.jumps(value) == null) {
+            throw ConfigException.of("Invalid -J argument");
+        }
+        given.override(Keyword.PROXY_JUMP, value.strip());
+    }
+
     private static Log.Level next(Log.Level level) {
         return switch (level) {
             case QUIET -> Log.Level.FATAL;
@@ -303,8 +318,8 @@ public final class CommandLine {
 
     /** {@code [user@]host} or {@code ssh://[user@]host[:port]}. */
     private void destination(String text) throws ConfigException {
-        if (text.startsWith("ssh://")) {
-            uri(text.substring("ssh://".length()));
+        if (text.startsWith(Destination.SCHEME)) {
+            uri(text);
             return;
         }
         int at = text.lastIndexOf('@');
@@ -317,115 +332,19 @@ public final class CommandLine {
         host = text.substring(at + 1);
     }
 
-    /** misc.c parse_uri, and an IPv6 address in brackets, which OpenSSH does not take here. */
+    /** {@code ssh://[user@]host[:port]}. */
     private void uri(String text) throws ConfigException {
-        String rest = text;
-        int at = rest.indexOf('@');
-        String user = null;
-        if (at >= 0) {
-            user = rest.substring(0, at);
-            int parameters = user.indexOf(';');
-            if (parameters >= 0) {
-                user = user.substring(0, parameters);
-            }
-            user = percentDecoded(user);
-            if (user == null || user.isEmpty()) {
-                throw ConfigException.of(USAGE);
-            }
-            rest = rest.substring(at + 1);
-        }
-        String name;
-        if (rest.startsWith("[")) {
-            int close = rest.indexOf(']');
-            name = close < 0 ? "" : rest.substring(1, close);
-            rest = close < 0 ? "" : rest.substring(close + 1);
-            boolean address =
-                    NumericAddress.canonical(name, ClientSettings.AddressFamily.ANY) != null;
-            if (!(address || isDomain(name))
-                    || !(rest.isEmpty() || ":/".indexOf(rest.charAt(0)) >= 0)) {
-                throw ConfigException.of(USAGE);
-            }
-        } else {
-            int end = 0;
-            while (end < rest.length() && rest.charAt(end) != ':' && rest.charAt(end) != '/') {
-                end++;
-            }
-            name = rest.substring(0, end);
-            rest = rest.substring(end);
-            if (!isDomain(name)) {
-                throw ConfigException.of(USAGE);
-            }
-        }
-        int port = -1;
-        if (rest.length() > 1 && rest.charAt(0) == ':') {
-            int slash = rest.indexOf('/');
-            String digits = rest.substring(1, slash < 0 ? rest.length() : slash);
-            rest = slash < 0 ? "" : rest.substring(slash);
-            port = Quantities.port(digits);
-            if (port <= 0) {
-                throw ConfigException.of(USAGE);
-            }
-        }
-        if (rest.length() > 1) {
-            // A path means nothing here.
+        Destination to = Destination.ofUri(text);
+        if (to == null) {
             throw ConfigException.of(USAGE);
         }
-        if (user != null) {
-            putIfAbsent(Keyword.USER, user);
+        if (to.user() != null) {
+            putIfAbsent(Keyword.USER, to.user());
         }
-        if (port > 0) {
-            putIfAbsent(Keyword.PORT, Integer.toString(port));
+        if (to.port() > 0) {
+            putIfAbsent(Keyword.PORT, Integer.toString(to.port()));
         }
-        host = name;
-    }
-
-    /** misc.c urldecode; + is a space. Null: a %xx that is none, or %00. */
-    private static @Nullable String percentDecoded(String text) {
-        if (text.indexOf('%') < 0 && text.indexOf('+') < 0) {
-            return text;
-        }
-        byte[] in = text.getBytes(StandardCharsets.UTF_8);
-        byte[] out = new byte[in.length];
-        int length = 0;
-        for (int i = 0; i < in.length; i++) {
-            byte b = in[i];
-            if (b == '+') {
-                b = ' ';
-            } else if (b == '%') {
-                int high = i + 2 < in.length ? Character.digit(in[i + 1], 16) : -1;
-                int low = i + 2 < in.length ? Character.digit(in[i + 2], 16) : -1;
-                if (high < 0 || low < 0 || high + low == 0) {
-                    return null;
-                }
-                b = (byte) (high << 4 | low);
-                i += 2;
-            }
-            out[length++] = b;
-        }
-        return new String(out, 0, length, StandardCharsets.UTF_8);
-    }
-
-    /** misc.c valid_domain. */
-    private static boolean isDomain(String name) {
-        if (name.isEmpty() || name.charAt(0) == '.' || name.charAt(0) == '-') {
-            return false;
-        }
-        char last = 0;
-        for (int i = 0; i < name.length(); i++) {
-            char c = name.charAt(i);
-            boolean plain =
-                    (c >= 'a' && c <= 'z')
-                            || (c >= 'A' && c <= 'Z')
-                            || (c >= '0' && c <= '9')
-                            || c == '.'
-                            || c == '-'
-                            || c == '_';
-            if (!plain || (c == '.' && last == '.')) {
-                return false;
-            }
-            last = c;
-        }
-        return true;
+        host = to.host();
     }
 
     /** ssh.c valid_hostname: nothing a shell could take for more than a word. */

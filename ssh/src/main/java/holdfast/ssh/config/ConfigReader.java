@@ -737,7 +737,7 @@ final class ConfigReader {
     private boolean proxyJump(String text, Place place) {
         int hash = text.indexOf('#');
         String jump = (hash < 0 ? text : text.substring(0, hash)).strip();
-        if (jump.isEmpty()) {
+        if (jump.isEmpty() || Destination.jumps(jump) == null) {
             return complain(place, "Invalid ProxyJump \"" + text + "\"");
         }
         return given.has(Keyword.PROXY_COMMAND) || set(Keyword.PROXY_JUMP, jump, place);
@@ -929,7 +929,7 @@ final class ConfigReader {
                 port == null ? 22 : Quantities.number(port),
                 user(),
                 alias == null ? target : alias,
-                jump == null ? "" : jump);
+                Tokens.jumpHost(jump));
     }
 
     /** Runs a command of {@code Match exec} in the user's shell. */

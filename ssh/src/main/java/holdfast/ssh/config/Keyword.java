@@ -162,8 +162,8 @@ public enum Keyword {
     REKEY_LIMIT("RekeyLimit", Support.BUILT, Shape.OWN, "0 0"),
     STREAM_LOCAL_BIND_MASK("StreamLocalBindMask", Support.BUILT, Shape.RAW, "0177"),
     SYSLOG_FACILITY("SyslogFacility", Support.ACCEPTED, Shape.RAW, "USER"),
-    PROXY_COMMAND("ProxyCommand", Support.ACCEPTED, Shape.OWN, null),
-    PROXY_JUMP("ProxyJump", Support.ACCEPTED, Shape.OWN, null),
+    PROXY_COMMAND("ProxyCommand", Support.BUILT, Shape.OWN, null),
+    PROXY_JUMP("ProxyJump", Support.BUILT, Shape.OWN, null),
 
     // The structure of a file; never printed.
     HOST("Host", Support.BUILT, Shape.OWN, null),

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param port where the connection goes
  * @param user whom it logs in as
  * @param keyAlias the name of the host in known_hosts
- * @param jumpHost the first host of ProxyJump, or ""
+ * @param jumpHost the host of ProxyJump that is next to the server, or ""
  */
 record Tokens(
         Surroundings surroundings,
@@ -31,6 +32,15 @@ record Tokens(
 
     /** The tokens of ssh_config(5) that nearly every expanding keyword takes. */
     static final String ALL = "%CdhijkLlnpru";
+
+    /** Those of ProxyCommand and ProxyJump. */
+    static final String PROXY = "%hknpr";
+
+    /** What {@code %j} stands for when this is the ProxyJump; null: none. */
+    static String jumpHost(@Nullable String jump) {
+        List<Destination> hops = jump == null ? null : Destination.jumps(jump);
+        return hops == null || hops.isEmpty() ? "" : hops.getLast().host();
+    }
 
     /** Replaces {@code %x} where x is one of {@code allowed}; and {@code ${NAME}} if so asked. */
     String expand(String text, String allowed, boolean variables) throws ConfigException {

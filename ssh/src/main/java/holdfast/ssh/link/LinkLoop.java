@@ -86,6 +86,11 @@ public final class LinkLoop implements Runnable {
         lastByte = clock.now();
     }
 
+    /** When bytes last came; at first, when the loop was made. */
+    public Moment lastHeard() {
+        return lastByte;
+    }
+
     /** A whole packet came. */
     public void heardPacket() {
         lastPacket = clock.now();

@@ -1,5 +1,16 @@
 package holdfast.ssh.link;
 
+import org.apache.sshd.common.future.CloseFuture;
+import org.apache.sshd.common.io.AbstractIoWriteFuture;
+import org.apache.sshd.common.io.IoHandler;
+import org.apache.sshd.common.io.IoService;
+import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.io.IoWriteFuture;
+import org.apache.sshd.common.util.Readable;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.apache.sshd.common.util.closeable.AbstractCloseable;
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
@@ -13,20 +24,10 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
-import org.apache.sshd.common.future.CloseFuture;
-import org.apache.sshd.common.io.AbstractIoWriteFuture;
-import org.apache.sshd.common.io.IoHandler;
-import org.apache.sshd.common.io.IoService;
-import org.apache.sshd.common.io.IoSession;
-import org.apache.sshd.common.io.IoWriteFuture;
-import org.apache.sshd.common.util.Readable;
-import org.apache.sshd.common.util.buffer.Buffer;
-import org.apache.sshd.common.util.closeable.AbstractCloseable;
-import org.jspecify.annotations.Nullable;
 
 /**
- * MINA's view of one blocking byte stream: a TCP connection, and later a proxy command's pipes or a
- * tether.
+ * MINA's view of one blocking byte stream: a TCP connection, a proxy command's pipes, a jump host's
+ * channel, and later a tether.
  *
  * <p>Two threads: the reader hands every byte that comes to MINA, the writer takes packets from a
  * queue and writes as many as there are in one go. A packet is never written by a thread that must
@@ -271,6 +272,18 @@ public final class Wire extends AbstractCloseable implements IoSession {
         synchronized (queueLock) {
             if (holder == null) {
                 holder = Thread.currentThread();
+            }
+        }
+    }
+
+    /**
+     * Ends {@link #hold}, if it is the calling thread's, and leaves what is queued to the writer.
+     */
+    public void release() {
+        synchronized (queueLock) {
+            if (Thread.currentThread().equals(holder)) {
+                holder = null;
+                queueLock.notifyAll();
             }
         }
     }

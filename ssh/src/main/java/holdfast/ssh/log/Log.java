@@ -38,6 +38,11 @@ public final class Log {
         return new Log(Level.QUIET, line -> {});
     }
 
+    /** A log of its own level that writes to the same place. */
+    public Log at(Level other) {
+        return new Log(other, sink);
+    }
+
     public Level level() {
         return level;
     }

@@ -9,6 +9,7 @@ import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
 import holdfast.core.time.TimingWheel.Timer;
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
 import java.io.StreamCorruptedException;
@@ -76,6 +77,7 @@ public final class ServerTransport extends ServerSessionImpl {
     private volatile @Nullable String triedUser;
     private volatile boolean validUser;
     private volatile boolean tried;
+    private final ClosedChannels closedChannels = new ClosedChannels();
     private boolean starting = true;
 
     // For ChannelTimeout and UnusedConnectionTimeout; the maps only if one is set.
@@ -295,6 +297,7 @@ public final class ServerTransport extends ServerSessionImpl {
     @Override
     protected void handleMessage(Buffer buffer) throws Exception {
         link.heardPacket();
+        closedChannels.came(buffer);
         int command = buffer.array()[buffer.rpos()] & 0xff;
         if ((command == SshConstants.SSH_MSG_CHANNEL_SUCCESS
                         || command == SshConstants.SSH_MSG_CHANNEL_FAILURE)
@@ -331,6 +334,19 @@ public final class ServerTransport extends ServerSessionImpl {
             noteTraffic(traffic, buffer, buffer.array()[buffer.rpos()] & 0xff);
         }
         return super.writePacket(buffer);
+    }
+
+    /** Called for every packet, also for those that a key exchange has held back. */
+    @Override
+    protected IoWriteFuture doWritePacket(Buffer buffer) throws IOException {
+        encodeLock.lock();
+        try {
+            return closedChannels.permits(buffer)
+                    ? super.doWritePacket(buffer)
+                    : ClosedChannels.dropped();
+        } finally {
+            encodeLock.unlock();
+        }
     }
 
     /**

@@ -4,6 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
 import holdfast.ssh.log.Log;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -13,9 +18,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 class ClientConfigTest {
 
@@ -332,23 +334,14 @@ class ClientConfigTest {
     }
 
     @Test
-    void a_detour_that_is_not_built_refuses_the_connection_unless_it_is_none() throws Exception {
-        machine.userFile(
-                "Host plain",
-                "  ProxyCommand none",
-                "Host *",
-                "  ProxyCommand nc %h %p",
-                "  ProxyJump gate");
-        assertThat(machine.config("plain").refusal()).isNull();
+    void what_is_not_built_and_would_mislead_refuses_the_connection() throws Exception {
+        machine.userFile("ProxyUseFdpass yes", "Host web", "  ProxyCommand x");
         assertThat(machine.config("web").refusal())
                 .isEqualTo(
-                        "holdfast ssh: ProxyCommand is not supported yet ("
+                        "holdfast ssh: ProxyUseFdpass is not supported yet ("
                                 + machine.home
-                                + "/.ssh/config line 4)");
-        machine.userFile("ProxyJump none", "ProxyCommand x");
-        assertThat(machine.config("web").refusal()).isNull();
-        machine.userFile("ProxyJump gate");
-        assertThat(machine.config("web").refusal()).contains("ProxyJump is not supported yet");
+                                + "/.ssh/config line 1)");
+        assertThat(machine.config("other").refusal()).isNull();
         machine.userFile("RevokedHostKeys /etc/revoked");
         assertThat(machine.config("web").refusal()).contains("RevokedHostKeys");
         machine.userFile("RefuseConnection \"use the new one\"");
@@ -356,21 +349,111 @@ class ClientConfigTest {
     }
 
     @Test
+    void a_proxy_command_gets_its_tokens_and_the_users_shell() throws Exception {
+        machine.environment.put("SHELL", "/bin/zsh");
+        machine.userFile(
+                "Host web", "  HostName %h.example.com", "  ProxyCommand nc -x %r@%h:%p %n %k %%");
+        assertThat(machine.settings("-p", "24", "ann@web").route())
+                .isEqualTo(
+                        new Route.Command(
+                                "/bin/zsh", "exec nc -x ann@web.example.com:24 web web %"));
+        machine.userFile("ProxyCommand nc %u");
+        assertThat(machine.error("web")).endsWith("percent_expand: unknown key %u");
+    }
+
+    @Test
+    void the_first_of_proxy_command_and_proxy_jump_wins() throws Exception {
+        assertThat(route("ProxyCommand none", "ProxyCommand x", "ProxyJump gate"))
+                .isEqualTo("direct");
+        assertThat(route("ProxyCommand x", "ProxyJump gate")).isEqualTo("exec x");
+        assertThat(route("ProxyJump gate", "ProxyCommand x")).isEqualTo("jdoe@gate:22");
+        assertThat(route("ProxyJump none", "ProxyCommand x")).isEqualTo("direct");
+        assertThat(route()).isEqualTo("direct");
+        assertThat(machine.error("-J", "a", "-J", "b", "web"))
+                .startsWith("Only a single -J option is permitted");
+        assertThat(machine.error("-oProxyCommand=x", "-J", "b", "web"))
+                .isEqualTo("Cannot specify -J with ProxyCommand");
+        for (String bad : List.of("", "a,", "@a", "a:0", "a:x", "ssh://a/b", "[a", "a;b", "-a")) {
+            assertThat(machine.error("-J", bad, "web")).as(bad).isEqualTo("Invalid -J argument");
+        }
+    }
+
+    @Test
+    void each_hop_has_a_configuration_of_its_own() throws Exception {
+        machine.userFile(
+                "Host one",
+                "  User ann",
+                "  HostName 10.0.0.1",
+                "  ProxyJump zero",
+                "Host two",
+                "  Port 2222",
+                "  ProxyJump elsewhere",
+                "  ServerAliveInterval 7");
+        // What -J names replaces the ProxyJump of the hops after the first; the first keeps its
+        // own.
+        assertThat(way(machine.settings("-l", "me", "-J", "one,bob@two,ssh://c@three:33", "web")))
+                .isEqualTo(
+                        "me@web:22 < c@three:33 < bob@two:2222 < ann@10.0.0.1:22 < jdoe@zero:22");
+        ClientSettings two =
+                ((Route.Jump)
+                                ((Route.Jump) machine.settings("-J", "two,x", "web").route())
+                                        .hop()
+                                        .route())
+                        .hop();
+        assertThat(two.serverAliveInterval()).isEqualTo(Duration.ofSeconds(7));
+        assertThat(two.forwards().stdio()).isEqualTo(new Endpoint.Tcp("x", 22));
+        assertThat(way(machine.settings("-J", "[::1]:24", "web")))
+                .isEqualTo("jdoe@web:22 < jdoe@::1:24");
+        assertThat(machine.settings("-J", "none", "two").route()).isEqualTo(new Route.Direct());
+    }
+
+    @Test
+    void a_way_that_comes_back_to_itself_is_refused() throws Exception {
+        machine.userFile("Host a", "  ProxyJump b", "Host b", "  ProxyJump a");
+        assertThat(machine.error("a")).isEqualTo("jumphost loop via b");
+        assertThat(machine.error("web", "-J", "web")).isEqualTo("jumphost loop via web");
+        machine.userFile("ProxyJump gate");
+        assertThat(machine.error("web")).isEqualTo("jumphost loop via gate");
+        assertThat(machine.config("-G", "web").print()).contains("\nproxyjump gate\n");
+        machine.userFile("Host web", "  ProxyJump x,y,x");
+        assertThat(way(machine.settings("web")))
+                .isEqualTo("jdoe@web:22 < jdoe@x:22 < jdoe@y:22 < jdoe@x:22");
+    }
+
+    private String route(String... lines) throws ConfigException {
+        machine.write("home/.ssh/config", "Host web\n" + String.join("\n", lines));
+        return switch (machine.settings("web").route()) {
+            case Route.Direct _ -> "direct";
+            case Route.Command(String _, String line) -> line;
+            case Route.Jump(ClientSettings hop) -> way(hop);
+        };
+    }
+
+    private static String way(ClientSettings settings) {
+        String here = settings.user() + "@" + settings.host() + ":" + settings.port();
+        return settings.route() instanceof Route.Jump(ClientSettings hop)
+                ? here + " < " + way(hop)
+                : here;
+    }
+
+    @Test
     void forwardings_add_up_unless_they_are_cleared() throws Exception {
         machine.userFile("LocalForward 8080 web:80", "RemoteForward 9 x:9", "DynamicForward 1080");
         assertThat(machine.settings("-L", "8080:web:80", "-R", "1081", "web").forwards())
-                .satisfies(all -> {
-                    assertThat(all.local()).hasSize(2);
-                    assertThat(all.remote()).hasSize(2);
-                });
+                .satisfies(
+                        all -> {
+                            assertThat(all.local()).hasSize(2);
+                            assertThat(all.remote()).hasSize(2);
+                        });
         assertThat(machine.settings("-oClearAllForwardings=yes", "web").forwards().local())
                 .isEmpty();
         assertThat(machine.settings("-W", "a:1", "web").forwards())
-                .satisfies(all -> {
-                    assertThat(all.local()).isEmpty();
-                    assertThat(all.stdio()).isEqualTo(new Endpoint.Tcp("a", 1));
-                    assertThat(all.exitOnFailure()).isTrue();
-                });
+                .satisfies(
+                        all -> {
+                            assertThat(all.local()).isEmpty();
+                            assertThat(all.stdio()).isEqualTo(new Endpoint.Tcp("a", 1));
+                            assertThat(all.exitOnFailure()).isTrue();
+                        });
         machine.userFile("LocalForward 8080");
         assertThat(machine.error("web")).contains("line 1: Missing target argument.");
         machine.userFile("LocalForward 8080 web");

@@ -1,0 +1,382 @@
+package holdfast.trials;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import holdfast.trials.harness.Client;
+import holdfast.trials.harness.Command;
+import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Running;
+import holdfast.trials.harness.Signals;
+import holdfast.trials.harness.Sshd;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** The way to a server by a command's pipes and over other servers: ProxyCommand and ProxyJump. */
+@ExtendWith(Staged.class)
+final class ProxyTrial {
+
+    private static final Duration SOON = Duration.ofSeconds(20);
+
+    private static final List<String> NAMES = List.of("one", "two", "three", "four");
+
+    private static final String KEEPALIVE = "ServerAliveInterval 1\n    ServerAliveCountMax 1";
+
+    /** What a command that stays says, so that it can be found when it should be gone. */
+    private static final String RELAY =
+            """
+            import os, select, socket, sys
+            s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+            ends = {0: s.fileno(), s.fileno(): 1}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    data = os.read(end, 65536)
+                    if not data:
+                        sys.exit(0)
+                    while data:
+                        data = data[os.write(ends[end], data):]
+            """;
+
+    /** Servers named one, two, three, four, each at an address of its own. */
+    private static final class Way {
+        final Stage stage;
+        final List<Sshd> sshds = new ArrayList<>();
+        final Path config;
+
+        /**
+         * @param settings lines for every host
+         */
+        Way(Stage stage, int count, String settings) throws IOException {
+            this.stage = stage;
+            StringBuilder hosts = new StringBuilder();
+            StringBuilder known = new StringBuilder();
+            for (int i = 0; i < count; i++) {
+                Sshd sshd = stage.sshdAt("127.0.0." + (i + 2));
+                sshds.add(sshd);
+                hosts.append(
+                        """
+                        Host %s
+                            HostName %s
+                            Port %d
+                        """
+                                .formatted(NAMES.get(i), sshd.address(), sshd.port()));
+                known.append(Files.readString(sshd.knownHosts()));
+            }
+            Path knownHosts = stage.directory().resolve("known_hosts");
+            Files.writeString(knownHosts, known);
+            String common = Files.readString(sshds.getFirst().config());
+            common = common.substring(common.indexOf("Host *"));
+            config = stage.directory().resolve("config");
+            Files.writeString(
+                    config,
+                    hosts
+                            + common.replaceAll(" +Port .*\n", "")
+                                    .replaceAll(
+                                            "UserKnownHostsFile .*",
+                                            "UserKnownHostsFile " + knownHosts)
+                            + "    "
+                            + settings
+                            + "\n");
+        }
+
+        Command ssh(String... rest) {
+            List<String> words = new ArrayList<>(stage.client().argv());
+            words.addAll(List.of("-F", config.toString()));
+            words.addAll(Arrays.asList(rest));
+            return stage.run(words.toArray(String[]::new));
+        }
+
+        Sshd at(String name) {
+            return sshds.get(NAMES.indexOf(name));
+        }
+    }
+
+    // --- ProxyCommand
+
+    @Test
+    void a_command_runs_through_openssh_as_the_proxy_command(Stage stage) throws Exception {
+        Way way = new Way(stage, 2, "");
+        String proxy =
+                String.join(" ", Client.reference().argv())
+                        + " -F "
+                        + way.config
+                        + " -W [%h]:%p one";
+        Ended ended =
+                way.ssh("-o", "ProxyCommand=" + proxy, "two", "cat; exit 7").input("x").end(SOON);
+        assertThat(ended.out()).as(ended.err()).isEqualTo("x");
+        assertThat(ended.err()).isEmpty();
+        assertThat(ended.status()).isEqualTo(7);
+    }
+
+    @Test
+    void megabytes_go_both_ways_through_a_relay_and_through_jump_hosts_unchanged(Stage stage)
+            throws Exception {
+        Stage.needs("python3");
+        Way way = new Way(stage, 3, "");
+        List<List<String>> ways =
+                List.of(
+                        List.of("-o", "ProxyCommand=" + relay(stage), "three", "cat"),
+                        List.of("-J", "one,two", "three", "cat"));
+        for (List<String> words : ways) {
+            RandomBytes.Digest back = new RandomBytes.Digest();
+            RandomBytes.Digest sent = new RandomBytes.Digest();
+            new RandomBytes(11, 20_000_000).transferTo(sent);
+            Ended ended =
+                    way.ssh(words.toArray(String[]::new))
+                            .input(new RandomBytes(11, 20_000_000))
+                            .outTo(back)
+                            .end(Duration.ofSeconds(60));
+            assertThat(ended.status()).as(ended.err()).isZero();
+            assertThat(back.count()).isEqualTo(20_000_000);
+            assertThat(back.sum()).isEqualTo(sent.sum());
+        }
+    }
+
+    @Test
+    void a_proxy_command_that_ends_is_reported_in_openssh_words(Stage stage) throws Exception {
+        Way way = new Way(stage, 1, "");
+        for (String proxy : List.of("false", "echo hello; sleep 0.2", "/nonexistent 2>/dev/null")) {
+            Ended ended = way.ssh("-o", "ProxyCommand=" + proxy, "one", "true").end(SOON);
+            assertThat(ended.status()).isEqualTo(255);
+            assertThat(ended.errLines())
+                    .as(proxy)
+                    .isEqualTo(
+                            "kex_exchange_identification: Connection closed by remote host\n"
+                                    + "Connection closed by UNKNOWN port 65535\n");
+        }
+    }
+
+    @Test
+    void a_server_that_hangs_behind_a_proxy_command_is_given_up(Stage stage) throws Exception {
+        Stage.needs("python3");
+        Way way = new Way(stage, 1, KEEPALIVE);
+        Running running =
+                way.ssh("-o", "ProxyCommand=" + relay(stage), "one", "echo ready; sleep 60")
+                        .start();
+        running.out().await("ready", SOON);
+        way.at("one").freeze();
+        Ended ended = running.end(SOON);
+        assertThat(ended.status()).isEqualTo(255);
+        assertThat(ended.errLines()).isEqualTo("Timeout, server 127.0.0.2 not responding.\n");
+        assertThat(ended.after(running.out().lastByteAt())).isLessThan(Duration.ofSeconds(4));
+    }
+
+    @Test
+    void no_proxy_command_outlives_us_however_we_end(Stage stage) throws Exception {
+        // Neither reads its stdin: nothing but the signal ends it. Stage looks who is left.
+        Way way = new Way(stage, 1, "");
+        for (String signal : List.of("KILL", "TERM", "HUP", "INT")) {
+            for (String proxy : List.of("sleep 61", "sh -c 'trap : HUP; sleep 62; sleep 63'")) {
+                Running running =
+                        way.ssh("-o", "ProxyCommand=echo started >&2; " + proxy, "one").start();
+                running.err().await("started", SOON);
+                running.signal(signal);
+                assertThat(running.end(SOON).status()).isNotZero();
+            }
+        }
+    }
+
+    @Test
+    void a_killed_client_takes_the_proxy_command_of_a_session_with_it(Stage stage)
+            throws Exception {
+        Stage.needs("python3");
+        Way way = new Way(stage, 1, "");
+        Running running =
+                way.ssh("-o", "ProxyCommand=" + relay(stage), "one", "echo ready; sleep 20")
+                        .start();
+        running.out().await("ready", SOON);
+        running.signal("KILL");
+        running.end(SOON);
+    }
+
+    // --- ProxyJump
+
+    @Test
+    void two_and_three_hops_lead_to_the_last_with_its_status(Stage stage) throws Exception {
+        Way way = new Way(stage, 4, "");
+        String script = "set -- $SSH_CONNECTION; echo $1 $3; exit 9";
+        Ended two = way.ssh("-J", "one,two", "three", script).end(SOON);
+        assertThat(two.out()).as(two.err()).endsWith(" 127.0.0.4\n");
+        assertThat(two.status()).isEqualTo(9);
+        Ended three = way.ssh("-J", "one,two,ssh://three", "four", script).end(SOON);
+        assertThat(three.out()).as(three.err()).endsWith(" 127.0.0.5\n");
+        assertThat(three.status()).isEqualTo(9);
+        assertThat(three.err()).isEmpty();
+        for (Sshd sshd : way.sshds) {
+            assertThat(sshd.log()).contains("Accepted publickey");
+        }
+    }
+
+    @Test
+    void the_host_key_of_each_hop_is_checked_and_a_wrong_one_is_named(Stage stage)
+            throws Exception {
+        Way way = new Way(stage, 3, "");
+        Path known = stage.directory().resolve("known_hosts");
+        String all = Files.readString(known);
+        String second = "[127.0.0.3]:" + way.at("two").port();
+        Files.writeString(
+                known, String.join("\n", all.lines().filter(l -> !l.startsWith(second)).toList()));
+        Ended unknown = way.ssh("-J", "one,two", "three", "true").end(SOON);
+        assertThat(unknown.status()).isEqualTo(255);
+        assertThat(unknown.errLines())
+                .contains("host key is known for " + second)
+                .endsWith("Host key verification failed.\n");
+        String other = stage.directory().resolve("other").toString();
+        assertThat(
+                        stage.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other)
+                                .end(SOON)
+                                .status())
+                .isZero();
+        Files.writeString(
+                known,
+                String.join("\n", all.lines().filter(l -> !l.startsWith(second)).toList())
+                        + "\n"
+                        + second
+                        + " "
+                        + Files.readString(Path.of(other + ".pub")));
+        Ended changed = way.ssh("-J", "one,two", "three", "true").end(SOON);
+        assertThat(changed.status()).isEqualTo(255);
+        assertThat(changed.errLines())
+                .contains("REMOTE HOST IDENTIFICATION HAS CHANGED", second)
+                .endsWith("Host key verification failed.\n");
+        assertThat(way.at("three").log()).doesNotContain("Connection from");
+    }
+
+    @Test
+    void a_hop_that_cannot_be_reached_is_named_in_one_line(Stage stage) throws Exception {
+        stage.onlyHoldfast("it does not say which hop it was");
+        Way way = new Way(stage, 2, "");
+        int nobody = Sshd.freePort();
+        Ended ended = way.ssh("-J", "one,127.0.0.1:" + nobody, "two", "true").end(SOON);
+        assertThat(ended.status()).isEqualTo(255);
+        assertThat(ended.errLines())
+                .isEqualTo(
+                        "ssh: connect to host 127.0.0.1 port "
+                                + nobody
+                                + " through 127.0.0.2: open failed: connect failed:"
+                                + " Connection refused\n");
+    }
+
+    @Test
+    void a_jump_host_that_dies_in_the_middle_is_named_in_one_line(Stage stage) throws Exception {
+        stage.onlyHoldfast("it does not say which hop it was");
+        Way way = new Way(stage, 4, "");
+        Running running = way.ssh("-J", "one,two,three", "four", "echo ready; sleep 20").start();
+        running.out().await("ready", SOON);
+        way.at("two").killSessions();
+        Ended ended = running.end(SOON);
+        assertThat(ended.status()).isEqualTo(255);
+        assertThat(ended.errLines()).isEqualTo("Connection to 127.0.0.3 closed by remote host.\n");
+    }
+
+    @Test
+    void whichever_of_four_servers_falls_silent_is_the_one_that_is_named(Stage stage)
+            throws Exception {
+        stage.onlyHoldfast("its processes race for the last word");
+        Way way = new Way(stage, 4, KEEPALIVE);
+        for (String silent : List.of("two", "one", "three", "four")) {
+            Running running =
+                    way.ssh("-J", "one,two,three", "four", "echo ready; sleep 60").start();
+            running.out().await("ready", SOON);
+            way.at(silent).freeze();
+            long frozen = System.nanoTime();
+            Ended ended = running.end(SOON);
+            way.at(silent).killSessions();
+            way.at(silent).thaw();
+            assertThat(ended.status()).isEqualTo(255);
+            assertThat(ended.errLines())
+                    .isEqualTo(
+                            "Timeout, server " + way.at(silent).address() + " not responding.\n");
+            assertThat(ended.after(frozen))
+                    .isBetween(Duration.ofMillis(1500), Duration.ofSeconds(4));
+        }
+    }
+
+    @Test
+    void a_hop_is_judged_by_its_own_settings(Stage stage) throws Exception {
+        stage.onlyHoldfast("the bound is for us to keep");
+        Way way = new Way(stage, 3, "");
+        Files.writeString(
+                way.config, "Host two\n    " + KEEPALIVE + "\n" + Files.readString(way.config));
+        Running running = way.ssh("-J", "one,two", "three", "echo ready; sleep 60").start();
+        running.out().await("ready", SOON);
+        way.at("one").freeze();
+        Ended ended = running.end(SOON);
+        // one has no ServerAliveInterval: two is asked, and does not answer either.
+        assertThat(ended.errLines()).isEqualTo("Timeout, server 127.0.0.3 not responding.\n");
+        assertThat(ended.after(running.out().lastByteAt())).isLessThan(Duration.ofSeconds(4));
+    }
+
+    @Test
+    void one_deadline_holds_for_the_opening_of_all_hops(Stage stage) throws Exception {
+        stage.onlyHoldfast("its ConnectTimeout does not bound a key exchange");
+        Way way = new Way(stage, 3, "");
+        way.at("two").freeze();
+        Ended ended = way.ssh("-o", "ConnectTimeout=2", "-J", "one,two", "three", "true").end(SOON);
+        assertThat(ended.status()).isEqualTo(255);
+        assertThat(ended.errLines()).contains("127.0.0.3 port " + way.at("two").port());
+        assertThat(ended.took()).isLessThan(Duration.ofSeconds(5));
+    }
+
+    @Test
+    void git_clones_through_two_jump_hosts(Stage stage) throws Exception {
+        Stage.needs("git");
+        Way way = new Way(stage, 3, "");
+        Path bare = stage.directory().resolve("bare.git");
+        Path work = stage.directory().resolve("work");
+        Path clone = stage.directory().resolve("clone");
+        String words =
+                String.join(" ", stage.client().argv()) + " -F " + way.config + " -J one,two";
+        Ended ended =
+                stage.shell(
+                                """
+                                set -e
+                                git init -q --bare "$1"
+                                git init -q -b main "$2"
+                                cd "$2"
+                                head -c 3000000 /dev/urandom > file
+                                git add .
+                                git -c user.name=t -c user.email=t@example.com commit -q -m first
+                                git push -q "three:$1" main
+                                git clone -q -b main "three:$1" "$3"
+                                cmp file "$3/file"
+                                """,
+                                bare.toString(),
+                                work.toString(),
+                                clone.toString())
+                        .env("GIT_SSH_COMMAND", words)
+                        .end(Duration.ofSeconds(60));
+        assertThat(ended.status()).as(ended.err()).isZero();
+    }
+
+    @Test
+    void a_killed_client_leaves_no_connection_at_any_hop(Stage stage) throws Exception {
+        Way way = new Way(stage, 3, "");
+        Running running = way.ssh("-J", "one,two", "three", "echo ready; sleep 20").start();
+        running.out().await("ready", SOON);
+        running.signal("KILL");
+        running.end(SOON);
+        long deadline = System.nanoTime() + SOON.toNanos();
+        for (String hop : List.of("one", "two")) {
+            while (!way.at(hop).sessions().isEmpty() && System.nanoTime() < deadline) {
+                Thread.sleep(50);
+            }
+            assertThat(way.at(hop).sessions()).as(hop).isEmpty();
+        }
+        Signals.send("KILL", way.at("three").sessions());
+    }
+
+    private static String relay(Stage stage) throws IOException {
+        Path script = stage.directory().resolve("relay.py");
+        Files.writeString(script, RELAY);
+        return "python3 " + script + " %h %p";
+    }
+}
