@@ -12,6 +12,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
+import java.io.StreamCorruptedException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -659,6 +660,7 @@ public final class ServerTransport extends ServerSessionImpl {
     public void exceptionCaught(Throwable problem) {
         if (isOpen()) {
             if ((problem instanceof SshException ssh && ssh.getDisconnectCode() > 0)
+                    || problem instanceof StreamCorruptedException
                     || !(problem instanceof IOException)) {
                 if (depart(Departure.EXPELLED)) {
                     log().error(
@@ -666,7 +668,7 @@ public final class ServerTransport extends ServerSessionImpl {
                                             + whoTried()
                                             + peerText()
                                             + ": "
-                                            + printable(String.valueOf(problem.getMessage()))
+                                            + printable(offence(problem))
                                             + preauth());
                     if (login == null) {
                         penalise(Doorkeeper.Offence.CRASH);
@@ -683,7 +685,29 @@ public final class ServerTransport extends ServerSessionImpl {
                                         + preauth());
             }
         }
-        super.exceptionCaught(problem);
+        // Without a code MINA would close without a word, and the client could not say why.
+        super.exceptionCaught(
+                problem instanceof StreamCorruptedException
+                        ? new SshException(
+                                SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
+                                offence(problem),
+                                problem)
+                        : problem);
+    }
+
+    /** What the client did wrong. MINA wraps it where it has no words but the code's own name. */
+    private static String offence(Throwable problem) {
+        Throwable cause = problem;
+        while (cause.getCause() != null
+                && (cause.getMessage() == null
+                        || cause.getMessage().startsWith("SSH2_DISCONNECT_"))) {
+            cause = cause.getCause();
+        }
+        String text = String.valueOf(cause.getMessage());
+        // The only one that MINA reports without SSH's code: LocalWindow.consume.
+        return cause instanceof StreamCorruptedException && text.startsWith("consume(")
+                ? "rcvd too much data, beyond the channel's window"
+                : text;
     }
 
     @Override
