@@ -77,20 +77,22 @@ public final class Link {
         List<LinkCommand> commands = new ArrayList<>(2);
         Moment expected = wakeAt(state, policy);
         boolean overslept = expected.plus(ABSENCE).isBefore(now);
+        boolean late = expected.plus(LATE).isBefore(now);
         LinkState next =
                 switch (state) {
-                    case LinkState.Opening opening ->
-                            opening(
-                                    overslept
-                                            ? excused(
-                                                    opening, now, now.since(expected).plus(ABSENCE))
-                                            : opening,
-                                    event,
-                                    now,
-                                    policy,
-                                    commands);
+                    case LinkState.Opening opening -> {
+                        Duration away = away(event, now, expected, overslept);
+                        // While a person is asked nothing is counted, whatever else happens.
+                        boolean counts = !away.isZero() && opening.asking() == null;
+                        yield opening(
+                                counts ? excused(opening, now, away) : opening,
+                                event,
+                                now,
+                                policy,
+                                commands);
+                    }
                     case LinkState.Up up ->
-                            judge(up.watch(), null, event, now, policy, overslept, commands);
+                            judge(up.watch(), null, event, now, policy, overslept, late, commands);
                     case LinkState.Suspect suspect ->
                             judge(
                                     suspect.watch(),
@@ -99,10 +101,21 @@ public final class Link {
                                     now,
                                     policy,
                                     overslept,
+                                    late,
                                     commands);
                     case LinkState.Dead dead -> dead;
                 };
         return new Step(next, commands, wakeAt(next, policy));
+    }
+
+    /**
+     * How long we were not there, as far as this event shows it. A sleep also makes us late: the
+     * same time is not charged twice.
+     */
+    private static Duration away(LinkEvent event, Moment now, Moment expected, boolean overslept) {
+        Duration slept = event instanceof LinkEvent.Slept(Duration gap) ? gap : Duration.ZERO;
+        Duration late = overslept ? now.since(expected).plus(ABSENCE) : Duration.ZERO;
+        return slept.compareTo(late) < 0 ? late : slept;
     }
 
     private static LinkState opening(
@@ -132,10 +145,12 @@ public final class Link {
                                     was.asked());
                     case LinkEvent.PersonAnswered _ ->
                             was.asking() == null ? was : excused(was, now, now.since(was.asking()));
-                    case LinkEvent.Slept slept -> excused(was, now, slept.gap());
                     case LinkEvent.Authenticated _ -> null;
                     case LinkEvent.Ended _ -> null;
-                    case LinkEvent.TimePassed _, LinkEvent.Spoke _, LinkEvent.ProbeAnswered _ ->
+                    case LinkEvent.Slept _,
+                            LinkEvent.TimePassed _,
+                            LinkEvent.Spoke _,
+                            LinkEvent.ProbeAnswered _ ->
                             was;
                 };
         if (is == null) {
@@ -182,6 +197,7 @@ public final class Link {
             Moment now,
             LivenessPolicy policy,
             boolean overslept,
+            boolean late,
             List<LinkCommand> commands) {
         Watch watch = was;
         boolean absent = overslept;
@@ -212,15 +228,20 @@ public final class Link {
             }
         }
         Moment due = due(watch, policy);
-        if (!now.isBefore(due)) {
-            if (watch.unanswered() + 1 > policy.countMax()) {
+        boolean last = watch.unanswered() + 1 > policy.countMax();
+        Moment look = now.plus(SECOND_LOOK);
+        if (late && last && now.isBefore(due) && due.isBefore(look)) {
+            // Awake again only just before the end: bytes may wait that nobody has read.
+            watch = watch.lookAgain(look);
+        } else if (!now.isBefore(due)) {
+            if (last) {
                 if (watch.secondLook() != null || !due.plus(LATE).isBefore(now)) {
                     Cause cause = new Cause.Silent(now.since(watch.lastByte()), watch.unanswered());
                     LinkState dead = end(cause, doubtedSince, now, commands);
                     commands.add(new LinkCommand.Condemn(cause));
                     return dead;
                 }
-                watch = watch.lookAgain(now.plus(SECOND_LOOK));
+                watch = watch.lookAgain(look);
             } else {
                 watch = watch.countedProbe(now);
                 commands.add(new LinkCommand.SendProbe(now));

@@ -220,6 +220,36 @@ final class LinkTest {
     }
 
     @Test
+    void who_is_awake_again_only_just_before_the_end_looks_a_second_time() {
+        Driven link = new Driven(policy(10, 1)).silenceUntil(11);
+        // Doubt was due at 12 s, and we did not run until 50 ms before the end.
+        link.step(new LinkEvent.TimePassed(), at(19.95));
+        assertThat(link.silenceUntil(20.1).state).isNotInstanceOf(LinkState.Dead.class);
+        assertThat(link.silenceUntil(30).diedAt()).isEqualTo(20.15);
+    }
+
+    @Test
+    void a_sleep_while_connecting_is_charged_to_nobody_and_only_once() {
+        LivenessPolicy policy =
+                new LivenessPolicy(seconds(60), 3, seconds(120), seconds(1000), false);
+        Driven link = new Driven(policy, Link.opening(Moment.ZERO, Moment.ZERO));
+        // Woken long after the time at which it asked to be, and told why.
+        link.step(new LinkEvent.Slept(seconds(300)), at(320));
+        assertThat(link.silenceUntil(900).diedAt()).isEqualTo(420.0);
+    }
+
+    @Test
+    void a_sleep_while_a_person_is_asked_does_not_begin_to_count_their_time() {
+        LivenessPolicy policy =
+                new LivenessPolicy(seconds(60), 3, seconds(120), seconds(1000), false);
+        Driven link = new Driven(policy, Link.opening(Moment.ZERO, Moment.ZERO));
+        link.event(20, new LinkEvent.PersonAsked());
+        link.event(320, new LinkEvent.Slept(seconds(200)));
+        link.event(900, new LinkEvent.PersonAnswered());
+        assertThat(link.silenceUntil(2000).diedAt()).isEqualTo(1000.0);
+    }
+
+    @Test
     void a_stopped_process_that_goes_on_is_absent_and_not_the_peer_silent() {
         Driven link = new Driven(policy(15, 0));
         link.step(new LinkEvent.TimePassed(), at(15 + 600));
