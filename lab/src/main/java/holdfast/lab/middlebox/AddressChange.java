@@ -68,8 +68,7 @@ public record AddressChange(Whose whose, List<Moment> at)
             case Packet packet -> packet(opened, packet, changes(now));
             case Event.Roam roam when roam.whose() == whose ->
                     Turn.quiet(new Opened(opened.changes, opened.byHand + 1));
-            case Event.TimePassed _, Event.ByHand _ ->
-                    Turn.quiet(opened);
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(opened);
         };
     }
 

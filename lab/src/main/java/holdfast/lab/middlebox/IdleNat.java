@@ -101,8 +101,7 @@ public record IdleNat(
     }
 
     public IdleNat granularity(Duration step) {
-        return new IdleNat(
-                timeout, expiry, step, refreshedBy, payloadOnly, unsolicited, crowding);
+        return new IdleNat(timeout, expiry, step, refreshedBy, payloadOnly, unsolicited, crowding);
     }
 
     public IdleNat refreshedBy(Refresh by) {
@@ -114,8 +113,7 @@ public record IdleNat(
     }
 
     public IdleNat unsolicited(Unsolicited meets) {
-        return new IdleNat(
-                timeout, expiry, granularity, refreshedBy, payloadOnly, meets, crowding);
+        return new IdleNat(timeout, expiry, granularity, refreshedBy, payloadOnly, meets, crowding);
     }
 
     public IdleNat crowded(Crowding when) {
@@ -155,8 +153,7 @@ public record IdleNat(
                     entry.known
                             ? new Turn<>(forgotten(entry), Verdict.QUIET, Note.FORGOTTEN)
                             : Turn.quiet(entry);
-            case Event.Crowd _ ->
-                    Turn.quiet(entry.crowded(Moment.earlier(entry.crowded, now)));
+            case Event.Crowd _ -> Turn.quiet(entry.crowded(Moment.earlier(entry.crowded, now)));
             case Event.Heal _ -> Turn.quiet(entry.crowded(Moment.NEVER));
             case Event.ByHand _ -> Turn.quiet(entry);
         };
@@ -214,7 +211,8 @@ public record IdleNat(
             case REVIVE -> {
                 // The same port is asked for again and is free, unless the inner side changed.
                 boolean same = packet.mapping() == entry.inside;
-                yield adopt(entry, packet, now, same ? entry.outside : entry.outside + 1, Note.REVIVED);
+                yield adopt(
+                        entry, packet, now, same ? entry.outside : entry.outside + 1, Note.REVIVED);
             }
             case REMAP -> adopt(entry, packet, now, entry.outside + 1, Note.REMAPPED);
         };

@@ -4,8 +4,9 @@ import holdfast.core.time.Moment;
 import java.util.List;
 
 /**
- * A server whose kernel acknowledges and whose program never answers, in the given spans and
- * while it is muted by hand: stopped, swapping, or a proxy in between that lost its other leg. Stands at the server's end of a path.
+ * A server whose kernel acknowledges and whose program never answers, in the given spans and while
+ * it is muted by hand: stopped, swapping, or a proxy in between that lost its other leg. Stands at
+ * the server's end of a path.
  */
 public record MuteServer(List<Span> spans) implements Middlebox<MuteServer.Program> {
 
@@ -43,11 +44,11 @@ public record MuteServer(List<Span> spans) implements Middlebox<MuteServer.Progr
     @Override
     public Turn<Program> on(Program state, Event event, Moment now) {
         return switch (event) {
-            case Packet packet -> state.muted || Outage.dark(spans, now) ? mute(state, packet) : Turn.pass(state);
+            case Packet packet ->
+                    state.muted || Outage.dark(spans, now) ? mute(state, packet) : Turn.pass(state);
             case Event.Mute _ -> Turn.quiet(new Program(true));
             case Event.Heal _ -> Turn.quiet(new Program(false));
-            case Event.TimePassed _, Event.ByHand _ ->
-                    Turn.quiet(state);
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(state);
         };
     }
 

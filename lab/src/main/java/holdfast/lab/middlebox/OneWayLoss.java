@@ -45,15 +45,13 @@ public record OneWayLoss(Direction direction, List<Span> spans)
     public Turn<Cable> on(Cable cable, Event event, Moment now) {
         return switch (event) {
             case Packet packet ->
-                    packet.direction() == direction
-                                    && (cable.cut || Outage.dark(spans, now))
+                    packet.direction() == direction && (cable.cut || Outage.dark(spans, now))
                             ? new Turn<>(cable, new Verdict.Drop("path is down in this direction"))
                             : Turn.pass(cable);
             case Event.CutOneWay cut when cut.direction() == direction ->
                     Turn.quiet(new Cable(true));
             case Event.Heal _ -> Turn.quiet(new Cable(false));
-            case Event.TimePassed _, Event.ByHand _ ->
-                    Turn.quiet(cable);
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(cable);
         };
     }
 }

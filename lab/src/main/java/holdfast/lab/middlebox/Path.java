@@ -24,9 +24,9 @@ import org.jspecify.annotations.Nullable;
 public final class Path {
 
     /**
-     * How many packets may be held back by boxes at once; what comes beyond is lost. A hundred times
-     * what Linux lets wait on a device by default, so that no setting of a delay meets it with a few
-     * connections.
+     * How many packets may be held back by boxes at once; what comes beyond is lost. A hundred
+     * times what Linux lets wait on a device by default, so that no setting of a delay meets it
+     * with a few connections.
      */
     public static final int MOST_UNDER_WAY = 100_000;
 
@@ -140,8 +140,8 @@ public final class Path {
     }
 
     /**
-     * How many packets and timers are waiting: at most {@link #MOST_UNDER_WAY}, and one for each box
-     * and flow.
+     * How many packets and timers are waiting: at most {@link #MOST_UNDER_WAY}, and one for each
+     * box and flow.
      */
     int pending() {
         return dues.size();
@@ -255,8 +255,8 @@ public final class Path {
 
     /**
      * One timer at most lies in the queue for each box and flow. It is left there when the box puts
-     * its moment off, as it does with every packet, and asks again when it fires; when the box wants
-     * to be woken earlier, as seldom happens, it is replaced.
+     * its moment off, as it does with every packet, and asks again when it fires; when the box
+     * wants to be woken earlier, as seldom happens, it is replaced.
      */
     private void schedule(int i, Flow flow) {
         Slot<?> slot = slots.get(i);
@@ -342,7 +342,7 @@ public final class Path {
         /** Takes note that this timer is no longer in the queue; false: nobody waits for it. */
         boolean fired(Due due) {
             Memory<S> memory = flows.get(due.flow);
-            if (memory == null || memory.queued != due) {
+            if (memory == null || !due.equals(memory.queued)) {
                 return false;
             }
             memory.queued = null;

@@ -122,8 +122,7 @@ public record StatefulFirewall(
             case Event.TimePassed _ ->
                     now.isBefore(wakeAt(entry)) ? Turn.quiet(entry) : forget(entry);
             case Event.Forget _ -> forget(entry);
-            case Event.Crowd _ ->
-                    Turn.quiet(entry.crowded(Moment.earlier(entry.crowded, now)));
+            case Event.Crowd _ -> Turn.quiet(entry.crowded(Moment.earlier(entry.crowded, now)));
             case Event.Heal _ -> Turn.quiet(entry.crowded(Moment.NEVER));
             case Event.ByHand _ -> Turn.quiet(entry);
         };
@@ -171,8 +170,9 @@ public record StatefulFirewall(
             case ADOPT ->
                     outward && !ends
                             ? new Turn<>(
-                                    new Entry(
-                                            Stage.ESTABLISHED, now, entry.crowded), Verdict.PASS, Note.REVIVED)
+                                    new Entry(Stage.ESTABLISHED, now, entry.crowded),
+                                    Verdict.PASS,
+                                    Note.REVIVED)
                             : new Turn<>(entry, drop);
         };
     }

@@ -92,7 +92,8 @@ final class Referee {
         if (length >= ABSENCE) {
             resumed = now;
         }
-        grace = now + AFTER_STOP;
+        // Opening, what was due while it did not run is due as long after as shows that it did not.
+        grace = now + AFTER_STOP + (up ? 0 : ABSENCE);
         // A probe that is late by a short stop starts its interval late.
         postponed += length;
     }

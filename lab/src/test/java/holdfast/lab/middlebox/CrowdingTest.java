@@ -69,7 +69,8 @@ class CrowdingTest {
         course.client(1);
         assertThat(course.meddle(5, new Event.Crowd())).isEmpty();
         course.send(6, Packet.open(TWO, Direction.TO_SERVER));
-        assertThat(course.until(50)).containsExactly("11.000 NAT forgotten", "16.000 NAT forgotten");
+        assertThat(course.until(50))
+                .containsExactly("11.000 NAT forgotten", "16.000 NAT forgotten");
         course.meddle(50, new Event.Heal());
         course.path().ended(ONE);
         course.send(60, Packet.open(ONE, Direction.TO_SERVER));
@@ -78,8 +79,7 @@ class CrowdingTest {
 
     @Test
     void a_crowded_firewall_shortens_the_timer_of_every_stage() {
-        Course course =
-                new Course(StatefulFirewall.usual().crowded(tenth(0, 10_000))).opened();
+        Course course = new Course(StatefulFirewall.usual().crowded(tenth(0, 10_000))).opened();
         course.send(10, Packet.fin(ONE, Direction.TO_SERVER));
         assertThat(course.until(9999)).containsExactly("22.000 firewall forgotten");
         course = new Course(StatefulFirewall.usual()).opened();
