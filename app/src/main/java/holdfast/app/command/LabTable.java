@@ -24,10 +24,7 @@ final class LabTable {
      * @param moved whose address changed since it was opened; null: nobody's
      */
     record Row(
-            FlowReport report,
-            Moment spoke,
-            boolean killed,
-            AddressChange.@Nullable Whose moved) {}
+            FlowReport report, Moment spoke, boolean killed, AddressChange.@Nullable Whose moved) {}
 
     /** What was done by hand and has not been healed. */
     enum Hand {
@@ -46,8 +43,7 @@ final class LabTable {
      * @param chosen the connection that the keys mean, or {@link LabScript#ALL}
      * @param keys whether there are any
      */
-    record View(
-            String address, Set<Hand> hands, int chosen, boolean keys, List<Row> rows) {}
+    record View(String address, Set<Hand> hands, int chosen, boolean keys, List<Row> rows) {}
 
     /** Lines that are there whatever the connections: four above them, three below. */
     private static final int FRAME = 7;

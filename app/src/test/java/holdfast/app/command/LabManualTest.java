@@ -69,7 +69,9 @@ class LabManualTest {
         for (String option : LabPlan.OPTIONS) {
             String choices = choices(option);
             for (String word : choices.isEmpty() ? new String[0] : choices.split(", | or ")) {
-                assertThat(entry(option)).as(option + " " + word).anyMatch(line -> tells(line, word));
+                assertThat(entry(option))
+                        .as(option + " " + word)
+                        .anyMatch(line -> tells(line, word));
                 assertThat(plan(option, word)).isNotNull();
             }
         }

@@ -234,8 +234,7 @@ class LabPlanTest {
                         "--roam=4s",
                         "--roam=2s",
                         "--wan-change=5s");
-        Crowding crowding =
-                Crowding.during(0.2, Span.of(second(300), Duration.ofSeconds(60)));
+        Crowding crowding = Crowding.during(0.2, Span.of(second(300), Duration.ofSeconds(60)));
         Duration one = Duration.ofSeconds(1);
         assertThat(plan.boxes())
                 .containsExactly(
