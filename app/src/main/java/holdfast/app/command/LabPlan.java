@@ -92,7 +92,7 @@ record LabPlan(
                     "--roam",
                     "--wan-change");
 
-    /** What makes no difference where the box does not forget by itself, or there is no firewall. */
+    /** What makes no difference without something else, and what that is. */
     private static final Map<String, String> NEEDS =
             Map.of(
                     "--granularity", "--idle",
