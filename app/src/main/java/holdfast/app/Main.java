@@ -3,6 +3,7 @@ package holdfast.app;
 import holdfast.app.command.Demo;
 import holdfast.app.command.Lab;
 import holdfast.app.command.Ssh;
+import holdfast.app.command.Sshd;
 import holdfast.app.command.Train;
 import java.util.List;
 
@@ -17,12 +18,13 @@ public final class Main {
             usage: holdfast COMMAND [ARGUMENT...]
 
               ssh [OPTION...] [USER@]HOST [COMMAND]   log in or run a command, as ssh does, and say when the link is dead
+              sshd [OPTION...]                        serve logins, as sshd does, and notice the dead; sshd status, sshd --here
               demo                                    see a connection die and another live, in half a minute
               lab --listen ADDRESS:PORT --to HOST     trouble your own connections as networks do; see lab --help
               --version                               print the version
               --help                                  print this
 
-            Called under the name ssh (a symbolic link), holdfast is `holdfast ssh`.
+            Called under the name ssh or sshd (a symbolic link), holdfast is `holdfast ssh` or `holdfast sshd`.
             """;
 
     private Main() {}
@@ -39,6 +41,7 @@ public final class Main {
         List<String> rest = arguments.subList(1, arguments.size());
         return switch (arguments.getFirst()) {
             case "ssh" -> Ssh.run(rest);
+            case "sshd" -> Sshd.run(rest);
             case "train" -> Train.run(); // for the launcher
             case "demo" -> Demo.run(rest);
             case "lab" -> Lab.run(rest);

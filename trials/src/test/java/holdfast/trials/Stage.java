@@ -87,6 +87,16 @@ final class Stage implements AutoCloseable {
         return keep(Sshd.start(directory.resolve("sshd" + ++count), settings));
     }
 
+    /** A fresh {@code holdfast sshd} on loopback; the settings win over the usual ones. */
+    Sshd holdfastSshd(String... settings) {
+        return keep(Sshd.holdfast(directory.resolve("sshd" + ++count), settings));
+    }
+
+    /** OpenSSH's client, bound for that server. */
+    Command openSsh(Sshd sshd, String... rest) {
+        return own(sshd.client(Client.reference(), rest));
+    }
+
     /** A fresh sshd behind the NAT. */
     Sshd sshd(NatLab lab, String... settings) {
         return keep(

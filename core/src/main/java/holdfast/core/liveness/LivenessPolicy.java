@@ -23,6 +23,11 @@ public record LivenessPolicy(
         @Nullable Duration openingSilence,
         boolean attended) {
 
+    /**
+     * Longer than any connection, and still within what a {@link Duration} in nanoseconds holds.
+     */
+    private static final Duration CENTURY = Duration.ofDays(36_525);
+
     public LivenessPolicy {
         if (interval.isNegative() || countMax < 0) {
             throw new IllegalArgumentException("negative interval or count");
@@ -38,6 +43,20 @@ public record LivenessPolicy(
         Duration silence = interval.multipliedBy(countMax);
         return new LivenessPolicy(
                 interval, countMax, openingLimit, silence.isZero() ? null : silence, attended);
+    }
+
+    /**
+     * A server's policy. {@code countMax} 0 never ends a connection, as sshd has it since 8.2 (its
+     * client ends one at the first silent interval), though it is still asked after.
+     *
+     * @param grace LoginGraceTime: how long authentication may take; zero: no limit
+     */
+    public static LivenessPolicy server(Duration interval, int countMax, Duration grace) {
+        int count = countMax;
+        if (countMax == 0 && !interval.isZero()) {
+            count = (int) Math.clamp(CENTURY.dividedBy(interval), 1, Integer.MAX_VALUE - 1L);
+        }
+        return new LivenessPolicy(interval, count, grace.isZero() ? null : grace, null, false);
     }
 
     /**

@@ -16,26 +16,26 @@ import org.jspecify.annotations.Nullable;
  * A file with a private key, read as OpenSSH's authfile.c reads it: only when nobody else may, its
  * public half first so that a pass phrase is asked for no earlier than needed.
  */
-final class IdentityFile {
+public final class IdentityFile {
 
     /** What came of an attempt to load the private half. */
-    sealed interface Outcome {}
+    public sealed interface Outcome {}
 
     /** The key. */
-    record Loaded(PrivateIdentity identity) implements Outcome {}
+    public record Loaded(PrivateIdentity identity) implements Outcome {}
 
     /** The key is encrypted, and not with this pass phrase. */
-    record WrongPassphrase() implements Outcome {}
+    public record WrongPassphrase() implements Outcome {}
 
     /** There is no such file. */
-    record Missing() implements Outcome {}
+    public record Missing() implements Outcome {}
 
     /**
      * The key cannot be used.
      *
      * @param reason OpenSSH's words for it
      */
-    record Unusable(String reason) implements Outcome {}
+    public record Unusable(String reason) implements Outcome {}
 
     /** OpenSSH's MAX_KEY_FILE_SIZE. */
     private static final int LONGEST = 1024 * 1024;
@@ -50,7 +50,7 @@ final class IdentityFile {
      * with {@code .pub} added, else from the unencrypted part of OpenSSH's private key format; null
      * where none of these has it.
      */
-    static @Nullable PublicIdentity publicHalf(Path file) {
+    public static @Nullable PublicIdentity publicHalf(Path file) {
         byte[] content = contentOrNull(file);
         if (content != null) {
             PublicIdentity itself = PublicIdentity.ofText(text(content));
@@ -95,7 +95,7 @@ final class IdentityFile {
      * @param passphrase empty: none
      * @param log takes the warning about a file that others may read
      */
-    static Outcome load(Path file, String passphrase, Log log) {
+    public static Outcome load(Path file, String passphrase, Log log) {
         byte[] content;
         try {
             if (!onlyMineToRead(file, log)) {

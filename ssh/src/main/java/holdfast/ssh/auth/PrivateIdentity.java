@@ -8,7 +8,7 @@ import java.security.interfaces.RSAKey;
 import java.util.Arrays;
 
 /** A private key together with its public half, able to sign. */
-final class PrivateIdentity {
+public final class PrivateIdentity {
 
     private final PublicIdentity open;
     private final PrivateKey key;
@@ -18,12 +18,17 @@ final class PrivateIdentity {
         this.key = key;
     }
 
-    PublicIdentity open() {
+    public PublicIdentity open() {
         return open;
     }
 
+    /** For whoever signs by other means than {@link #sign}. */
+    public PrivateKey secret() {
+        return key;
+    }
+
     /** The modulus in bits for RSA, else -1. */
-    int rsaBits() {
+    public int rsaBits() {
         return key instanceof RSAKey rsa ? rsa.getModulus().bitLength() : -1;
     }
 
@@ -33,7 +38,7 @@ final class PrivateIdentity {
      * @param algorithm the signature algorithm, such as {@code rsa-sha2-512}
      * @return the signature as it travels: the algorithm and its blob
      */
-    byte[] sign(String algorithm, byte[] data) throws GeneralSecurityException {
+    public byte[] sign(String algorithm, byte[] data) throws GeneralSecurityException {
         byte[] signature =
                 switch (algorithm) {
                     case "ssh-ed25519" -> sign("Ed25519", key, data);

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * The public half of an identity as it travels: a key or a certificate, its bytes unparsed beyond
  * what is needed to name it.
  */
-final class PublicIdentity {
+public final class PublicIdentity {
 
     private static final String CERTIFICATE = "-cert-v01@openssh.com";
 
@@ -23,7 +23,7 @@ final class PublicIdentity {
         this.blob = blob;
     }
 
-    static PublicIdentity of(byte[] blob) throws Malformed {
+    public static PublicIdentity of(byte[] blob) throws Malformed {
         String algorithm = new Wire.Reader(blob).text();
         if (algorithm.isEmpty() || algorithm.length() > 64) {
             throw new Malformed("invalid format");
@@ -32,7 +32,7 @@ final class PublicIdentity {
     }
 
     /** Reads the first key of a {@code .pub} file, or null where there is none. */
-    static @Nullable PublicIdentity ofText(String text) {
+    public static @Nullable PublicIdentity ofText(String text) {
         for (String line : text.split("\n", -1)) {
             String trimmed = line.strip();
             if (trimmed.isEmpty() || trimmed.startsWith("#")) {
@@ -56,21 +56,21 @@ final class PublicIdentity {
     }
 
     /** The first string of the blob, such as {@code ssh-ed25519}. */
-    String algorithm() {
+    public String algorithm() {
         return algorithm;
     }
 
     /** The bytes themselves, not a copy. */
-    byte[] blob() {
+    public byte[] blob() {
         return blob;
     }
 
-    boolean isCertificate() {
+    public boolean isCertificate() {
         return algorithm.endsWith(CERTIFICATE);
     }
 
     /** The algorithm of the key itself: {@code ssh-rsa} for a certificate of an RSA key. */
-    String keyAlgorithm() {
+    public String keyAlgorithm() {
         if (!isCertificate()) {
             return algorithm;
         }
@@ -78,12 +78,12 @@ final class PublicIdentity {
         return plain.startsWith("sk-") ? plain + "@openssh.com" : plain;
     }
 
-    boolean isRsa() {
+    public boolean isRsa() {
         return keyAlgorithm().equals("ssh-rsa");
     }
 
     /** The modulus in bits for RSA, else -1. */
-    int rsaBits() {
+    public int rsaBits() {
         if (!isRsa()) {
             return -1;
         }
@@ -98,7 +98,7 @@ final class PublicIdentity {
     }
 
     /** What OpenSSH calls it in its log: {@code ED25519}, {@code RSA-CERT}. */
-    String typeName() {
+    public String typeName() {
         String name =
                 switch (keyAlgorithm()) {
                     case "ssh-ed25519" -> "ED25519";
@@ -133,7 +133,7 @@ final class PublicIdentity {
     }
 
     /** The blob of the key itself, taken out of the certificate if this is one. */
-    byte[] keyBlob() {
+    public byte[] keyBlob() {
         if (!isCertificate()) {
             return blob;
         }
@@ -142,7 +142,12 @@ final class PublicIdentity {
             reader.string();
             reader.string(); // the nonce
             Wire.Writer key = new Wire.Writer().text(keyAlgorithm());
-            int fields = keyAlgorithm().equals("ssh-ed25519") ? 1 : 2;
+            int fields =
+                    switch (keyAlgorithm()) {
+                        case "ssh-ed25519" -> 1;
+                        case "sk-ecdsa-sha2-nistp256@openssh.com" -> 3;
+                        default -> 2;
+                    };
             for (int i = 0; i < fields; i++) {
                 key.string(reader.string());
             }
@@ -153,11 +158,11 @@ final class PublicIdentity {
     }
 
     /** Whether this is the public half of the same key, certified or not. */
-    boolean sameKey(PublicIdentity other) {
+    public boolean sameKey(PublicIdentity other) {
         return Arrays.equals(keyBlob(), other.keyBlob());
     }
 
-    String fingerprint() {
+    public String fingerprint() {
         try {
             byte[] hash = MessageDigest.getInstance("SHA-256").digest(keyBlob());
             return "SHA256:" + Base64.getEncoder().withoutPadding().encodeToString(hash);

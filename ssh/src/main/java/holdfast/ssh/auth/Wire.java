@@ -5,34 +5,34 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
-/** The data types of RFC 4251, section 5, for key files and the agent. */
-final class Wire {
+/** The data types of RFC 4251, section 5, for key files, the agent and user authentication. */
+public final class Wire {
 
     private Wire() {}
 
     /** Says that bytes end too early or contradict themselves. */
-    static final class Malformed extends Exception {
+    public static final class Malformed extends Exception {
         private static final long serialVersionUID = 1;
 
-        Malformed(String message) {
+        public Malformed(String message) {
             super(message);
         }
     }
 
     /** Reads from the front of a byte array; never beyond its end. */
-    static final class Reader {
+    public static final class Reader {
         private final byte[] bytes;
         private int at;
 
-        Reader(byte[] bytes) {
+        public Reader(byte[] bytes) {
             this.bytes = bytes;
         }
 
-        int remaining() {
+        public int remaining() {
             return bytes.length - at;
         }
 
-        byte[] raw(int length) throws Malformed {
+        public byte[] raw(int length) throws Malformed {
             if (length < 0 || length > remaining()) {
                 throw new Malformed("incomplete message");
             }
@@ -41,12 +41,12 @@ final class Wire {
             return taken;
         }
 
-        int u8() throws Malformed {
+        public int u8() throws Malformed {
             return raw(1)[0] & 0xff;
         }
 
         /** A uint32; one of 2^31 or more is refused, since nothing here can be that long. */
-        int u32() throws Malformed {
+        public int u32() throws Malformed {
             int value = bits32();
             if (value < 0) {
                 throw new Malformed("number too large");
@@ -55,35 +55,37 @@ final class Wire {
         }
 
         /** A uint32 of which every bit pattern is meaningful. */
-        int bits32() throws Malformed {
+        public int bits32() throws Malformed {
             byte[] b = raw(4);
             return (b[0] & 0xff) << 24 | (b[1] & 0xff) << 16 | (b[2] & 0xff) << 8 | (b[3] & 0xff);
         }
 
-        byte[] string() throws Malformed {
+        public byte[] string() throws Malformed {
             return raw(u32());
         }
 
-        String text() throws Malformed {
+        public String text() throws Malformed {
             return new String(string(), StandardCharsets.UTF_8);
         }
 
-        BigInteger mpint() throws Malformed {
+        public BigInteger mpint() throws Malformed {
             byte[] value = string();
             return value.length == 0 ? BigInteger.ZERO : new BigInteger(value);
         }
     }
 
     /** Appends to a growing byte array. */
-    static final class Writer {
+    public static final class Writer {
         private final ByteArrayOutputStream out = new ByteArrayOutputStream(256);
 
-        Writer u8(int value) {
+        public Writer() {}
+
+        public Writer u8(int value) {
             out.write(value);
             return this;
         }
 
-        Writer u32(int value) {
+        public Writer u32(int value) {
             out.write(value >>> 24);
             out.write(value >>> 16);
             out.write(value >>> 8);
@@ -91,24 +93,24 @@ final class Wire {
             return this;
         }
 
-        Writer raw(byte[] value) {
+        public Writer raw(byte[] value) {
             out.write(value, 0, value.length);
             return this;
         }
 
-        Writer string(byte[] value) {
+        public Writer string(byte[] value) {
             return u32(value.length).raw(value);
         }
 
-        Writer text(String value) {
+        public Writer text(String value) {
             return string(value.getBytes(StandardCharsets.UTF_8));
         }
 
-        Writer mpint(BigInteger value) {
+        public Writer mpint(BigInteger value) {
             return string(value.signum() == 0 ? new byte[0] : value.toByteArray());
         }
 
-        byte[] bytes() {
+        public byte[] bytes() {
             return out.toByteArray();
         }
     }

@@ -4,6 +4,8 @@ import holdfast.core.liveness.LinkCommand.ShowDoubt;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.RequestTty;
 import holdfast.ssh.config.ClientSettings.SessionType;
+import holdfast.ssh.config.Endpoint;
+import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
@@ -19,7 +21,9 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,7 +69,11 @@ public final class Client {
     private final Log log;
     private final LinkLoop.Watcher watcher;
 
+    private static final int TERM = 15;
+
     private volatile int killedBy;
+    private volatile @Nullable String fatal;
+    private volatile @Nullable CountDownLatch over;
     private volatile boolean leftByEscape;
 
     /**
@@ -109,7 +117,8 @@ public final class Client {
                                 settings.escapeChar(),
                                 log)
                         : null;
-        ClientParts parts = new ClientParts(settings, prompter, log, this::toStderr);
+        ClientSide forwards = new ClientSide(settings.forwards(), log, this::giveUp);
+        ClientParts parts = new ClientParts(settings, prompter, log, this::toStderr, forwards);
         try (Connection connection =
                 Connection.open(
                         settings,
@@ -118,7 +127,12 @@ public final class Client {
                         watcher,
                         screen == null ? NOBODY : screen,
                         screen != null)) {
-            return session(connection, pty ? terminal : null, screen);
+            return forwarding(connection, forwards)
+                    ? settings.sessionType() == SessionType.NONE
+                                    && settings.forwards().stdio() == null
+                            ? idle(connection)
+                            : session(connection, pty ? terminal : null, screen)
+                    : FAILED;
         } catch (ClientFailure failure) {
             failure.lines().forEach(log::error);
             return FAILED;
@@ -140,12 +154,91 @@ public final class Client {
         return asked;
     }
 
+    /** What makes us give up comes from the server, when something else is being done. */
+    private void giveUp(String why) {
+        fatal = why;
+        CountDownLatch waiting = over;
+        if (waiting != null) {
+            waiting.countDown();
+        }
+    }
+
+    private boolean forwarding(Connection connection, ClientSide forwards) {
+        String why = forwards.start(connection.transport());
+        if (why != null) {
+            log.fatal(why);
+        }
+        return why == null;
+    }
+
+    /** Until {@code end}: by the connection, by a signal, or because we gave up. */
+    private void until(Connection connection, CountDownLatch end) {
+        over = end;
+        if (fatal != null) {
+            end.countDown();
+        }
+        connection.whenEnded(end::countDown);
+        onSignals(end);
+    }
+
+    /** No session at all ({@code -N}): the forwards are what we are for. */
+    private int idle(Connection connection) {
+        CountDownLatch end = new CountDownLatch(1);
+        until(connection, end);
+        connection.interactive(false);
+        connection.transport().noMoreSessions();
+        try {
+            end.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        return farewell(connection, null, false);
+    }
+
+    private SessionChannel stdio(Endpoint to) {
+        return switch (to) {
+            case Endpoint.Tcp(String host, int port) ->
+                    SessionChannel.stdio(
+                            "direct-tcpip",
+                            buffer -> {
+                                buffer.putString(host == null ? "localhost" : host);
+                                buffer.putUInt(port);
+                                nowhere(buffer);
+                            },
+                            streams.out(),
+                            streams.err(),
+                            log);
+            case Endpoint.Unix(String path) ->
+                    SessionChannel.stdio(
+                            "direct-streamlocal@openssh.com",
+                            buffer -> {
+                                buffer.putString(path);
+                                nowhere(buffer);
+                            },
+                            streams.out(),
+                            streams.err(),
+                            log);
+            case Endpoint.Socks _ -> throw new IllegalStateException("-W goes somewhere");
+        };
+    }
+
+    /** Our stdin has no address; OpenSSH names this one. */
+    private static void nowhere(Buffer buffer) {
+        buffer.putString("127.0.0.1");
+        buffer.putUInt(65535);
+    }
+
     private int session(Connection connection, @Nullable Terminal tty, @Nullable Screen screen) {
+        Endpoint beyond = settings.forwards().stdio();
         SessionChannel channel =
-                new SessionChannel(
-                        wish(tty), screen == null ? streams.out() : screen, streams.err(), log);
-        connection.whenEnded(() -> channel.over().countDown());
-        onSignals(channel);
+                beyond != null
+                        ? stdio(beyond)
+                        : new SessionChannel(
+                                wish(tty),
+                                screen == null ? streams.out() : screen,
+                                streams.err(),
+                                log);
+        until(connection, channel.over());
         if (tty != null && screen != null) {
             tty.enterRaw();
             screen.onRedraw(() -> redraw(tty, channel));
@@ -355,26 +448,26 @@ public final class Client {
 
     // --- the end
 
-    private void onSignals(SessionChannel channel) {
+    private void onSignals(CountDownLatch end) {
         if (terminal == null) {
             return; // the process is not ours alone
         }
-        killedOn("HUP", 1, channel);
-        killedOn("INT", 2, channel);
-        killedOn("TERM", 15, channel);
+        killedOn("HUP", 1, end);
+        killedOn("INT", 2, end);
+        killedOn("TERM", TERM, end);
     }
 
-    private void killedOn(String name, int number, SessionChannel channel) {
+    private void killedOn(String name, int number, CountDownLatch end) {
         Signals.on(
                 name,
                 () -> {
                     killedBy = number;
-                    channel.over().countDown();
+                    end.countDown();
                 });
     }
 
-    private int farewell(Connection connection, SessionChannel channel, boolean tty) {
-        Integer status = channel.status();
+    private int farewell(Connection connection, @Nullable SessionChannel channel, boolean tty) {
+        Integer status = channel == null ? null : channel.status();
         boolean lost = !connection.open();
         if (!lost) {
             connection.leave();
@@ -384,12 +477,20 @@ public final class Client {
                 Thread.currentThread().interrupt();
             }
         }
-        String refusal = channel.refusal();
+        String given = fatal;
+        if (given != null) {
+            log.fatal(given);
+            return FAILED;
+        }
+        String refusal = channel == null ? null : channel.refusal();
         if (refusal != null) {
             if (!refusal.isEmpty()) {
                 log.error(refusal);
             }
             return FAILED;
+        }
+        if (killedBy == TERM && settings.sessionType() == SessionType.NONE) {
+            return 0; // as OpenSSH: there was no status to come, and we were asked to end
         }
         if (killedBy != 0) {
             log.verbose("Killed by signal " + killedBy + ".");
@@ -406,6 +507,9 @@ public final class Client {
         }
         if (tty && !connection.condemned() && !connection.disconnected()) {
             log.info("Connection to " + settings.host() + " closed.");
+        }
+        if (!lost && settings.forwards().stdio() != null) {
+            return 0;
         }
         log.debug("Exit status " + (status == null ? -1 : status));
         return leftByEscape || status == null ? FAILED : status & 0xff;

@@ -7,6 +7,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.crypto.PacketRandom;
+import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.hostkeys.HostKeyCheck;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
@@ -69,11 +70,18 @@ final class ClientParts {
     private final Prompter prompter;
     private final Log log;
     private final Consumer<String> stderr;
+    private final ClientSide forwards;
     private boolean hostKeyRejected;
     private @Nullable Authentication authentication;
 
-    ClientParts(ClientSettings settings, Prompter prompter, Log log, Consumer<String> stderr) {
+    ClientParts(
+            ClientSettings settings,
+            Prompter prompter,
+            Log log,
+            Consumer<String> stderr,
+            ClientSide forwards) {
         this.settings = settings;
+        this.forwards = forwards;
         this.prompter = prompter;
         this.log = log;
         this.stderr = stderr;
@@ -120,7 +128,7 @@ final class ClientParts {
                         : List.of(BuiltinCompressions.none));
         client.setKexExtensionHandler(DefaultClientKexExtensionHandler.INSTANCE);
         client.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
-        client.setChannelFactories(List.of());
+        client.setChannelFactories(forwards.channels());
         client.setGlobalRequestHandlers(List.of(KeepAliveHandler.INSTANCE));
         client.setHostConfigEntryResolver(HostConfigEntryResolver.EMPTY);
         client.setClientIdentityLoader(ClientIdentityLoader.DEFAULT);

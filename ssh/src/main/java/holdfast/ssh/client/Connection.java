@@ -201,7 +201,13 @@ final class Connection implements AutoCloseable {
                 };
         try {
             SocketAddress local = dialed.channel().getLocalAddress();
-            Wire wire = new Wire(new PromptStream(dialed.channel()), local, dialed.address(), sessions, opening);
+            Wire wire =
+                    new Wire(
+                            new PromptStream(dialed.channel()),
+                            local,
+                            dialed.address(),
+                            sessions,
+                            opening);
             opening.wire = wire;
             wire.addCloseFutureListener(future -> {
                 opening.ending.compareAndSet(null, new Ending.Left());

@@ -11,7 +11,10 @@ import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.Consumer;
 import org.apache.sshd.client.channel.AbstractClientChannel;
+import org.apache.sshd.client.future.DefaultOpenFuture;
+import org.apache.sshd.client.future.OpenFuture;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.channel.RemoteWindow;
 import org.apache.sshd.common.channel.RequestHandler;
@@ -63,7 +66,9 @@ final class SessionChannel extends AbstractClientChannel {
     /** What a data packet has besides its data: header, fields, padding and MAC. */
     private static final int DATA_ROOM = 512;
 
-    private final Wish wish;
+    private final @Nullable Wish wish;
+    private final @Nullable Consumer<Buffer> opening;
+    private final WritableByteChannel output;
     private final Log sshLog;
     private final Drain stdout;
     private final Drain stderr;
@@ -78,8 +83,35 @@ final class SessionChannel extends AbstractClientChannel {
     private volatile boolean running;
 
     SessionChannel(Wish wish, WritableByteChannel out, WritableByteChannel err, Log log) {
-        super("session", List.<RequestHandler<org.apache.sshd.common.channel.Channel>>of());
+        this("session", wish, null, out, err, log);
+    }
+
+    /**
+     * Not a session but a connection to somewhere beyond the server, on our stdin and stdout
+     * ({@code -W}).
+     *
+     * @param opening adds to the request what a channel of this type needs
+     */
+    static SessionChannel stdio(
+            String type,
+            Consumer<Buffer> opening,
+            WritableByteChannel out,
+            WritableByteChannel err,
+            Log log) {
+        return new SessionChannel(type, null, opening, out, err, log);
+    }
+
+    private SessionChannel(
+            String type,
+            @Nullable Wish wish,
+            @Nullable Consumer<Buffer> opening,
+            WritableByteChannel out,
+            WritableByteChannel err,
+            Log log) {
+        super(type, List.<RequestHandler<org.apache.sshd.common.channel.Channel>>of());
         this.wish = wish;
+        this.opening = opening;
+        output = out;
         this.sshLog = log;
         this.stdout = new Drain(out, new Give(true));
         this.stderr = new Drain(err, new Give(false));
@@ -121,8 +153,33 @@ final class SessionChannel extends AbstractClientChannel {
     // --- opening
 
     @Override
+    public synchronized OpenFuture open() throws IOException {
+        Consumer<Buffer> adds = opening;
+        if (adds == null) {
+            return super.open();
+        }
+        OpenFuture future = new DefaultOpenFuture(this, futureLock);
+        openFuture = future;
+        Buffer buffer = getSession().createBuffer(SshConstants.SSH_MSG_CHANNEL_OPEN, 512);
+        buffer.putString(getChannelType());
+        buffer.putUInt(getChannelId());
+        buffer.putUInt(getLocalWindow().getSize());
+        buffer.putUInt(getLocalWindow().getPacketSize());
+        adds.accept(buffer);
+        writePacket(buffer);
+        return future;
+    }
+
+    @Override
     protected void doOpen() {
         sshLog.debug("Entering interactive session.");
+        Wish wanted = wish;
+        if (wanted != null) {
+            ask(wanted);
+        }
+    }
+
+    private void ask(Wish wish) {
         Pty pty = wish.pty();
         if (pty != null) {
             request(
@@ -205,7 +262,7 @@ final class SessionChannel extends AbstractClientChannel {
                         + words
                         + ": "
                         + Transport.printable(text));
-        refusal = "";
+        refusal = opening == null ? "" : "stdio forwarding failed";
         super.handleOpenFailure(buffer);
         over.countDown();
     }
@@ -340,6 +397,27 @@ final class SessionChannel extends AbstractClientChannel {
         }
         if (wantReply && type.startsWith("exit-")) {
             sendResponse(buffer, type, RequestHandler.Result.ReplySuccess, true);
+        }
+    }
+
+    /** The far end of a connection has no more to say: whoever reads our stdout is told. */
+    @Override
+    public void handleEof() throws IOException {
+        super.handleEof();
+        if (opening != null) {
+            stdout.finish();
+            Thread.ofPlatform().daemon().name("stdout-end").start(this::endOutput);
+        }
+    }
+
+    private void endOutput() {
+        try {
+            stdout.awaitDry();
+            output.close();
+        } catch (IOException e) {
+            sshLog.debug2("stdout: " + e.getMessage()); // nobody reads it any more
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

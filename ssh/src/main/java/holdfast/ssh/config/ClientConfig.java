@@ -211,6 +211,14 @@ public final class ClientConfig {
         clearNone(Keyword.PKCS11_PROVIDER);
         clearNone(Keyword.KNOWN_HOSTS_COMMAND);
         clearNone(Keyword.VERSION_ADDENDUM);
+        if (given.stdio() != null) {
+            for (Keyword implied :
+                    List.of(Keyword.EXIT_ON_FORWARD_FAILURE, Keyword.CLEAR_ALL_FORWARDINGS)) {
+                if (!given.has(implied)) {
+                    given.override(implied, "yes");
+                }
+            }
+        }
         if (number(Keyword.CONNECTION_ATTEMPTS) <= 0) {
             throw ConfigException.of(
                     where(Keyword.CONNECTION_ATTEMPTS) + ": Invalid number of ConnectionAttempts");
@@ -306,7 +314,82 @@ public final class ClientConfig {
                 TypeOfService.value(qos.get(0)),
                 TypeOfService.value(qos.get(1)),
                 Log.Level.valueOf(text(Keyword.LOG_LEVEL)),
-                logFile == null ? null : path(logFile, "-E"));
+                logFile == null ? null : path(logFile, "-E"),
+                forwards(expansion));
+    }
+
+    private ClientForwards forwards(Tokens expansion) throws ConfigException {
+        if (given.isYes(Keyword.CLEAR_ALL_FORWARDINGS)) {
+            given.localForwards().clear();
+            given.remoteForwards().clear();
+        }
+        return new ClientForwards(
+                expanded(expansion, given.localForwards()),
+                expanded(expansion, given.remoteForwards()),
+                given.stdio(),
+                given.isYes(Keyword.GATEWAY_PORTS),
+                given.isYes(Keyword.EXIT_ON_FORWARD_FAILURE),
+                bindMask(),
+                given.isYes(Keyword.STREAM_LOCAL_BIND_UNLINK),
+                permitRemoteOpen());
+    }
+
+    private int bindMask() throws ConfigException {
+        try {
+            int mask = Integer.parseInt(text(Keyword.STREAM_LOCAL_BIND_MASK), 8);
+            if (mask >= 0 && mask <= 0777) {
+                return mask;
+            }
+        } catch (NumberFormatException e) {
+            // said below
+        }
+        throw ConfigException.of(where(Keyword.STREAM_LOCAL_BIND_MASK) + ": Bad mask.");
+    }
+
+    /** Paths of sockets may have tokens and variables. */
+    private List<ForwardSpec> expanded(Tokens expansion, List<ForwardSpec> specs)
+            throws ConfigException {
+        List<ForwardSpec> all = new ArrayList<>(specs.size());
+        for (ForwardSpec spec : specs) {
+            all.add(
+                    new ForwardSpec(
+                            expanded(expansion, spec.listen()),
+                            expanded(expansion, spec.connect())));
+        }
+        return all;
+    }
+
+    private static Endpoint expanded(Tokens expansion, Endpoint endpoint) throws ConfigException {
+        return endpoint instanceof Endpoint.Unix(String path)
+                ? new Endpoint.Unix(expand(expansion, path, Tokens.ALL, true, "forwarding " + path))
+                : endpoint;
+    }
+
+    private @Nullable List<ServerSettings.Permit> permitRemoteOpen() throws ConfigException {
+        String text = text(Keyword.PERMIT_REMOTE_OPEN);
+        if (text.equals("any")) {
+            return null;
+        }
+        List<ServerSettings.Permit> permits = new ArrayList<>();
+        if (text.equals("none")) {
+            return permits;
+        }
+        for (String word : text.split(" ", -1)) {
+            int colon = word.lastIndexOf(':');
+            String host = colon < 0 ? word : word.substring(0, colon);
+            if (host.startsWith("[") && host.endsWith("]")) {
+                host = host.substring(1, host.length() - 1);
+            }
+            String port = colon < 0 ? "" : word.substring(colon + 1);
+            int number = port.equals("*") ? 0 : Quantities.port(port);
+            if (number < 0 || (number == 0 && !port.equals("*"))) {
+                throw ConfigException.of(
+                        where(Keyword.PERMIT_REMOTE_OPEN)
+                                + ": bad port number in permitremoteopen");
+            }
+            permits.add(new ServerSettings.Permit(host, number));
+        }
+        return permits;
     }
 
     private void clearNone(Keyword keyword) {
@@ -526,16 +609,12 @@ public final class ClientConfig {
         refuse(Keyword.REVOKED_HOST_KEYS, given.has(Keyword.REVOKED_HOST_KEYS));
         refuse(Keyword.CANONICALIZE_HOSTNAME, wouldCanonicalize());
         refuse(Keyword.FORK_AFTER_AUTHENTICATION, given.isYes(Keyword.FORK_AFTER_AUTHENTICATION));
-        refuse(Keyword.SESSION_TYPE, sessionType == ClientSettings.SessionType.NONE);
         if (refusal == null
                 && sessionType == ClientSettings.SessionType.SUBSYSTEM
                 && command == null) {
             refusal = "You must specify a subsystem to invoke.";
         }
         if (!given.isYes(Keyword.CLEAR_ALL_FORWARDINGS)) {
-            warn(Keyword.DYNAMIC_FORWARD, given.has(Keyword.DYNAMIC_FORWARD));
-            warn(Keyword.LOCAL_FORWARD, given.has(Keyword.LOCAL_FORWARD));
-            warn(Keyword.REMOTE_FORWARD, given.has(Keyword.REMOTE_FORWARD));
             warn(Keyword.TUNNEL, !"false".equals(given.text(Keyword.TUNNEL)));
         }
         String agent = text(Keyword.FORWARD_AGENT).toLowerCase(Locale.ROOT);
@@ -618,17 +697,32 @@ public final class ClientConfig {
                     add(out, name, identity);
                 }
             }
-            case SEND_ENV,
-                    SET_ENV,
-                    CERTIFICATE_FILE,
-                    DYNAMIC_FORWARD,
-                    LOCAL_FORWARD,
-                    REMOTE_FORWARD -> {
+            case SEND_ENV, SET_ENV, CERTIFICATE_FILE -> {
                 Given.Value value = given.value(keyword);
                 if (value != null) {
                     for (String word : value.words()) {
                         add(out, name, word);
                     }
+                }
+            }
+            // A Unix socket to connect to makes OpenSSH print a forward as both of these.
+            case DYNAMIC_FORWARD -> {
+                for (ForwardSpec spec : given.localForwards()) {
+                    if (!(spec.connect() instanceof Endpoint.Tcp)) {
+                        add(out, name, spec.printedListen());
+                    }
+                }
+            }
+            case LOCAL_FORWARD -> {
+                for (ForwardSpec spec : given.localForwards()) {
+                    if (!(spec.connect() instanceof Endpoint.Socks)) {
+                        add(out, name, spec.printedListen() + " " + spec.printedConnect());
+                    }
+                }
+            }
+            case REMOTE_FORWARD -> {
+                for (ForwardSpec spec : given.remoteForwards()) {
+                    add(out, name, spec.printedListen() + " " + spec.printedConnect());
                 }
             }
             case USER_KNOWN_HOSTS_FILE -> addWords(out, name, expandedUserKnownHosts);

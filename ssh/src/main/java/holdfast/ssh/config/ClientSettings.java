@@ -43,6 +43,7 @@ import org.jspecify.annotations.Nullable;
  * @param ipQosInteractive the IP TOS byte with a terminal; -1: leave the system's
  * @param ipQosBulk the IP TOS byte without one; -1: leave the system's
  * @param logFile -E; null: stderr
+ * @param forwards LocalForward and all that has to do with it
  */
 public record ClientSettings(
         String originalHost,
@@ -94,7 +95,8 @@ public record ClientSettings(
         int ipQosInteractive,
         int ipQosBulk,
         Log.Level logLevel,
-        @Nullable Path logFile) {
+        @Nullable Path logFile,
+        ClientForwards forwards) {
 
     /** AddressFamily. */
     public enum AddressFamily {

@@ -173,6 +173,19 @@ public final class CommandLine {
                 given.override(Keyword.CIPHERS, value);
             }
             case 'C' -> given.override(Keyword.COMPRESSION, "yes");
+            case 'D' -> forward(value, ForwardSpec.Kind.DYNAMIC, "dynamic");
+            case 'L' -> forward(value, ForwardSpec.Kind.LOCAL, "local");
+            case 'R' -> forward(value, ForwardSpec.Kind.REMOTE, "remote");
+            case 'W' -> stdio(value);
+            case 'g' -> given.override(Keyword.GATEWAY_PORTS, "yes");
+            case 'N' -> {
+                Given.Value type = given.value(Keyword.SESSION_TYPE);
+                if (type != null && !type.text().equals("none")) {
+                    throw ConfigException.of("Cannot specify -N with -s/SessionType");
+                }
+                given.override(Keyword.SESSION_TYPE, "none");
+                given.override(Keyword.REQUEST_TTY, "false");
+            }
             case 'e' -> {
                 if (ConfigReader.escapeCharOf(value) == -2) {
                     throw ConfigException.of("Bad escape character '" + value + "'.");
@@ -229,6 +242,27 @@ public final class CommandLine {
                     throw ConfigException.of(
                             "holdfast ssh: option -" + option + " is not supported yet");
         }
+    }
+
+    private void forward(String value, ForwardSpec.Kind kind, String name) throws ConfigException {
+        ForwardSpec spec = ForwardSpec.parse(value, kind);
+        if (spec == null) {
+            throw ConfigException.of("Bad " + name + " forwarding specification '" + value + "'");
+        }
+        given.addForward(spec, kind);
+    }
+
+    private void stdio(String value) throws ConfigException {
+        if (given.stdio() != null) {
+            throw ConfigException.of("stdio forward already specified");
+        }
+        ForwardSpec spec = ForwardSpec.parse(value, ForwardSpec.Kind.STDIO);
+        if (spec == null || (spec.listen() instanceof Endpoint.Tcp tcp && tcp.host() == null)) {
+            throw ConfigException.of("Bad stdio forwarding specification '" + value + "'");
+        }
+        given.stdio(spec.listen());
+        given.override(Keyword.REQUEST_TTY, "false");
+        given.override(Keyword.SESSION_TYPE, "none");
     }
 
     private static Log.Level next(Log.Level level) {

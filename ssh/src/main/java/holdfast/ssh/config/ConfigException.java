@@ -3,32 +3,44 @@ package holdfast.ssh.config;
 /**
  * What was asked for cannot be done: a bad option, a bad line of a file, a value that means
  * nothing. The message is for a person, in OpenSSH's words where it has words; it may have several
- * lines, in the order OpenSSH prints them. The process ends with {@link #EXIT_STATUS}.
+ * lines, in the order OpenSSH prints them. The process ends with {@link #status}.
  *
  * <p>OpenSSH prints errors of the command line always, and those of the files unless {@code -q}.
  */
 public final class ConfigException extends Exception {
 
-    /** The status ssh ends with for every failure of its own. */
+    /** The status ssh ends with for every failure of its own, and sshd for most. */
     public static final int EXIT_STATUS = 255;
 
     private static final long serialVersionUID = 1;
 
     private final boolean ofCommandLine;
+    private final int status;
 
-    private ConfigException(String message, boolean ofCommandLine) {
+    private ConfigException(String message, boolean ofCommandLine, int status) {
         // A message to a person; the stack says nothing and costs time.
         super(message, null, false, false);
         this.ofCommandLine = ofCommandLine;
+        this.status = status;
     }
 
     static ConfigException of(String message) {
-        return new ConfigException(message, false);
+        return new ConfigException(message, false, EXIT_STATUS);
     }
 
     /** The same, as an error of the command line. */
     ConfigException ofCommandLine() {
-        return new ConfigException(text(), true);
+        return new ConfigException(text(), true, status);
+    }
+
+    /** The same, for which the process ends with another status, as sshd does for some. */
+    ConfigException withStatus(int other) {
+        return new ConfigException(text(), ofCommandLine, other);
+    }
+
+    /** What the process ends with. */
+    public int status() {
+        return status;
     }
 
     /** The text for the person: one or more lines, without the end of the last. */

@@ -352,16 +352,7 @@ final class ConfigReader {
             }
             case WORDS -> words(keyword, name, arguments, place);
             case ALGORITHMS -> algorithms(keyword, arguments, place);
-            case FORWARD -> {
-                List<String> words = arguments.takeAll();
-                if (words.isEmpty() || words.get(0).isEmpty()) {
-                    yield complain(place, "Missing argument.");
-                }
-                if (place.active) {
-                    given.append(keyword, here(List.of(String.join(" ", words)), place));
-                }
-                yield true;
-            }
+            case FORWARD -> forward(keyword, arguments.takeAll(), place);
             case RAW -> {
                 List<String> words = arguments.takeAll();
                 if (words.isEmpty() || words.get(0).isEmpty()) {
@@ -371,6 +362,33 @@ final class ConfigReader {
             }
             case OWN -> own(keyword, name, arguments, rest, place);
         };
+    }
+
+    private boolean forward(Keyword keyword, List<String> words, Place place)
+            throws ConfigException {
+        if (words.isEmpty() || words.get(0).isEmpty()) {
+            return complain(place, "Missing argument.");
+        }
+        ForwardSpec.Kind kind =
+                switch (keyword) {
+                    case LOCAL_FORWARD -> ForwardSpec.Kind.LOCAL;
+                    case REMOTE_FORWARD -> ForwardSpec.Kind.REMOTE;
+                    default -> ForwardSpec.Kind.DYNAMIC;
+                };
+        if (kind == ForwardSpec.Kind.LOCAL && words.size() == 1) {
+            return complain(place, "Missing target argument.");
+        }
+        ForwardSpec spec = ForwardSpec.parse(String.join(":", words), kind);
+        if (spec == null
+                || words.size() > 2
+                || (kind == ForwardSpec.Kind.REMOTE
+                        && (words.size() == 1) != (spec.connect() instanceof Endpoint.Socks))) {
+            return complain(place, "Bad forwarding specification.");
+        }
+        if (place.active) {
+            given.addForward(spec, kind);
+        }
+        return true;
     }
 
     private static Given.Value here(List<String> words, Place place) {

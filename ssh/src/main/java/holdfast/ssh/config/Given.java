@@ -40,15 +40,23 @@ final class Given {
 
     private final Map<Keyword, Value> values;
     private final List<Identity> identities;
+    private final List<ForwardSpec> localForwards;
+    private final List<ForwardSpec> remoteForwards;
+    private @Nullable Endpoint stdio;
 
     Given() {
         values = new EnumMap<>(Keyword.class);
         identities = new ArrayList<>(4);
+        localForwards = new ArrayList<>(0);
+        remoteForwards = new ArrayList<>(0);
     }
 
     private Given(Given other) {
         values = new EnumMap<>(other.values);
         identities = new ArrayList<>(other.identities);
+        localForwards = new ArrayList<>(other.localForwards);
+        remoteForwards = new ArrayList<>(other.remoteForwards);
+        stdio = other.stdio;
     }
 
     Given copy() {
@@ -116,5 +124,30 @@ final class Given {
             }
         }
         identities.add(identity);
+    }
+
+    /** LocalForward and DynamicForward. */
+    List<ForwardSpec> localForwards() {
+        return localForwards;
+    }
+
+    List<ForwardSpec> remoteForwards() {
+        return remoteForwards;
+    }
+
+    /** One more forwarding; the same again counts once. */
+    void addForward(ForwardSpec spec, ForwardSpec.Kind kind) {
+        List<ForwardSpec> list = kind == ForwardSpec.Kind.REMOTE ? remoteForwards : localForwards;
+        if (!list.contains(spec)) {
+            list.add(spec);
+        }
+    }
+
+    @Nullable Endpoint stdio() {
+        return stdio;
+    }
+
+    void stdio(Endpoint to) {
+        stdio = to;
     }
 }

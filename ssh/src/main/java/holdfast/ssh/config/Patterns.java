@@ -3,12 +3,12 @@ package holdfast.ssh.config;
 import java.util.Locale;
 
 /** OpenSSH's patterns: {@code *} and {@code ?}, and lists of them with negation (match.c). */
-final class Patterns {
+public final class Patterns {
 
     private Patterns() {}
 
     /** Whether all of {@code text} matches {@code pattern}; in time linear in their product. */
-    static boolean matches(String text, String pattern) {
+    public static boolean matches(String text, String pattern) {
         int t = 0;
         int p = 0;
         int star = -1;
@@ -38,7 +38,7 @@ final class Patterns {
      * Whether {@code text} matches a list of patterns separated by commas: 1 yes, 0 no, -1 a
      * negated pattern ({@code !x}) matched, which beats all others.
      */
-    static int list(String text, String patterns, boolean lowerCase) {
+    public static int list(String text, String patterns, boolean lowerCase) {
         int result = 0;
         int from = 0;
         while (from < patterns.length()) {

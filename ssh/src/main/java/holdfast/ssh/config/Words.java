@@ -76,6 +76,15 @@ final class Words {
      * @return null where a quote is not closed
      */
     static @Nullable List<String> split(String text) {
+        return split(text, true);
+    }
+
+    /**
+     * The same, where a # may be nothing special.
+     *
+     * @param comments whether # at the start of a word ends the text
+     */
+    static @Nullable List<String> split(String text, boolean comments) {
         List<String> words = new ArrayList<>(2);
         int length = text.length();
         StringBuilder word = null;
@@ -84,7 +93,7 @@ final class Words {
             if (c == ' ' || c == '\t') {
                 continue;
             }
-            if (c == '#') {
+            if (c == '#' && comments) {
                 break;
             }
             int plainEnd = i;

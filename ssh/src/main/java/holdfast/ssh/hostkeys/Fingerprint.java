@@ -17,13 +17,29 @@ public final class Fingerprint {
 
     /** {@link #sha256(HostKey)} of any public key's blob. */
     public static String sha256(byte[] blob) {
-        return "SHA256:"
-                + Base64.getEncoder().withoutPadding().encodeToString(digest("SHA-256", blob));
+        return base64("SHA256", "SHA-256", blob);
+    }
+
+    /**
+     * The same with another hash.
+     *
+     * @param label what stands before the colon
+     * @param digest the name Java has for it
+     */
+    public static String base64(String label, String digest, byte[] blob) {
+        return label
+                + ":"
+                + Base64.getEncoder().withoutPadding().encodeToString(digest(digest, blob));
     }
 
     /** {@code MD5:} and 16 hexadecimal pairs with colons between. */
     public static String md5(HostKey key) {
-        return "MD5:" + HexFormat.ofDelimiter(":").formatHex(digest("MD5", key.blob()));
+        return md5(key.blob());
+    }
+
+    /** {@link #md5(HostKey)} of any public key's blob. */
+    public static String md5(byte[] blob) {
+        return "MD5:" + HexFormat.ofDelimiter(":").formatHex(digest("MD5", blob));
     }
 
     private static byte[] digest(String name, byte[] bytes) {

@@ -4,6 +4,7 @@ import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -13,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Four 32-bit flag words, one byte of line discipline, 19 control characters.
  */
-final class Termios {
+public final class Termios {
 
     private static final int CHARS = 19;
     private static final int CHARS_AT = 17;
@@ -121,7 +122,7 @@ final class Termios {
     }
 
     /** The modes now, or null where {@code fd} is no terminal. */
-    static @Nullable Termios of(int fd) {
+    public static @Nullable Termios of(int fd) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment c = arena.allocate(BYTES + 28, Long.BYTES);
             if (Libc.ioctl(fd, Libc.TCGETS, c) != 0) {
@@ -159,6 +160,131 @@ final class Termios {
             }
             // A signal may have broken the wait for output to drain: now without waiting.
             return Libc.ioctl(fd, Libc.TCSETS, c) == 0;
+        }
+    }
+
+    /** Sets these modes at once; false where it could not be done. */
+    public boolean set(int fd) {
+        return to(fd, Libc.TCSETS);
+    }
+
+    /**
+     * These modes with the encoded ones of RFC 4254 section 8 over them, as OpenSSH's server takes
+     * them: what is not known is passed over, and what is malformed ends the list.
+     */
+    public Termios with(byte[] encoded) {
+        Change change = new Change(this);
+        ByteBuffer from = ByteBuffer.wrap(encoded);
+        while (from.hasRemaining()) {
+            int opcode = Byte.toUnsignedInt(from.get());
+            // 160 and above have no agreed length: RFC 4254 says to stop there.
+            if (opcode == TTY_OP_END || opcode >= 160 || from.remaining() < Integer.BYTES) {
+                break;
+            }
+            change.apply(opcode, from.getInt());
+        }
+        return new Termios(
+                change.input, change.output, change.control, change.local, line, change.chars);
+    }
+
+    /** What {@link #with} works on. */
+    private static final class Change {
+        int input;
+        int output;
+        int control;
+        int local;
+        final byte[] chars;
+
+        Change(Termios from) {
+            input = from.input;
+            output = from.output;
+            control = from.control;
+            local = from.local;
+            chars = from.chars.clone();
+        }
+
+        void apply(int opcode, int value) {
+            switch (opcode) {
+                case 1 -> key(VINTR, value);
+                case 2 -> key(VQUIT, value);
+                case 3 -> key(VERASE, value);
+                case 4 -> key(VKILL, value);
+                case 5 -> key(VEOF, value);
+                case 6 -> key(VEOL, value);
+                case 7 -> key(VEOL2, value);
+                case 8 -> key(VSTART, value);
+                case 9 -> key(VSTOP, value);
+                case 10 -> key(VSUSP, value);
+                case 12 -> key(VREPRINT, value);
+                case 13 -> key(VWERASE, value);
+                case 14 -> key(VLNEXT, value);
+                case 18 -> key(VDISCARD, value);
+                case 30 -> input = bit(input, IGNPAR, value);
+                case 31 -> input = bit(input, PARMRK, value);
+                case 32 -> input = bit(input, INPCK, value);
+                case 33 -> input = bit(input, ISTRIP, value);
+                case 34 -> input = bit(input, INLCR, value);
+                case 35 -> input = bit(input, IGNCR, value);
+                case 36 -> input = bit(input, ICRNL, value);
+                case 37 -> input = bit(input, IUCLC, value);
+                case 38 -> input = bit(input, IXON, value);
+                case 39 -> input = bit(input, IXANY, value);
+                case 40 -> input = bit(input, IXOFF, value);
+                case 41 -> input = bit(input, IMAXBEL, value);
+                case 42 -> input = bit(input, IUTF8, value);
+                case 50 -> local = bit(local, ISIG, value);
+                case 51 -> local = bit(local, ICANON, value);
+                case 52 -> local = bit(local, XCASE, value);
+                case 53 -> local = bit(local, ECHO, value);
+                case 54 -> local = bit(local, ECHOE, value);
+                case 55 -> local = bit(local, ECHOK, value);
+                case 56 -> local = bit(local, ECHONL, value);
+                case 57 -> local = bit(local, NOFLSH, value);
+                case 58 -> local = bit(local, TOSTOP, value);
+                case 59 -> local = bit(local, IEXTEN, value);
+                case 60 -> local = bit(local, ECHOCTL, value);
+                case 61 -> local = bit(local, ECHOKE, value);
+                case 62 -> local = bit(local, PENDIN, value);
+                case 70 -> output = bit(output, OPOST, value);
+                case 71 -> output = bit(output, OLCUC, value);
+                case 72 -> output = bit(output, ONLCR, value);
+                case 73 -> output = bit(output, OCRNL, value);
+                case 74 -> output = bit(output, ONOCR, value);
+                case 75 -> output = bit(output, ONLRET, value);
+                // In the client's order CS8 comes after CS7, which its bits include.
+                case 90 -> control = bit(control, CS7, value);
+                case 91 -> control = bit(control, CS8, value);
+                case 92 -> control = bit(control, PARENB, value);
+                case 93 -> control = bit(control, PARODD, value);
+                case TTY_OP_OSPEED -> speed(value, 0);
+                case TTY_OP_ISPEED -> speed(value, CIBAUD_SHIFT);
+                default -> {}
+            }
+        }
+
+        private void key(int which, int value) {
+            chars[which] = value == DISABLED_THERE ? DISABLED_HERE : (byte) value;
+        }
+
+        private static int bit(int word, int mask, int value) {
+            return value == 0 ? word & ~mask : word | mask;
+        }
+
+        /** A speed that this system does not have changes nothing. */
+        private void speed(int bits, int shift) {
+            int code = -1;
+            for (int i = 0; i < BAUD.length; i++) {
+                if (BAUD[i] == bits) {
+                    code = i;
+                }
+                // BOTHER and CBAUDEX alone are index 0 of the second table: no speed.
+                if (i > 0 && BAUD_EXTENDED[i] == bits) {
+                    code = CBAUDEX | i;
+                }
+            }
+            if (code > 0) {
+                control = (control & ~(CBAUD << shift)) | (code << shift);
+            }
         }
     }
 

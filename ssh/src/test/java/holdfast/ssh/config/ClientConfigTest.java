@@ -356,14 +356,25 @@ class ClientConfigTest {
     }
 
     @Test
-    void forwardings_of_a_file_are_warned_of_unless_they_are_cleared() throws Exception {
-        machine.userFile("LocalForward 8080 web:80", "RemoteForward 9 x:9");
-        assertThat(machine.config("web").warnings())
-                .hasSize(2)
-                .first()
-                .asString()
-                .startsWith("Warning: LocalForward is not supported yet");
-        assertThat(machine.config("-oClearAllForwardings=yes", "web").warnings()).isEmpty();
+    void forwardings_add_up_unless_they_are_cleared() throws Exception {
+        machine.userFile("LocalForward 8080 web:80", "RemoteForward 9 x:9", "DynamicForward 1080");
+        assertThat(machine.settings("-L", "8080:web:80", "-R", "1081", "web").forwards())
+                .satisfies(all -> {
+                    assertThat(all.local()).hasSize(2);
+                    assertThat(all.remote()).hasSize(2);
+                });
+        assertThat(machine.settings("-oClearAllForwardings=yes", "web").forwards().local())
+                .isEmpty();
+        assertThat(machine.settings("-W", "a:1", "web").forwards())
+                .satisfies(all -> {
+                    assertThat(all.local()).isEmpty();
+                    assertThat(all.stdio()).isEqualTo(new Endpoint.Tcp("a", 1));
+                    assertThat(all.exitOnFailure()).isTrue();
+                });
+        machine.userFile("LocalForward 8080");
+        assertThat(machine.error("web")).contains("line 1: Missing target argument.");
+        machine.userFile("LocalForward 8080 web");
+        assertThat(machine.error("web")).contains("line 1: Bad forwarding specification.");
     }
 
     @Test
@@ -521,7 +532,7 @@ class ClientConfigTest {
                 .startsWith("host web\nuser ann\nhostname web\nport 2022\naddressfamily any\n")
                 .contains("\nescapechar \\^A\n", "\nstricthostkeychecking false\n")
                 .contains("\nloglevel SILENT\n", "\nconnecttimeout none\n", "\nipqos ef cs0\n")
-                .contains("\nlocalforward 1 x:2\n")
+                .contains("\nlocalforward 1 [x]:2\n")
                 .endsWith("syslogfacility USER\n");
     }
 

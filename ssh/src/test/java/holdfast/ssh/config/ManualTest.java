@@ -114,7 +114,7 @@ class ManualTest {
         Map<Character, Boolean> taken = new TreeMap<>();
         for (int i = 0; i < LETTERS.length(); i++) {
             char letter = LETTERS.charAt(i);
-            if (complaint("-" + letter, "word").isEmpty()) {
+            if (complaint("-" + letter, wordFor(letter)).isEmpty()) {
                 boolean argument =
                         complaint("-" + letter).startsWith("option requires an argument");
                 taken.put(letter, argument);
@@ -137,7 +137,7 @@ class ManualTest {
         TreeSet<Character> refused = new TreeSet<>();
         for (int i = 0; i < LETTERS.length(); i++) {
             char letter = LETTERS.charAt(i);
-            String complaint = complaint("-" + letter, "word");
+            String complaint = complaint("-" + letter, wordFor(letter));
             if (complaint.endsWith("not supported yet")
                     || complaint.endsWith("no longer supported")) {
                 refused.add(letter);
@@ -219,6 +219,16 @@ class ManualTest {
             }
         }
         return names;
+    }
+
+    /** An argument that the option takes, if it takes any. */
+    private static String wordFor(char letter) {
+        return switch (letter) {
+            case 'L', 'R' -> "1:h:2";
+            case 'D' -> "1";
+            case 'W' -> "h:1";
+            default -> "word";
+        };
     }
 
     private static List<String> entry(Keyword keyword) {

@@ -108,10 +108,13 @@ final class Bulk {
             throws IOException, InterruptedException {
         List<String> argv = new ArrayList<>();
         // time(1) measures the client alone: the shell execs it, and head is its neighbour.
-        String[] words = new String[options.length + 4];
+        String[] words = new String[options.length + 6];
         words[0] = "-c";
         words[1] = cipher;
-        System.arraycopy(options, 0, words, 2, options.length);
+        // The same algorithms on both sides: OpenSSH alone has umac, and would take it.
+        words[2] = "-m";
+        words[3] = "hmac-sha2-256-etm@openssh.com";
+        System.arraycopy(options, 0, words, 4, options.length);
         words[words.length - 2] = "trial";
         if (down) {
             words[words.length - 1] = "exec head -c " + bytes + " /dev/zero";

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate} or {@code
- * survival}, then its options.
+ * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
+ * survival} or {@code scale}, then its options.
  */
 public final class Main {
 
@@ -21,6 +21,7 @@ public final class Main {
                 case "rekey" -> Rekey.run(new Options(all.subList(1, all.size())));
                 case "simulate" -> Simulate.run(all.subList(1, all.size()));
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
+                case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
                 default -> {
                     System.err.println(
                             """
@@ -28,7 +29,8 @@ public final class Main {
                                    trials/bench bulk [--gigabytes N] [--pairs N] [--ciphers A,B] [--markdown]
                                    trials/bench rekey [--runs N] [--megabytes N] [--ciphers A,B] [--markdown]
                                    trials/bench simulate [SEEDS] [FROM]
-                                   trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]\
+                                   trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]
+                                   trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]\
                             """);
                     System.exit(2);
                 }

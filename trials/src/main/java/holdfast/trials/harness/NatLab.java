@@ -75,14 +75,7 @@ public final class NatLab implements AutoCloseable {
      *     seconds)
      */
     public static NatLab up(Mode mode, Duration idle) {
-        NatLab lab =
-                new NatLab(
-                        "hft-"
-                                + ProcessHandle.current().pid()
-                                + "-"
-                                + startOf(ProcessHandle.current().pid())
-                                + "-"
-                                + NEXT.getAndIncrement());
+        NatLab lab = new NatLab(prefix() + "-" + NEXT.getAndIncrement());
         Runtime.getRuntime().addShutdownHook(lab.hook);
         try {
             lab.build(mode, idle);
@@ -91,6 +84,12 @@ public final class NatLab implements AutoCloseable {
             throw e;
         }
         return lab;
+    }
+
+    /** What the names of this process's namespaces begin with. */
+    static String prefix() {
+        long pid = ProcessHandle.current().pid();
+        return "hft-" + pid + "-" + startOf(pid);
     }
 
     /** Words that put a command into the client's namespace. */
@@ -355,7 +354,7 @@ public final class NatLab implements AutoCloseable {
     }
 
     /** Ends the processes in our namespaces, then removes them. Waits for nothing of Java's. */
-    private static void removeAll(List<String> names) {
+    static void removeAll(List<String> names) {
         for (String name : names) {
             try {
                 List<Long> pids = new ArrayList<>();

@@ -12,8 +12,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * A throw-away sshd of the system: newly made configuration, keys and directory, on a free port of
- * loopback or in a namespace. It can be stopped with all its children, as a hung machine is.
+ * A throw-away sshd, the system's or {@code holdfast sshd}: newly made configuration, keys and
+ * directory, on a free port of loopback or in a namespace. It can be stopped with all its children,
+ * as a hung machine is.
  */
 public final class Sshd implements AutoCloseable {
 
@@ -38,13 +39,25 @@ public final class Sshd implements AutoCloseable {
         this.process = process;
     }
 
-    /** One on loopback. */
+    /** The system's, on loopback. */
     public static Sshd start(Path directory, String... settings) {
         return start(directory, List.of(), "127.0.0.1", settings);
     }
 
+    /** {@code holdfast sshd} of this checkout, on loopback. */
+    public static Sshd holdfast(Path directory, String... settings) {
+        return holdfast(directory, List.of(), "127.0.0.1", settings);
+    }
+
+    /** {@code holdfast sshd} of this checkout, wherever it is to be. */
+    public static Sshd holdfast(
+            Path directory, List<String> behind, String address, String... settings) {
+        Path launcher = Client.holdfast().warm().launcher();
+        return start(List.of(launcher.toString(), "sshd"), directory, behind, address, settings);
+    }
+
     /**
-     * One wherever it is to be.
+     * The system's, wherever it is to be.
      *
      * @param directory its own, made if need be
      * @param behind words before its command line: {@code ip netns exec …}
@@ -52,9 +65,18 @@ public final class Sshd implements AutoCloseable {
      */
     public static Sshd start(
             Path directory, List<String> behind, String address, String... settings) {
+        return start(List.of(program()), directory, behind, address, settings);
+    }
+
+    private static Sshd start(
+            List<String> program,
+            Path directory,
+            List<String> behind,
+            String address,
+            String... settings) {
         for (int attempt = 0; ; attempt++) {
             try {
-                return open(directory, behind, address, settings);
+                return open(program, directory, behind, address, settings);
             } catch (PortTaken taken) {
                 if (attempt == 5) {
                     throw new AssertionError("no port stays free", taken);
@@ -118,6 +140,11 @@ public final class Sshd implements AutoCloseable {
         return Signals.tree(process.pid());
     }
 
+    /** The listener. */
+    public long pid() {
+        return process.pid();
+    }
+
     /** Processes of connections now open: everything but the listener. */
     public List<Long> sessions() {
         List<Long> all = new ArrayList<>(processes());
@@ -159,7 +186,11 @@ public final class Sshd implements AutoCloseable {
     }
 
     private static Sshd open(
-            Path directory, List<String> behind, String address, String... settings)
+            List<String> program,
+            Path directory,
+            List<String> behind,
+            String address,
+            String... settings)
             throws IOException, InterruptedException, PortTaken {
         Files.createDirectories(directory);
         boolean root = user().equals("root");
@@ -222,7 +253,8 @@ public final class Sshd implements AutoCloseable {
         Path log = directory.resolve("log");
         Files.deleteIfExists(log);
         List<String> argv = new ArrayList<>(behind);
-        argv.addAll(List.of(program(), "-D", "-e", "-f", config.toString()));
+        argv.addAll(program);
+        argv.addAll(List.of("-D", "-e", "-f", config.toString()));
         Process process =
                 new ProcessBuilder(argv)
                         .redirectInput(Path.of("/dev/null").toFile())

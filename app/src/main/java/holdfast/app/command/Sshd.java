@@ -1,0 +1,371 @@
+package holdfast.app.command;
+
+import holdfast.app.Main;
+import holdfast.app.service.LogWriter;
+import holdfast.app.service.Metrics;
+import holdfast.app.service.StatusSocket;
+import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.ServerCommandLine;
+import holdfast.ssh.config.ServerConfig;
+import holdfast.ssh.config.Surroundings;
+import holdfast.ssh.log.Log;
+import holdfast.ssh.log.MinaLog;
+import holdfast.ssh.server.Server;
+import holdfast.ssh.server.ServerParts;
+import holdfast.ssh.server.auth.HostKeys;
+import holdfast.ssh.system.Accounts;
+import holdfast.ssh.system.Daemon;
+import holdfast.ssh.system.SystemException;
+import holdfast.ssh.system.SystemLog;
+import holdfast.ssh.terminal.Signals;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/** {@code holdfast sshd}: OpenSSH's server to the letter, and one that notices the dead. */
+public final class Sshd {
+
+    /** Set for the process that serves in the background. */
+    private static final String BACKGROUND = "HOLDFAST_SSHD_BACKGROUND";
+
+    private static final Pattern METRICS_ADDRESS =
+            Pattern.compile("(?:\\[?([0-9A-Za-z.:-]+?)]?:)?([0-9]{1,5})");
+
+    /** What the server is told from outside while it runs. */
+    private enum Word {
+        RELOAD,
+        STOP
+    }
+
+    private final ServerCommandLine line;
+    private final Surroundings surroundings;
+    private final LinkedBlockingQueue<Word> words = new LinkedBlockingQueue<>();
+
+    private Sshd(ServerCommandLine line, Surroundings surroundings) {
+        this.line = line;
+        this.surroundings = surroundings;
+    }
+
+    /**
+     * Runs one server to its end, or asks one that runs.
+     *
+     * @param arguments as for sshd(8), without the program's name; or {@code status}, {@code drop},
+     *     {@code --here}
+     * @return the exit status
+     */
+    public static int run(List<String> arguments) {
+        if (!arguments.isEmpty()) {
+            switch (arguments.getFirst()) {
+                case "status" -> {
+                    return SshdStatus.status(arguments.subList(1, arguments.size()));
+                }
+                case "drop" -> {
+                    return SshdStatus.drop(arguments.subList(1, arguments.size()));
+                }
+                case "--here" -> {
+                    return Here.run(arguments.subList(1, arguments.size()));
+                }
+                default -> {}
+            }
+        }
+        Surroundings surroundings = Surroundings.ofProcess();
+        try {
+            ServerCommandLine line = ServerCommandLine.parse(arguments, surroundings);
+            if (line.printsVersion()) {
+                say(version());
+                return 0;
+            }
+            return new Sshd(line, surroundings).run();
+        } catch (ConfigException e) {
+            say(e.text());
+            return e.status();
+        }
+    }
+
+    private int run() throws ConfigException {
+        Log early = new Log(line.logLevel(), Sshd::write);
+        ServerConfig config = ServerConfig.load(line, surroundings, early);
+        if (line.printsConfiguration()) {
+            if (line.loadsKeys() && HostKeys.load(config.global(), early).isEmpty()) {
+                say("sshd: no hostkeys available -- exiting.");
+                return 1;
+            }
+            System.out.print(config.print(line.connection(Sshd::groups)));
+            System.out.flush();
+            return 0;
+        }
+        if (HostKeys.load(config.global(), early).isEmpty()) {
+            say("sshd: no hostkeys available -- exiting.");
+            return 1;
+        }
+        if (line.checksOnly()) {
+            config.notes().forEach(Sshd::say);
+            return 0;
+        }
+        if (!line.staysInForeground() && System.getenv(BACKGROUND) == null) {
+            return background();
+        }
+        return serve(config);
+    }
+
+    /** The names of a user's groups, for {@code -C}. */
+    private static Set<String> groups(String user) {
+        try {
+            return Accounts.named(user)
+                    .map(account -> Set.copyOf(account.groupNames()))
+                    .orElse(Set.of());
+        } catch (SystemException e) {
+            return Set.of();
+        }
+    }
+
+    /** Starts the server anew as a process of its own, and waits until it listens. */
+    private static int background() {
+        ProcessHandle.Info self = ProcessHandle.current().info();
+        try {
+            var environment = new java.util.HashMap<>(System.getenv());
+            environment.put(BACKGROUND, "1");
+            return Daemon.start(
+                    Path.of(self.command().orElseThrow()),
+                    List.of(self.arguments().orElseThrow()),
+                    environment);
+        } catch (SystemException e) {
+            say("sshd: cannot start in the background: " + e.getMessage());
+            return 255;
+        }
+    }
+
+    private int serve(ServerConfig config) {
+        Consumer<String> sink = sink(config);
+        if (sink == null) {
+            return 1;
+        }
+        try (LogWriter writer = new LogWriter(sink)) {
+            Log log = new Log(line.quiet() ? Log.Level.QUIET : config.global().logLevel(), writer);
+            MinaLog.to(log);
+            config.notes().forEach(log::info);
+            Server server = new Server(config, ServerParts.all(), "Holdfast_" + Main.VERSION, log);
+            return line.inetd() ? onStdio(server) : listening(server, log);
+        } catch (IOException e) {
+            say("sshd: " + e.getMessage());
+            return 255;
+        }
+    }
+
+    private @Nullable Consumer<String> sink(ServerConfig config) {
+        String file = line.logFile();
+        if (file != null) {
+            try {
+                FileOutputStream out = new FileOutputStream(file, true);
+                return text -> write(out, text);
+            } catch (IOException e) {
+                say("Couldn't open logfile " + file + ": " + e.getMessage());
+                return null;
+            }
+        }
+        if (line.logsToStderr()) {
+            return Sshd::write;
+        }
+        SystemLog system = new SystemLog("sshd", config.global().syslogFacility());
+        return text -> system.write(Log.Level.INFO, text.strip());
+    }
+
+    private int listening(Server server, Log log) throws IOException {
+        Signals.on("HUP", () -> words.add(Word.RELOAD));
+        Signals.on("TERM", () -> words.add(Word.STOP));
+        Signals.on("INT", () -> words.add(Word.STOP));
+        server.start();
+        Path pidFile = server.settings().pidFile();
+        List<AutoCloseable> open = new ArrayList<>();
+        try {
+            if (pidFile != null && !line.servesOne()) {
+                writePid(pidFile, log);
+            }
+            open.add(status(server, log));
+            Metrics metrics = metrics(server, log);
+            if (metrics != null) {
+                open.add(metrics);
+            }
+            Daemon.notify("READY=1");
+            Daemon.ready();
+            if (line.servesOne()) {
+                Thread.ofVirtual().start(() -> serveOne(server));
+            }
+            while (words.take() == Word.RELOAD) {
+                reload(server, log);
+            }
+            Daemon.notify("STOPPING=1");
+            log.info("Received signal 15; terminating.");
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } finally {
+            for (AutoCloseable one : open) {
+                closeQuietly(one);
+            }
+            if (pidFile != null && !line.servesOne()) {
+                Files.deleteIfExists(pidFile);
+            }
+            server.close();
+        }
+        return 0;
+    }
+
+    /** {@code -d}: one connection, then the end. */
+    private void serveOne(Server server) {
+        try {
+            while (server.counts().connections() == 0) {
+                Thread.sleep(50);
+            }
+            server.awaitLast();
+            words.add(Word.STOP);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void reload(Server server, Log log) {
+        log.info("Received SIGHUP; restarting.");
+        Daemon.notify("RELOADING=1");
+        try {
+            ServerConfig config = ServerConfig.load(line, surroundings, log);
+            config.notes().forEach(log::info);
+            server.reload(config);
+            if (!line.quiet()) {
+                log.level(config.global().logLevel());
+            }
+        } catch (ConfigException e) {
+            log.error(e.text() + "; the configuration stays as it was");
+        } catch (IOException e) {
+            log.error(e.getMessage() + " The listeners stay as they were.");
+        }
+        Daemon.notify("READY=1");
+    }
+
+    private static AutoCloseable status(Server server, Log log) {
+        try {
+            return StatusSocket.open(
+                    StatusSocket.directory(System.getenv(), Accounts.privileged()), server);
+        } catch (IOException e) {
+            log.info("no status socket: " + e.getMessage());
+            return () -> {};
+        }
+    }
+
+    private static @Nullable Metrics metrics(Server server, Log log) {
+        String given = server.settings().metricsAddress();
+        if (given == null) {
+            return null;
+        }
+        Matcher matcher = METRICS_ADDRESS.matcher(given);
+        int port = matcher.matches() ? Integer.parseInt(matcher.group(2)) : -1;
+        if (port < 0 || port > 65_535) {
+            log.error("MetricsAddress: expected PORT or ADDRESS:PORT, got \"" + given + "\"");
+            return null;
+        }
+        String host = matcher.group(1) == null ? "127.0.0.1" : matcher.group(1);
+        InetSocketAddress address = new InetSocketAddress(host, port);
+        try {
+            Metrics metrics = Metrics.open(address, server);
+            log.info("Metrics at http:/" + metrics.address() + "/metrics");
+            return metrics;
+        } catch (IOException e) {
+            log.error("no metrics at " + address + ": " + e.getMessage());
+            return null;
+        }
+    }
+
+    private static void writePid(Path file, Log log) {
+        try {
+            Files.writeString(file, ProcessHandle.current().pid() + "\n");
+        } catch (IOException e) {
+            log.error("Couldn't create pid file \"" + file + "\": " + e.getMessage());
+        }
+    }
+
+    /** {@code -i}: one client, on our own input and output. */
+    private static int onStdio(Server server) throws IOException {
+        Pipes pipes =
+                new Pipes(
+                        new FileInputStream(FileDescriptor.in).getChannel(),
+                        new FileOutputStream(FileDescriptor.out).getChannel());
+        server.serve(pipes, null, null);
+        try {
+            server.awaitLast();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        server.close();
+        return 0;
+    }
+
+    /** Two one-way streams as one. */
+    private record Pipes(FileChannel in, FileChannel out) implements ByteChannel {
+
+        @Override
+        public int read(ByteBuffer into) throws IOException {
+            return in.read(into);
+        }
+
+        @Override
+        public int write(ByteBuffer from) throws IOException {
+            return out.write(from);
+        }
+
+        @Override
+        public boolean isOpen() {
+            return in.isOpen() && out.isOpen();
+        }
+
+        @Override
+        public void close() throws IOException {
+            in.close();
+            out.close();
+        }
+    }
+
+    private static void closeQuietly(AutoCloseable one) {
+        try {
+            one.close();
+        } catch (Exception e) {
+            // we are on our way out
+        }
+    }
+
+    private static String version() {
+        return "OpenSSH_10.0 compatible, Holdfast " + Main.VERSION + ", Java " + Runtime.version();
+    }
+
+    private static void say(String text) {
+        write(text.replace("\n", "\r\n") + "\r\n");
+    }
+
+    private static void write(String text) {
+        write(STDERR, text);
+    }
+
+    private static final FileOutputStream STDERR = new FileOutputStream(FileDescriptor.err);
+
+    private static void write(FileOutputStream to, String text) {
+        try {
+            to.write(text.getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            // nobody reads our words any more, and there is nowhere else to say so
+        }
+    }
+}

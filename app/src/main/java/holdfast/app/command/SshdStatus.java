@@ -1,0 +1,106 @@
+package holdfast.app.command;
+
+import holdfast.app.service.StatusReport;
+import holdfast.app.service.StatusSocket;
+import holdfast.ssh.config.Surroundings;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** {@code holdfast sshd status} and {@code drop}: asks a server that runs on this machine. */
+final class SshdStatus {
+
+    private static final String USAGE =
+            """
+            usage: holdfast sshd status [--json] [--pid PID]
+                   holdfast sshd drop [--pid PID] ID
+
+            status tells how the server is and each of its connections; drop ends one of them.
+            Only the server's own user can ask.
+            """;
+
+    private SshdStatus() {}
+
+    static int status(List<String> arguments) {
+        boolean json = arguments.contains("--json");
+        List<String> rest = new ArrayList<>(arguments);
+        rest.remove("--json");
+        try {
+            Path socket = socket(rest);
+            if (!rest.isEmpty()) {
+                return misused(rest);
+            }
+            String answer = StatusSocket.ask(socket, "status");
+            System.out.print(json ? answer : StatusReport.parse(answer).text());
+            System.out.flush();
+            return 0;
+        } catch (IOException | IllegalArgumentException e) {
+            System.err.println("holdfast sshd status: " + e.getMessage());
+            return 1;
+        }
+    }
+
+    static int drop(List<String> arguments) {
+        List<String> rest = new ArrayList<>(arguments);
+        try {
+            Path socket = socket(rest);
+            if (rest.size() != 1 || !rest.getFirst().matches("[0-9]+")) {
+                return misused(rest);
+            }
+            String answer = StatusSocket.ask(socket, "drop " + rest.getFirst());
+            System.out.print(answer);
+            System.out.flush();
+            return answer.startsWith("dropped") ? 0 : 1;
+        } catch (IOException | IllegalArgumentException e) {
+            System.err.println("holdfast sshd drop: " + e.getMessage());
+            return 1;
+        }
+    }
+
+    private static int misused(List<String> rest) {
+        boolean help = rest.contains("--help") || rest.contains("-h");
+        (help ? System.out : System.err).print(USAGE);
+        return help ? 0 : 2;
+    }
+
+    /** The socket of the one server that is meant; takes {@code --pid} out of the arguments. */
+    private static Path socket(List<String> rest) throws IOException {
+        String pid = null;
+        int at = rest.indexOf("--pid");
+        if (at >= 0 && at + 1 < rest.size()) {
+            pid = rest.remove(at + 1);
+            rest.remove(at);
+        }
+        Surroundings here = Surroundings.ofProcess();
+        Path directory = StatusSocket.directory(here.environment(), here.uid() == 0);
+        List<Path> all = StatusSocket.all(directory);
+        return one(all, pid, directory);
+    }
+
+    private static Path one(List<Path> all, @Nullable String pid, Path directory)
+            throws IOException {
+        if (pid != null) {
+            Path named = directory.resolve("sshd-" + pid + ".sock");
+            if (!all.contains(named)) {
+                throw new IOException("no holdfast sshd of yours has pid " + pid);
+            }
+            return named;
+        }
+        if (all.isEmpty()) {
+            throw new IOException(
+                    "no holdfast sshd of yours is running (none in " + directory + ")");
+        }
+        if (all.size() > 1) {
+            List<String> pids = new ArrayList<>();
+            for (Path socket : all) {
+                String name = String.valueOf(socket.getFileName());
+                pids.add(name.substring(5, name.length() - 5));
+            }
+            throw new IOException(
+                    "several are running; say which with --pid: " + String.join(", ", pids));
+        }
+        return all.getFirst();
+    }
+}

@@ -1,0 +1,453 @@
+package holdfast.ssh.forward;
+
+import holdfast.ssh.config.ClientForwards;
+import holdfast.ssh.config.Endpoint;
+import holdfast.ssh.config.ForwardSpec;
+import holdfast.ssh.config.ServerSettings.Permit;
+import holdfast.ssh.log.Log;
+import holdfast.ssh.stream.SocketTap;
+import holdfast.ssh.stream.Tap;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.SocketAddress;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.channel.Channel;
+import org.apache.sshd.common.channel.ChannelFactory;
+import org.apache.sshd.common.session.Session;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The client's half of forwarding: listens for {@code -L} and {@code -D}, has the server listen for
+ * {@code -R}, and connects what comes from there; in OpenSSH's words.
+ */
+public final class ClientSide {
+
+    private static final int ADMINISTRATIVELY_PROHIBITED = 1;
+
+    private final ClientForwards wanted;
+    private final Log log;
+    private final Consumer<String> fatal;
+
+    /** Where what arrives at the server's listeners goes, by the name it arrives under. */
+    private final Map<String, Endpoint> remote = new ConcurrentHashMap<>();
+
+    /**
+     * The half of one client.
+     *
+     * @param fatal told in one line what makes the client give up (ExitOnForwardFailure), once the
+     *     server has answered; on a thread that must not block
+     */
+    public ClientSide(ClientForwards wanted, Log log, Consumer<String> fatal) {
+        this.wanted = wanted;
+        this.log = log;
+        this.fatal = fatal;
+    }
+
+    private Forwarding forwarding(Session session) {
+        return Forwarding.of(session, log);
+    }
+
+    /**
+     * Begins all forwards of an authenticated connection.
+     *
+     * @return why the client cannot go on; null: it can
+     */
+    public @Nullable String start(Session session) {
+        int listening = 0;
+        for (ForwardSpec spec : wanted.local()) {
+            log.debug(
+                    "Local connections to "
+                            + spec.listen()
+                            + " forwarded to remote address "
+                            + spec.connect());
+            if (listen(session, spec)) {
+                listening++;
+            }
+        }
+        if (listening < wanted.local().size()) {
+            if (wanted.exitOnFailure()) {
+                return "Could not request local forwarding.";
+            }
+            if (listening == 0) {
+                log.error("Could not request local forwarding.");
+            }
+        }
+        for (ForwardSpec spec : wanted.remote()) {
+            log.debug(
+                    "Remote connections from "
+                            + spec.listen()
+                            + " forwarded to local address "
+                            + spec.connect());
+            if (!ask(session, spec)) {
+                if (wanted.exitOnFailure()) {
+                    return "Could not request remote forwarding.";
+                }
+                log.info("Warning: Could not request remote forwarding.");
+            }
+        }
+        return null;
+    }
+
+    // --- listening here
+
+    private boolean listen(Session session, ForwardSpec spec) {
+        Forwarding forwarding = forwarding(session);
+        Consumer<SocketTap> accepted = tap -> accepted(forwarding, spec, tap);
+        Listener listener =
+                switch (spec.listen()) {
+                    case Endpoint.Tcp tcp -> {
+                        List<InetAddress> addresses = addresses(tcp.host());
+                        yield addresses.isEmpty()
+                                ? null
+                                : Listener.tcp(addresses, tcp.port(), log, accepted);
+                    }
+                    case Endpoint.Unix unix -> unix(unix.path(), accepted);
+                    case Endpoint.Socks _ -> null; // nothing listens there
+                };
+        return listener != null && forwarding.keep(listener);
+    }
+
+    private @Nullable Listener unix(String path, Consumer<SocketTap> accepted) {
+        try {
+            Listener.BoundPath bound = Listener.bind(path, wanted.bindMask(), wanted.bindUnlink());
+            return Listener.unix(bound, () -> remove(bound), log, accepted);
+        } catch (IOException e) {
+            log.error(Connecting.reason(e));
+            return null;
+        }
+    }
+
+    private void remove(Listener.BoundPath bound) {
+        try {
+            bound.remove();
+        } catch (IOException e) {
+            log.debug("unlink(" + bound.path() + "): " + e.getMessage()); // somebody removed it
+        }
+    }
+
+    /** channels.c channel_fwd_bind_addr, the client's case. */
+    private List<InetAddress> addresses(@Nullable String host) {
+        if (host == null ? wanted.gatewayPorts() : host.isEmpty() || host.equals("*")) {
+            return Listener.everywhere();
+        }
+        if (host == null || host.equals("localhost")) {
+            return Listener.loopback();
+        }
+        return switch (Names.lookUp(host)) {
+            case Names.Found.Addresses all -> all.addresses();
+            case Names.Found.Unknown unknown -> {
+                log.error(
+                        "channel_setup_fwd_listener_tcpip: getaddrinfo("
+                                + host
+                                + "): "
+                                + unknown.why());
+                yield List.of();
+            }
+        };
+    }
+
+    private void accepted(Forwarding forwarding, ForwardSpec spec, SocketTap tap) {
+        log.debug(
+                "Connection to "
+                        + spec.listen()
+                        + " forwarding to "
+                        + spec.connect()
+                        + " requested.");
+        SocketAddress from = ServerSide.remote(tap);
+        switch (spec.connect()) {
+            case Endpoint.Tcp(String host, int port) ->
+                    direct(forwarding, tap, from, String.valueOf(host), port, NOBODY);
+            case Endpoint.Unix(String path) ->
+                    open(
+                            forwarding,
+                            "direct-streamlocal@openssh.com",
+                            tap,
+                            buffer -> {
+                                buffer.putString(path);
+                                Forwarding.putOriginator(buffer, from);
+                            },
+                            NOBODY);
+            case Endpoint.Socks _ ->
+                    new SocksFront(
+                                    forwarding,
+                                    tap,
+                                    (asking, host, port, outcome) ->
+                                            direct(forwarding, asking, from, host, port, outcome))
+                            .start();
+        }
+    }
+
+    private static final ForwardChannel.Outcome NOBODY =
+            (channel, failure) -> {
+                // the log has it
+            };
+
+    private static void direct(
+            Forwarding forwarding,
+            Tap tap,
+            @Nullable SocketAddress from,
+            String host,
+            int port,
+            ForwardChannel.Outcome outcome) {
+        open(
+                forwarding,
+                "direct-tcpip",
+                tap,
+                buffer -> {
+                    buffer.putString(host);
+                    buffer.putUInt(port);
+                    Forwarding.putOriginator(buffer, from);
+                },
+                outcome);
+    }
+
+    private static void open(
+            Forwarding forwarding,
+            String type,
+            Tap tap,
+            Consumer<Buffer> request,
+            ForwardChannel.Outcome outcome) {
+        forwarding.open(type, tap, request, outcome, channel -> {});
+    }
+
+    // --- listening there
+
+    private boolean ask(Session session, ForwardSpec spec) {
+        Buffer request = session.createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, 512);
+        String type;
+        switch (spec.listen()) {
+            case Endpoint.Tcp(String host, int port) -> {
+                type = "tcpip-forward";
+                String bind = bindHost(host);
+                request.putString(type);
+                request.putBoolean(true);
+                request.putString(bind);
+                request.putUInt(port);
+                if (port != 0) {
+                    remote.put("tcp " + bind + " " + port, spec.connect());
+                }
+            }
+            case Endpoint.Unix(String path) -> {
+                type = "streamlocal-forward@openssh.com";
+                request.putString(type);
+                request.putBoolean(true);
+                request.putString(path);
+                remote.put("unix " + path, spec.connect());
+            }
+            case Endpoint.Socks _ -> {
+                return false; // nothing listens there
+            }
+        }
+        try {
+            session.request(request, type, (command, reply) -> answered(spec, command, reply));
+            return true;
+        } catch (IOException e) {
+            log.debug("request not sent: " + e.getMessage()); // it is closing
+            return false;
+        }
+    }
+
+    /** channels.c channel_rfwd_bind_host. */
+    private static String bindHost(@Nullable String host) {
+        return host == null ? "localhost" : host.equals("*") ? "" : host;
+    }
+
+    private void answered(ForwardSpec spec, int command, Buffer reply) {
+        boolean success = command == SshConstants.SSH_MSG_REQUEST_SUCCESS;
+        log.debug(
+                "remote forward "
+                        + (success ? "success" : "failure")
+                        + " for: listen "
+                        + spec.listen()
+                        + ", connect "
+                        + spec.connect());
+        String name =
+                switch (spec.listen()) {
+                    case Endpoint.Tcp(String host, int port) -> {
+                        if (success && port == 0) {
+                            allocated(spec, bindHost(host), reply);
+                        }
+                        yield "port " + port;
+                    }
+                    case Endpoint.Unix(String path) -> "path " + path;
+                    case Endpoint.Socks _ -> "";
+                };
+        if (!success) {
+            String text = "remote port forwarding failed for listen " + name;
+            if (wanted.exitOnFailure()) {
+                fatal.accept("Error: " + text);
+            } else {
+                log.info("Warning: " + text);
+            }
+        }
+    }
+
+    private void allocated(ForwardSpec spec, String bind, Buffer reply) {
+        long port = reply.available() >= 4 ? reply.getUInt() : 0;
+        String to =
+                switch (spec.connect()) {
+                    case Endpoint.Tcp(String host, int number) -> host + ":" + number;
+                    case Endpoint.Unix(String path) -> path + ":-2";
+                    case Endpoint.Socks _ -> "socks:0";
+                };
+        if (port <= 0 || port > 65535) {
+            log.error("Invalid allocated port " + port + " for remote forward to " + to);
+            return;
+        }
+        remote.put("tcp " + bind + " " + port, spec.connect());
+        log.info("Allocated port " + port + " for remote forward to " + to);
+    }
+
+    /** For MINA: the channels that the server may open. */
+    public List<ChannelFactory> channels() {
+        return List.of(
+                new Factory("forwarded-tcpip", this::forwardedTcp),
+                new Factory("forwarded-streamlocal@openssh.com", this::forwardedUnix));
+    }
+
+    private final class Factory implements ChannelFactory {
+        private final String type;
+        private final BiConsumer<ForwardChannel, Buffer> open;
+
+        Factory(String type, BiConsumer<ForwardChannel, Buffer> open) {
+            this.type = type;
+            this.open = open;
+        }
+
+        @Override
+        public String getName() {
+            return type;
+        }
+
+        @Override
+        public Channel createChannel(Session session) {
+            return ForwardChannel.wanted(forwarding(session), type, open::accept);
+        }
+    }
+
+    private void forwardedTcp(ForwardChannel channel, Buffer request) {
+        String host = request.getString();
+        long port = request.getUInt();
+        String originator = request.getString();
+        long originatorPort = request.getUInt();
+        log.debug(
+                "client_request_forwarded_tcpip: listen "
+                        + ServerSide.printable(host)
+                        + " port "
+                        + port
+                        + ", originator "
+                        + ServerSide.printable(originator)
+                        + " port "
+                        + originatorPort);
+        Endpoint to = remote.get("tcp " + host + " " + port);
+        if (to == null) {
+            log.error("WARNING: Server requests forwarding for unknown listen_port " + port);
+            channel.refuse(ADMINISTRATIVELY_PROHIBITED, "open failed");
+        } else {
+            connect(channel, to);
+        }
+    }
+
+    private void forwardedUnix(ForwardChannel channel, Buffer request) {
+        String path = request.getString();
+        Endpoint to = remote.get("unix " + path);
+        if (to == null) {
+            log.error(
+                    "WARNING: Server requests forwarding for unknown path "
+                            + ServerSide.printable(path));
+            channel.refuse(ADMINISTRATIVELY_PROHIBITED, "open failed");
+        } else {
+            connect(channel, to);
+        }
+    }
+
+    private void connect(ForwardChannel channel, Endpoint to) {
+        Forwarding forwarding = forwarding(channel.getSession());
+        switch (to) {
+            case Endpoint.Tcp(String host, int port) ->
+                    forwarding.connect(channel, host == null ? "localhost" : host, port);
+            case Endpoint.Unix(String path) ->
+                    forwarding.connect(channel, path, () -> Forwarding.connect(path));
+            case Endpoint.Socks _ -> channel.accept(new FarSocks(forwarding, channel));
+        }
+    }
+
+    /** A SOCKS client at the server's end ({@code -R} with a port alone). */
+    private final class FarSocks implements ForwardChannel.ChannelReader, Forwarding.Reached {
+        private final Forwarding forwarding;
+        private final ForwardChannel channel;
+        private final Socks socks = new Socks();
+
+        FarSocks(Forwarding forwarding, ForwardChannel channel) {
+            this.forwarding = forwarding;
+            this.channel = channel;
+        }
+
+        @Override
+        public void take(ByteBuffer bytes) {
+            while (true) {
+                switch (socks.take(bytes)) {
+                    case Socks.Step.More _ -> {
+                        return;
+                    }
+                    case Socks.Step.Say say -> channel.say(say.bytes());
+                    case Socks.Step.Refuse refuse -> {
+                        log.debug("dynamic request: " + refuse.why());
+                        channel.say(refuse.bytes());
+                        channel.abandon();
+                        return;
+                    }
+                    case Socks.Step.Connect connect -> {
+                        channel.readerDone();
+                        reach(connect.host(), connect.port());
+                        return;
+                    }
+                }
+            }
+        }
+
+        private void reach(String host, int port) {
+            if (!permitted(host, port)) {
+                log.info(
+                        "Received request to connect to host "
+                                + ServerSide.printable(host)
+                                + " port "
+                                + port
+                                + ", but the request was denied.");
+                channel.say(socks.failed(Socks.failure(ADMINISTRATIVELY_PROHIBITED)));
+                channel.abandon();
+            } else {
+                forwarding.reach(host, port, this);
+            }
+        }
+
+        @Override
+        public void reached(Tap tap) {
+            channel.say(socks.connected());
+            channel.join(tap);
+        }
+
+        @Override
+        public void failed(String why) {
+            channel.say(socks.failed(Socks.failure(2)));
+            channel.abandon();
+        }
+
+        @Override
+        public void ended() {
+            channel.abandon();
+        }
+    }
+
+    private boolean permitted(String host, int port) {
+        List<Permit> permits = wanted.permitRemoteOpen();
+        return permits == null || Rules.opens(permits, host, port);
+    }
+}

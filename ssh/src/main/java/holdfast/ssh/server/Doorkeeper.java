@@ -1,0 +1,251 @@
+package holdfast.ssh.server;
+
+import holdfast.core.time.Moment;
+import holdfast.ssh.config.ServerSettings.MaxStartups;
+import holdfast.ssh.config.ServerSettings.NetBlockSize;
+import holdfast.ssh.config.ServerSettings.Overflow;
+import holdfast.ssh.config.ServerSettings.PerSourcePenalties;
+import java.net.Inet4Address;
+import java.net.InetAddress;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.IntUnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Who may try to log in: MaxStartups, PerSourceMaxStartups and PerSourcePenalties, as sshd.c and
+ * srclimit.c of OpenSSH have them.
+ *
+ * <p>Thread-safe. What is remembered is bounded by MaxStartups and by the penalties' own limits on
+ * sources.
+ */
+final class Doorkeeper {
+
+    /** What a connection that never became a login is blamed for. */
+    enum Offence {
+        /** An authentication failed. */
+        AUTH_FAIL("failed authentication"),
+        /** A user who does not exist was asked for. */
+        INVALID_USER("attempted authentication by invalid user"),
+        /** It left without trying to authenticate. */
+        NO_AUTH("connections without attempting authentication"),
+        /** It outstayed LoginGraceTime. */
+        GRACE_EXCEEDED("exceeded LoginGraceTime"),
+        /** What it sent could not be understood at all. */
+        CRASH("caused a protocol error"),
+        /** RefuseConnection turned it away. */
+        REFUSED("connection refused by configuration");
+
+        final String words;
+
+        Offence(String words) {
+            this.words = words;
+        }
+    }
+
+    /**
+     * The limits, as configured.
+     *
+     * @param perSource logins in progress from one source at most
+     */
+    record Rules(
+            MaxStartups startups,
+            int perSource,
+            NetBlockSize block,
+            PerSourcePenalties penalties) {}
+
+    /** One source: the leading bits of an address, the others zero. */
+    private record Source(boolean six, long high, long low) {}
+
+    private static final class Penalty {
+        Moment until;
+        Offence reason;
+        boolean active;
+
+        Penalty(Moment until, Offence reason) {
+            this.until = until;
+            this.reason = reason;
+        }
+    }
+
+    private final IntUnaryOperator dice;
+    private final Map<Source, Integer> startups = new HashMap<>();
+    private final Map<Source, Penalty> penalties4 = new HashMap<>();
+    private final Map<Source, Penalty> penalties6 = new HashMap<>();
+    private Rules rules;
+    private int started;
+
+    /**
+     * @param dice gives a number from 0 to below its argument
+     */
+    Doorkeeper(Rules rules, IntUnaryOperator dice) {
+        this.rules = rules;
+        this.dice = dice;
+    }
+
+    synchronized void rules(Rules now) {
+        rules = now;
+    }
+
+    /** Logins in progress. */
+    synchronized int startups() {
+        return started;
+    }
+
+    /**
+     * Asks to let a connection in; if it is, {@link #leave} must follow when its login is over, one
+     * way or the other.
+     *
+     * @param exempt whether PerSourcePenaltyExemptList has it
+     * @return why it is turned away; null: it is let in
+     */
+    synchronized @Nullable String enter(InetAddress from, boolean exempt, Moment now) {
+        MaxStartups limit = rules.startups();
+        if (dropped(limit)) {
+            return "past MaxStartups";
+        }
+        Source source = source(from);
+        if (startups.getOrDefault(source, 0) >= rules.perSource()) {
+            return "past PerSourceMaxStartups";
+        }
+        if (!exempt && rules.penalties().enabled()) {
+            Penalty penalty = penalties(source).get(source);
+            if (penalty != null && penalty.active && now.isBefore(penalty.until)) {
+                return "penalty: " + penalty.reason.words;
+            }
+            if (full(source, now) && overflow(source) == Overflow.DENY_ALL) {
+                return "penalty: too many penalised sources";
+            }
+        }
+        started++;
+        startups.merge(source, 1, Integer::sum);
+        return null;
+    }
+
+    /** A login in progress is over: authenticated, or gone. */
+    synchronized void leave(InetAddress from) {
+        started--;
+        startups.computeIfPresent(source(from), (s, n) -> n > 1 ? n - 1 : null);
+    }
+
+    /** Blames {@code from}. */
+    synchronized void penalise(InetAddress from, Offence offence, Moment now) {
+        PerSourcePenalties rule = rules.penalties();
+        if (!rule.enabled()) {
+            return;
+        }
+        Duration time =
+                switch (offence) {
+                    case AUTH_FAIL -> rule.authFail();
+                    case INVALID_USER -> rule.invalidUser();
+                    case NO_AUTH -> rule.noAuth();
+                    case GRACE_EXCEEDED -> rule.graceExceeded();
+                    case CRASH -> rule.crash();
+                    case REFUSED -> rule.refuseConnection();
+                };
+        if (time.isZero()) {
+            return;
+        }
+        Source source = source(from);
+        Map<Source, Penalty> penalties = penalties(source);
+        Penalty penalty = penalties.get(source);
+        if (penalty == null || penalty.until.isBefore(now)) {
+            if (penalty == null && full(source, now)) {
+                if (overflow(source) == Overflow.DENY_ALL) {
+                    return;
+                }
+                forgetNearest(penalties);
+            }
+            penalty = new Penalty(now.plus(time), offence);
+            penalties.put(source, penalty);
+        } else {
+            penalty.until = penalty.until.plus(time);
+            penalty.reason = offence;
+        }
+        penalty.until = Moment.earlier(penalty.until, now.plus(rule.max()));
+        penalty.active |= now.until(penalty.until).compareTo(rule.min()) >= 0;
+    }
+
+    /** How many sources are kept out now. */
+    synchronized int penalised(Moment now) {
+        int count = 0;
+        for (Map<Source, Penalty> penalties : Arrays.asList(penalties4, penalties6)) {
+            for (Penalty penalty : penalties.values()) {
+                if (penalty.active && now.isBefore(penalty.until)) {
+                    count++;
+                }
+            }
+        }
+        return count;
+    }
+
+    private boolean dropped(MaxStartups limit) {
+        if (started < limit.begin()) {
+            return false;
+        }
+        if (started >= limit.full() || limit.rate() == 100) {
+            return true;
+        }
+        int percent =
+                (100 - limit.rate())
+                                * (started - limit.begin())
+                                / Math.max(1, limit.full() - limit.begin())
+                        + limit.rate();
+        return dice.applyAsInt(100) < percent;
+    }
+
+    private boolean full(Source source, Moment now) {
+        Map<Source, Penalty> penalties = penalties(source);
+        int most = source.six() ? rules.penalties().maxSources6() : rules.penalties().maxSources4();
+        if (penalties.size() < most) {
+            return false;
+        }
+        Iterator<Penalty> each = penalties.values().iterator();
+        while (each.hasNext()) {
+            if (each.next().until.isBefore(now)) {
+                each.remove();
+            }
+        }
+        return penalties.size() >= most;
+    }
+
+    private static void forgetNearest(Map<Source, Penalty> penalties) {
+        Map.Entry<Source, Penalty> nearest = null;
+        for (Map.Entry<Source, Penalty> entry : penalties.entrySet()) {
+            if (nearest == null || entry.getValue().until.isBefore(nearest.getValue().until)) {
+                nearest = entry;
+            }
+        }
+        penalties.remove(Objects.requireNonNull(nearest).getKey());
+    }
+
+    private Overflow overflow(Source source) {
+        return source.six() ? rules.penalties().overflow6() : rules.penalties().overflow();
+    }
+
+    private Map<Source, Penalty> penalties(Source source) {
+        return source.six() ? penalties6 : penalties4;
+    }
+
+    private Source source(InetAddress from) {
+        byte[] bytes = from.getAddress();
+        boolean six = !(from instanceof Inet4Address);
+        int bits = six ? rules.block().ipv6() : rules.block().ipv4();
+        long high = 0;
+        long low = 0;
+        for (int i = 0; i < bytes.length; i++) {
+            int keep = Math.clamp(bits - 8L * i, 0, 8);
+            long value = bytes[i] & 0xff & (0xff00 >> keep);
+            if (i < 8) {
+                high = high << 8 | value;
+            } else {
+                low = low << 8 | value;
+            }
+        }
+        return new Source(six, high, low);
+    }
+}

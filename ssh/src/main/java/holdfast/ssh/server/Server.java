@@ -1,0 +1,567 @@
+package holdfast.ssh.server;
+
+import holdfast.core.liveness.LinkState;
+import holdfast.core.liveness.RoundTrip;
+import holdfast.core.liveness.Watch;
+import holdfast.core.time.Moment;
+import holdfast.ssh.config.AddressList;
+import holdfast.ssh.config.ServerConfig;
+import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.crypto.Algorithms;
+import holdfast.ssh.crypto.JdkCrypto;
+import holdfast.ssh.link.Deadlines;
+import holdfast.ssh.link.Wire;
+import holdfast.ssh.log.Log;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.SocketOption;
+import java.nio.ByteBuffer;
+import java.nio.channels.AsynchronousSocketChannel;
+import java.nio.channels.ByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicLong;
+import jdk.net.ExtendedSocketOptions;
+import org.apache.sshd.common.channel.Channel;
+import org.apache.sshd.common.channel.ChannelListener;
+import org.apache.sshd.common.compression.BuiltinCompressions;
+import org.apache.sshd.common.file.nonefs.NoneFileSystemFactory;
+import org.apache.sshd.common.global.KeepAliveHandler;
+import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.io.nio2.Nio2ServiceFactoryFactory;
+import org.apache.sshd.common.io.nio2.Nio2Session;
+import org.apache.sshd.common.random.JceRandomFactory;
+import org.apache.sshd.common.random.SingletonRandomFactory;
+import org.apache.sshd.core.CoreModuleProperties;
+import org.apache.sshd.server.SshServer;
+import org.apache.sshd.server.global.NoMoreSessionsHandler;
+import org.apache.sshd.server.session.ServerSessionImpl;
+import org.apache.sshd.server.session.SessionFactory;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * {@code holdfast sshd}: listens, lets in or turns away, and knows of every connection how it is.
+ *
+ * <p>Its threads do not grow with connections: MINA's few for the network, one for all deadlines,
+ * and whatever short-lived ones close a connection that has died.
+ */
+public final class Server implements AutoCloseable {
+
+    /** One thing that a server does for its clients: lets them in, runs their programs. */
+    public interface Part {
+        /**
+         * Puts itself into MINA's server before it starts, and again, in an own way, whenever the
+         * configuration has been read anew.
+         */
+        void fit(SshServer mina, Server server);
+    }
+
+    /** Longer than any session; zero is refused for some of MINA's settings. */
+    private static final Duration FOREVER = Duration.ofDays(365);
+
+    /** Not the 1 GiB at which OpenSSH's client renews its keys: both at once costs a round trip. */
+    private static final long REKEY_BYTES = 768L << 20;
+
+    /** OpenSSH adds up to four seconds to LoginGraceTime (sshd.c), so that it tells nothing. */
+    private static final int GRACE_JITTER_MILLIS = 4000;
+
+    /** Of each connection for its life. */
+    private static final int READ_BUFFER_BYTES = 4096;
+
+    private static final int BACKLOG = 4096;
+
+    private final Listening mina = new Listening();
+    private final Deadlines deadlines;
+    private final Reclaim reclaim;
+    private final Doorkeeper doorkeeper;
+    private final Counts counts = new Counts();
+    private final Map<Long, ServerTransport> transports = new ConcurrentHashMap<>();
+    private final AtomicLong ids = new AtomicLong();
+    private final Moment started;
+    private final List<Part> parts;
+    private final String version;
+    private final Log log;
+    private volatile ServerConfig config;
+    private volatile boolean stopping;
+
+    /**
+     * @param version how the identification line names this program
+     */
+    public Server(ServerConfig config, List<Part> parts, String version, Log log) {
+        JdkCrypto.install();
+        this.config = config;
+        this.parts = List.copyOf(parts);
+        this.version = version;
+        this.log = log;
+        deadlines =
+                new Deadlines(
+                        "holdfast-deadlines",
+                        gap -> transports.values().forEach(transport -> transport.slept(gap)),
+                        problem -> log.error("deadlines: " + problem));
+        reclaim = new Reclaim(deadlines, System::gc);
+        doorkeeper = new Doorkeeper(rules(), bound -> ThreadLocalRandom.current().nextInt(bound));
+        started = deadlines.clock().now();
+        mina.setIoServiceFactoryFactory(new Nio2ServiceFactoryFactory());
+        mina.setRandomFactory(new SingletonRandomFactory(JceRandomFactory.INSTANCE));
+        mina.setFileSystemFactory(NoneFileSystemFactory.INSTANCE);
+        mina.setGlobalRequestHandlers(
+                List.of(new KeepAliveHandler(), NoMoreSessionsHandler.INSTANCE));
+        mina.setSessionFactory(new Transports());
+        mina.addChannelListener(new ChannelWatch());
+        patient();
+        fit();
+    }
+
+    /** Everything that a new reading of the configuration may change. */
+    private void fit() {
+        ServerSettings settings = config.global();
+        Algorithms.install(
+                mina,
+                Algorithms.Side.SERVER,
+                settings.kexAlgorithms(),
+                settings.ciphers(),
+                settings.macs(),
+                settings.hostKeyAlgorithms());
+        mina.setCompressionFactories(
+                settings.compression()
+                        ? List.of(BuiltinCompressions.none, BuiltinCompressions.delayedZlib)
+                        : List.of(BuiltinCompressions.none));
+        String addendum = settings.versionAddendum();
+        CoreModuleProperties.SERVER_IDENTIFICATION.set(
+                mina, addendum.isEmpty() ? version : version + " " + addendum);
+        long bytes = settings.rekeyLimit().bytes();
+        CoreModuleProperties.REKEY_BYTES_LIMIT.set(mina, bytes == 0 ? REKEY_BYTES : bytes);
+        Duration time = settings.rekeyLimit().time();
+        CoreModuleProperties.REKEY_TIME_LIMIT.set(mina, time.isZero() ? FOREVER : time);
+        CoreModuleProperties.SOCKET_KEEPALIVE.set(mina, settings.tcpKeepAlive());
+        for (Part part : parts) {
+            part.fit(mina, this);
+        }
+    }
+
+    /** Off with every timer of MINA's: they end live connections and miss dead ones. */
+    private void patient() {
+        CoreModuleProperties.IDLE_TIMEOUT.set(mina, Duration.ZERO);
+        CoreModuleProperties.AUTH_TIMEOUT.set(mina, Duration.ZERO);
+        CoreModuleProperties.NIO2_MIN_WRITE_TIMEOUT.set(mina, Duration.ZERO);
+        CoreModuleProperties.NIO2_READ_TIMEOUT.set(mina, Duration.ZERO);
+        CoreModuleProperties.WAIT_FOR_SPACE_TIMEOUT.set(mina, FOREVER);
+        CoreModuleProperties.BUFFERED_IO_OUTPUT_MAX_PENDING_WRITE_WAIT.set(mina, FOREVER);
+        CoreModuleProperties.TCP_NODELAY.set(mina, true);
+        CoreModuleProperties.DISCONNECT_TIMEOUT.set(mina, Duration.ofSeconds(2));
+        CoreModuleProperties.CHANNEL_CLOSE_TIMEOUT.set(mina, Duration.ofSeconds(2));
+        CoreModuleProperties.COMMAND_EXIT_TIMEOUT.set(mina, Duration.ofSeconds(1));
+        CoreModuleProperties.NIO2_READ_BUFFER_SIZE.set(mina, READ_BUFFER_BYTES);
+        CoreModuleProperties.SOCKET_BACKLOG.set(mina, BACKLOG);
+        CoreModuleProperties.NIO_WORKERS.set(
+                mina, Math.max(4, Runtime.getRuntime().availableProcessors() + 1));
+    }
+
+    /**
+     * Listens on every ListenAddress.
+     *
+     * @throws IOException in OpenSSH's words when it can listen on none
+     */
+    public void start() throws IOException {
+        mina.start();
+        listen(Set.of());
+    }
+
+    /** Serves one client over a stream that is there already, until it ends (sshd -i). */
+    public void serve(
+            ByteChannel stream, @Nullable InetSocketAddress local, @Nullable InetSocketAddress peer)
+            throws IOException {
+        mina.start();
+        InetSocketAddress unknown = InetSocketAddress.createUnresolved("UNKNOWN", 65535);
+        SessionFactory sessions = Objects.requireNonNull(mina.getSessionFactory());
+        Wire wire =
+                new Wire(
+                        stream,
+                        local == null ? unknown : local,
+                        peer == null ? unknown : peer,
+                        sessions,
+                        new Wire.Listener() {
+                            @Override
+                            public void heardBytes() {
+                                // the transport sees them itself
+                            }
+
+                            @Override
+                            public void ended(Wire.End end) {
+                                // the wire closes, and the transport with it
+                            }
+                        });
+        try {
+            sessions.sessionCreated(wire);
+        } catch (IOException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IOException(e.getMessage(), e);
+        }
+        wire.start("sshd");
+        for (ServerTransport transport : transports.values()) {
+            transport.addCloseFutureListener(closed -> wire.close(true));
+        }
+    }
+
+    /**
+     * Takes a new configuration for connections to come. Those that are there keep theirs.
+     *
+     * @throws IOException if it can listen on none of the addresses; the old listeners stay then
+     */
+    public void reload(ServerConfig now) throws IOException {
+        config = now;
+        doorkeeper.rules(rules());
+        fit();
+        listen(mina.bound());
+    }
+
+    private void listen(Set<InetSocketAddress> before) throws IOException {
+        Set<InetSocketAddress> wanted = new LinkedHashSet<>();
+        for (ServerSettings.ListenAddress address : settings().listenAddress()) {
+            for (InetAddress each : InetAddress.getAllByName(address.host())) {
+                wanted.add(new InetSocketAddress(each, address.port()));
+            }
+        }
+        IOException last = null;
+        int listening = 0;
+        List<InetSocketAddress> surplus = new ArrayList<>(before);
+        for (InetSocketAddress address : wanted) {
+            if (surplus.remove(address)) {
+                listening++;
+                continue;
+            }
+            try {
+                for (InetSocketAddress bound : mina.bind(address)) {
+                    log.info("Server listening on " + ServerTransport.text(bound) + ".");
+                }
+                listening++;
+            } catch (IOException e) {
+                last = e;
+                if (address.getAddress().isAnyLocalAddress() && listening > 0) {
+                    // Our socket for :: takes IPv4 as well.
+                    log.debug("Bind to " + ServerTransport.text(address) + ": " + e.getMessage());
+                } else {
+                    log.error(
+                            "error: Bind to port "
+                                    + address.getPort()
+                                    + " on "
+                                    + address.getAddress().getHostAddress()
+                                    + " failed: "
+                                    + e.getMessage()
+                                    + ".");
+                }
+            }
+        }
+        if (listening == 0) {
+            throw new IOException("Cannot bind any address.", last);
+        }
+        surplus.forEach(mina::unbind);
+    }
+
+    /** Where it listens now. */
+    public Set<InetSocketAddress> addresses() {
+        return mina.bound();
+    }
+
+    /** Accepts no more, tells every client that it stops, and ends every connection. */
+    @Override
+    public void close() throws IOException {
+        stopping = true;
+        mina.bound().forEach(mina::unbind);
+        transports.values().forEach(ServerTransport::stopped);
+        Moment patience = deadlines.clock().now().plus(Duration.ofSeconds(2));
+        while (!transports.isEmpty() && deadlines.clock().now().isBefore(patience)) {
+            try {
+                Thread.sleep(10);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                break;
+            }
+        }
+        mina.close(true).await(Duration.ofSeconds(5));
+        deadlines.close();
+    }
+
+    /** Waits until every connection has ended. */
+    public void awaitLast() throws InterruptedException {
+        while (!transports.isEmpty()) {
+            Thread.sleep(50);
+        }
+    }
+
+    // --- what its parts need
+
+    /** The configuration as it is now. */
+    public ServerConfig config() {
+        return config;
+    }
+
+    /** What holds for everybody. */
+    public ServerSettings settings() {
+        return config.global();
+    }
+
+    public Log log() {
+        return log;
+    }
+
+    public Deadlines deadlines() {
+        return deadlines;
+    }
+
+    Doorkeeper doorkeeper() {
+        return doorkeeper;
+    }
+
+    public Counts counts() {
+        return counts;
+    }
+
+    /** LoginGraceTime with its jitter; zero: none. */
+    Duration grace() {
+        Duration grace = settings().loginGraceTime();
+        return grace.isZero()
+                ? grace
+                : grace.plusMillis(ThreadLocalRandom.current().nextInt(GRACE_JITTER_MILLIS));
+    }
+
+    /** Does what may wait, on a thread of its own. */
+    void apart(Runnable work) {
+        Thread.ofVirtual().name("holdfast-close").start(work);
+    }
+
+    void admitted(ServerTransport transport) {
+        counts.admitted();
+    }
+
+    void gone(ServerTransport transport, Departure why) {
+        if (transports.remove(transport.id()) != null) {
+            counts.departed(why);
+            deadlines.post(() -> reclaim.gone(transports.size()));
+        }
+    }
+
+    // --- seen from outside
+
+    /** How long it has been running. */
+    public Duration uptime() {
+        return deadlines.clock().now().since(started);
+    }
+
+    /** Logins in progress. */
+    public int startups() {
+        return doorkeeper.startups();
+    }
+
+    /** Sources that are kept out now. */
+    public int penalised() {
+        return doorkeeper.penalised(deadlines.clock().now());
+    }
+
+    /** Every connection as it stands, oldest first. */
+    public List<ConnectionStatus> connections() {
+        List<ConnectionStatus> all = new ArrayList<>(transports.size());
+        Moment now = deadlines.clock().now();
+        transports.keySet().stream()
+                .sorted()
+                .forEach(id -> {
+                    ServerTransport transport = transports.get(id);
+                    if (transport != null) {
+                        all.add(status(id, transport, now));
+                    }
+                });
+        return all;
+    }
+
+    private static ConnectionStatus status(long id, ServerTransport transport, Moment now) {
+        LinkState link = transport.linkState();
+        Watch watch =
+                switch (link) {
+                    case LinkState.Up up -> up.watch();
+                    case LinkState.Suspect suspect -> suspect.watch();
+                    case LinkState.Opening _, LinkState.Dead _ -> null;
+                };
+        InetSocketAddress peer = transport.peer();
+        return new ConnectionStatus(
+                id,
+                transport.triedUser(),
+                peer == null ? null : ServerTransport.text(peer),
+                now.since(transport.accepted()),
+                now.since(Moment.earlier(now, transport.lastByte())),
+                watch == null || watch.roundTrip().equals(RoundTrip.UNKNOWN)
+                        ? null
+                        : watch.roundTrip().smoothed(),
+                watch == null ? 0 : watch.unanswered(),
+                switch (link) {
+                    case LinkState.Opening _ -> ConnectionStatus.State.OPENING;
+                    case LinkState.Up _ -> ConnectionStatus.State.UP;
+                    case LinkState.Suspect _ -> ConnectionStatus.State.SUSPECT;
+                    case LinkState.Dead _ -> ConnectionStatus.State.DEAD;
+                },
+                transport.channelKinds());
+    }
+
+    /**
+     * Ends one connection.
+     *
+     * @return false if there is none of that number
+     */
+    public boolean drop(long id) {
+        ServerTransport transport = transports.get(id);
+        if (transport == null) {
+            return false;
+        }
+        transport.stopped();
+        return true;
+    }
+
+    private Doorkeeper.Rules rules() {
+        ServerSettings settings = settings();
+        return new Doorkeeper.Rules(
+                settings.maxStartups(),
+                settings.perSourceMaxStartups(),
+                settings.perSourceNetBlockSize(),
+                settings.perSourcePenalties());
+    }
+
+    /** MINA's server, listening where and when we say. */
+    private static final class Listening extends SshServer {
+
+        @Override
+        public void start() throws IOException {
+            checkConfig();
+            acceptor = createAcceptor();
+        }
+
+        /** The addresses that were bound for {@code address}: itself, with its port. */
+        List<InetSocketAddress> bind(InetSocketAddress address) throws IOException {
+            Set<InetSocketAddress> before = bound();
+            acceptor.bind(address);
+            List<InetSocketAddress> fresh = new ArrayList<>(bound());
+            fresh.removeAll(before);
+            return fresh;
+        }
+
+        void unbind(InetSocketAddress address) {
+            acceptor.unbind(address);
+        }
+
+        Set<InetSocketAddress> bound() {
+            Set<InetSocketAddress> addresses = new LinkedHashSet<>();
+            Collection<SocketAddress> all =
+                    acceptor == null ? List.of() : acceptor.getBoundAddresses();
+            for (SocketAddress address : all) {
+                if (address instanceof InetSocketAddress inet) {
+                    addresses.add(inet);
+                }
+            }
+            return addresses;
+        }
+    }
+
+    private final class Transports extends SessionFactory {
+
+        Transports() {
+            super(mina);
+        }
+
+        @Override
+        protected ServerSessionImpl doCreateSession(IoSession io) throws Exception {
+            InetAddress from =
+                    io.getRemoteAddress() instanceof InetSocketAddress peer
+                            ? peer.getAddress()
+                            : null;
+            if (from != null) {
+                knock(io, from);
+            }
+            ServerTransport transport =
+                    new ServerTransport(getServer(), io, Server.this, ids.incrementAndGet());
+            transports.put(transport.id(), transport);
+            counts.accepted();
+            transport.begin();
+            return transport;
+        }
+
+        private void knock(IoSession io, InetAddress from) throws IOException {
+            ServerSettings settings = settings();
+            String exemptions = settings.perSourcePenaltyExemptList();
+            boolean exempt =
+                    exemptions != null
+                            && AddressList.match(from.getHostAddress(), exemptions)
+                                    == AddressList.Verdict.LISTED;
+            String refusal =
+                    stopping
+                            ? "the server is stopping"
+                            : doorkeeper.enter(from, exempt, deadlines.clock().now());
+            if (refusal != null) {
+                counts.departed(Departure.REFUSED);
+                // Not MINA's log, which this class inherits.
+                Server.this.log.info(
+                        "drop connection from "
+                                + ServerTransport.text((InetSocketAddress) io.getRemoteAddress())
+                                + ": "
+                                + refusal);
+                if (io instanceof Nio2Session nio) {
+                    // The send buffer of a new connection takes so little at once.
+                    var _ =
+                            nio.getSocket()
+                                    .write(
+                                            ByteBuffer.wrap(
+                                                    "Not allowed at this time\r\n"
+                                                            .getBytes(StandardCharsets.US_ASCII)));
+                }
+                throw new IOException(refusal);
+            }
+            if (io instanceof Nio2Session nio && settings.tcpKeepAlive()) {
+                keepAlive(nio.getSocket(), settings);
+            }
+        }
+
+        private void keepAlive(AsynchronousSocketChannel socket, ServerSettings settings)
+                throws IOException {
+            Duration idle = settings.tcpKeepAliveIdle();
+            if (idle != null) {
+                set(socket, ExtendedSocketOptions.TCP_KEEPIDLE, (int) idle.toSeconds());
+            }
+            Duration interval = settings.tcpKeepAliveInterval();
+            if (interval != null) {
+                set(socket, ExtendedSocketOptions.TCP_KEEPINTERVAL, (int) interval.toSeconds());
+            }
+            if (settings.tcpKeepAliveCount() > 0) {
+                set(socket, ExtendedSocketOptions.TCP_KEEPCOUNT, settings.tcpKeepAliveCount());
+            }
+        }
+
+        private static void set(
+                AsynchronousSocketChannel socket, SocketOption<Integer> option, int value)
+                throws IOException {
+            socket.setOption(option, Math.max(1, value));
+        }
+    }
+
+    /** One for all connections: who has how many channels. */
+    private static final class ChannelWatch implements ChannelListener {
+
+        @Override
+        public void channelOpenSuccess(Channel channel) {
+            ServerTransport.of(channel.getSession()).channelOpened(channel);
+        }
+
+        @Override
+        public void channelClosed(Channel channel, @Nullable Throwable reason) {
+            ServerTransport.of(channel.getSession()).channelClosed(channel);
+        }
+    }
+}

@@ -1,0 +1,763 @@
+package holdfast.ssh.server;
+
+import holdfast.core.liveness.Cause;
+import holdfast.core.liveness.LinkCommand;
+import holdfast.core.liveness.LinkEvent;
+import holdfast.core.liveness.LinkState;
+import holdfast.core.liveness.LivenessPolicy;
+import holdfast.core.liveness.Phase;
+import holdfast.core.time.Moment;
+import holdfast.core.time.TimingWheel.Timer;
+import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.log.Log;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.sshd.common.AttributeRepository.AttributeKey;
+import org.apache.sshd.common.Service;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.SshException;
+import org.apache.sshd.common.channel.Channel;
+import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.io.IoWriteFuture;
+import org.apache.sshd.common.session.Session;
+import org.apache.sshd.common.session.SessionHolder;
+import org.apache.sshd.common.session.helpers.AbstractConnectionService;
+import org.apache.sshd.common.util.Readable;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
+import org.apache.sshd.server.ServerFactoryManager;
+import org.apache.sshd.server.session.ServerSessionImpl;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One client's connection: MINA's server session, with our eyes on it and our word on how long it
+ * lives.
+ *
+ * <p>MINA's threads call it when something comes; {@link Link decisions} about it are made on the
+ * server's thread of deadlines, which never waits for it.
+ */
+public final class ServerTransport extends ServerSessionImpl {
+
+    /**
+     * What a channel is, in ChannelTimeout's words ({@code session:shell}), where that is more than
+     * the type it was opened with.
+     */
+    public static final AttributeKey<String> KIND = new AttributeKey<>();
+
+    /** OpenSSH's bound on a client's identification line (kex.c, SSH_MAX_BANNER_LEN). */
+    private static final int LONGEST_LINE = 8192;
+
+    private static final String KEEPALIVE = "keepalive@openssh.com";
+
+    /** A probe that was sent as a request on a channel, and has had no answer. */
+    private record ChannelProbe(long channel, Moment sent) {}
+
+    private final Server server;
+    private final long id;
+    private final ServerLink link;
+    private final @Nullable InetSocketAddress peer;
+    private final @Nullable InetSocketAddress local;
+    private final Moment accepted;
+    private final AtomicReference<@Nullable Departure> departure = new AtomicReference<>();
+    // A probe is only sent when CountMax allows, which bounds these.
+    private final ArrayDeque<ChannelProbe> channelProbes = new ArrayDeque<>();
+    private volatile ServerSettings settings;
+    private volatile @Nullable Login login;
+    private volatile @Nullable String triedUser;
+    private volatile boolean validUser;
+    private volatile boolean tried;
+    private boolean starting = true;
+
+    // For ChannelTimeout and UnusedConnectionTimeout; the maps only if one is set.
+    private final Timer<Runnable> channelTimer = new Timer<>(this::lookAtChannels);
+    private volatile long unusedSince;
+    private volatile @Nullable ConcurrentHashMap<Long, Long> cameIn;
+    private volatile @Nullable ConcurrentHashMap<Long, Long> wentOut;
+
+    ServerTransport(ServerFactoryManager manager, IoSession io, Server server, long id)
+            throws Exception {
+        super(manager, io);
+        this.server = server;
+        this.id = id;
+        settings = server.settings();
+        peer = resolved(io.getRemoteAddress());
+        local = resolved(io.getLocalAddress());
+        accepted = server.deadlines().clock().now();
+        link =
+                new ServerLink(
+                        server.deadlines(),
+                        LivenessPolicy.server(Duration.ZERO, 0, server.grace()),
+                        this::perform);
+    }
+
+    private static @Nullable InetSocketAddress resolved(SocketAddress address) {
+        return address instanceof InetSocketAddress inet && !inet.isUnresolved() ? inet : null;
+    }
+
+    /** The transport that {@code holder}'s session, one of this server's, is. */
+    public static ServerTransport of(SessionHolder<?> holder) {
+        return (ServerTransport) Objects.requireNonNull(holder.getSession());
+    }
+
+    /** The same of a session itself. */
+    public static ServerTransport of(Session session) {
+        return (ServerTransport) session;
+    }
+
+    /** What holds for this connection, as far as is known who it is. */
+    public ServerSettings settings() {
+        return settings;
+    }
+
+    /** Match blocks have been applied for the user who wants in. */
+    public void settle(ServerSettings now) {
+        settings = now;
+    }
+
+    /** Notes whom the client wants to be. */
+    public void wantsToBe(String user, boolean exists) {
+        triedUser = user;
+        validUser = exists;
+    }
+
+    /** Lets a user in; to be called once, before the client is told. */
+    public void admit(Login who) {
+        settings = who.settings();
+        login = who;
+        triedUser = who.account().name();
+        validUser = true;
+        unusedSince = server.deadlines().clock().now().nanos();
+        if (!settings.channelTimeout().isEmpty()) {
+            cameIn = new ConcurrentHashMap<>();
+            wentOut = new ConcurrentHashMap<>();
+        }
+        loginOver();
+        link.authenticated(
+                LivenessPolicy.server(
+                        settings.clientAliveInterval(),
+                        settings.clientAliveCountMax(),
+                        Duration.ZERO));
+        server.deadlines().post(this::lookAtChannels);
+        server.admitted(this);
+    }
+
+    /** Who is in; null before that. */
+    public @Nullable Login login() {
+        return login;
+    }
+
+    /** The client's address; null where there is no TCP connection ({@code sshd -i}). */
+    public @Nullable InetSocketAddress peer() {
+        return peer;
+    }
+
+    /** Our own address on this connection; null where there is no TCP connection. */
+    public @Nullable InetSocketAddress local() {
+        return local;
+    }
+
+    /** The client's address in the log's form: {@code 192.0.2.1 port 5678}. */
+    public String peerText() {
+        return peer == null ? "UNKNOWN port 65535" : text(peer);
+    }
+
+    static String text(InetSocketAddress address) {
+        String host = address.getAddress().getHostAddress();
+        int zone = host.indexOf('%');
+        return (zone < 0 ? host : host.substring(0, zone)) + " port " + address.getPort();
+    }
+
+    /** Where lines about this connection go. */
+    public Log log() {
+        return server.log();
+    }
+
+    /** Blames the client's address for an offence (PerSourcePenalties). */
+    void penalise(Doorkeeper.Offence offence) {
+        tried = true;
+        if (peer != null) {
+            server.doorkeeper().penalise(peer.getAddress(), offence, now());
+        }
+    }
+
+    /** An authentication failed. */
+    public void authenticationFailed() {
+        penalise(validUser ? Doorkeeper.Offence.AUTH_FAIL : Doorkeeper.Offence.INVALID_USER);
+    }
+
+    /** Something was tried that is no failure, such as asking whether a key would do. */
+    public void authenticationTried() {
+        tried = true;
+    }
+
+    /** Runs {@code work} while no packet of the client's is being taken apart. */
+    public void between(Runnable work) {
+        decodeLock.lock();
+        try {
+            work.run();
+        } finally {
+            decodeLock.unlock();
+        }
+    }
+
+    /**
+     * Ends the connection and says why, as OpenSSH does; MINA keeps the reason of a protocol error
+     * to itself.
+     */
+    public void expel(String why) {
+        if (depart(Departure.EXPELLED)) {
+            log().info(
+                            "Disconnecting "
+                                    + whoTried()
+                                    + peerText()
+                                    + ": "
+                                    + printable(why)
+                                    + preauth());
+        }
+        Buffer buffer = createBuffer(SshConstants.SSH_MSG_DISCONNECT, why.length() + 16);
+        buffer.putInt(SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR);
+        buffer.putString(why);
+        buffer.putString("");
+        try {
+            writePacket(buffer, Duration.ofSeconds(2)).addListener(written -> close(true));
+        } catch (IOException e) {
+            close(true);
+        }
+    }
+
+    /** Answers a packet that means nothing now, on the thread that is taking it apart. */
+    public void unimplemented(int command, Buffer buffer) throws Exception {
+        notImplemented(command, buffer);
+    }
+
+    // --- what status shows
+
+    /** Its number, in the order in which connections came. */
+    long id() {
+        return id;
+    }
+
+    LinkState linkState() {
+        return link.state();
+    }
+
+    Moment accepted() {
+        return accepted;
+    }
+
+    Moment lastByte() {
+        return link.lastByte();
+    }
+
+    @Nullable String triedUser() {
+        return triedUser;
+    }
+
+    int channels() {
+        AbstractConnectionService service = service();
+        return service == null ? 0 : service.getChannels().size();
+    }
+
+    List<String> channelKinds() {
+        AbstractConnectionService service = service();
+        List<String> kinds = new ArrayList<>();
+        if (service != null) {
+            for (Channel channel : service.getChannels()) {
+                String kind = kind(channel);
+                kinds.add(kind == null ? "session" : kind);
+            }
+        }
+        return kinds;
+    }
+
+    // --- what comes
+
+    void begin() {
+        link.start();
+    }
+
+    @Override
+    public void messageReceived(Readable bytes) throws Exception {
+        link.heardBytes();
+        super.messageReceived(bytes);
+    }
+
+    @Override
+    protected void handleMessage(Buffer buffer) throws Exception {
+        link.heardPacket();
+        int command = buffer.array()[buffer.rpos()] & 0xff;
+        if ((command == SshConstants.SSH_MSG_CHANNEL_SUCCESS
+                        || command == SshConstants.SSH_MSG_CHANNEL_FAILURE)
+                && answersProbe(buffer)) {
+            return;
+        }
+        if (cameIn != null) {
+            noteTraffic(cameIn, buffer, command);
+        }
+        super.handleMessage(buffer);
+    }
+
+    private static void noteTraffic(
+            @Nullable ConcurrentHashMap<Long, Long> traffic, Buffer buffer, int command) {
+        if (traffic != null
+                && (command == SshConstants.SSH_MSG_CHANNEL_DATA
+                        || command == SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA)
+                && buffer.available() >= 5) {
+            traffic.put(unsigned(buffer.array(), buffer.rpos() + 1), System.nanoTime());
+        }
+    }
+
+    private static long unsigned(byte[] bytes, int at) {
+        return (bytes[at] & 0xffL) << 24
+                | (bytes[at + 1] & 0xffL) << 16
+                | (bytes[at + 2] & 0xffL) << 8
+                | (bytes[at + 3] & 0xffL);
+    }
+
+    @Override
+    public IoWriteFuture writePacket(Buffer buffer) throws IOException {
+        ConcurrentHashMap<Long, Long> traffic = wentOut;
+        if (traffic != null) {
+            noteTraffic(traffic, buffer, buffer.array()[buffer.rpos()] & 0xff);
+        }
+        return super.writePacket(buffer);
+    }
+
+    /**
+     * Holds back the client's key exchange messages until our own KEXINIT has been dealt with. The
+     * thread that sends it negotiates afterwards, holding the monitor of {@code kexState}; MINA
+     * does not wait for it, and a connection whose two ends renew their keys at once is killed.
+     */
+    @Override
+    protected void handleKexMessage(int command, Buffer buffer) throws Exception {
+        synchronized (kexState) {
+            // Only waits; the negotiation needs its monitor no longer.
+        }
+        super.handleKexMessage(command, buffer);
+    }
+
+    /** Takes one line and not a byte more (RFC 4253 section 4.2), in OpenSSH's words. */
+    @Override
+    protected boolean readIdentification(Buffer buffer) throws Exception {
+        byte[] bytes = buffer.array();
+        int start = buffer.rpos();
+        int end = start;
+        while (end < buffer.wpos() && bytes[end] != '\n') {
+            end++;
+        }
+        if (end - start > LONGEST_LINE) {
+            throw misidentified("banner line too long");
+        }
+        if (end == buffer.wpos()) {
+            buffer.compact();
+            return false;
+        }
+        int length = end > start && bytes[end - 1] == '\r' ? end - 1 - start : end - start;
+        String line = new String(bytes, start, length, StandardCharsets.UTF_8);
+        buffer.rpos(end + 1);
+        if (!line.startsWith("SSH-") || line.indexOf('-', 4) < 0 || line.indexOf(0) >= 0) {
+            tell("Invalid SSH identification string.\r\n");
+            throw misidentified("invalid format");
+        }
+        String protocol = line.substring(4, line.indexOf('-', 4));
+        if (!protocol.equals("2.0") && !protocol.equals("1.99")) {
+            tell("Protocol major versions differ.\n");
+            throw misidentified("could not read protocol version");
+        }
+        clientVersion = line;
+        log().debug(
+                        "Remote protocol version "
+                                + protocol
+                                + ", remote software version "
+                                + printable(line.substring(line.indexOf('-', 4) + 1)));
+        link.post(new LinkEvent.Reached(Phase.KEY_EXCHANGE));
+        signalPeerIdentificationReceived(line, new ArrayList<>());
+        kexState.set(org.apache.sshd.common.kex.KexState.INIT);
+        sendKexInit();
+        return true;
+    }
+
+    private void tell(String text) {
+        try {
+            getIoSession().writeBuffer(new ByteArrayBuffer(text.getBytes(StandardCharsets.UTF_8)));
+        } catch (IOException e) {
+            log().debug2("could not say why: " + e.getMessage());
+        }
+    }
+
+    private IOException misidentified(String why) {
+        if (depart(Departure.EXPELLED)) {
+            log().error("banner exchange: Connection from " + peerText() + ": " + why);
+            penalise(Doorkeeper.Offence.CRASH);
+        }
+        return new IOException(why);
+    }
+
+    static String printable(String text) {
+        StringBuilder safe = new StringBuilder(Math.min(text.length(), 256));
+        for (int i = 0; i < text.length() && i < 256; i++) {
+            char c = text.charAt(i);
+            safe.append(c < ' ' || c == 0x7f ? '?' : c);
+        }
+        return safe.toString();
+    }
+
+    // --- liveness
+
+    private void perform(LinkCommand command) {
+        switch (command) {
+            case LinkCommand.SendProbe probe -> probe(probe.sent());
+            case LinkCommand.ShowDoubt _, LinkCommand.HideDoubt _ -> {
+                // Nobody sits here; status shows it.
+            }
+            case LinkCommand.Condemn condemned -> condemn(condemned.cause());
+        }
+    }
+
+    private void probe(Moment sent) {
+        server.counts().probed();
+        try {
+            Channel channel = firstOpenChannel();
+            if (channel == null) {
+                Buffer request = createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, 48);
+                request.putString(KEEPALIVE);
+                request.putBoolean(true);
+                request(
+                        request,
+                        KEEPALIVE,
+                        (answer, reply) -> link.post(new LinkEvent.ProbeAnswered(sent)));
+                return;
+            }
+            synchronized (channelProbes) {
+                channelProbes.add(new ChannelProbe(channel.getChannelId(), sent));
+            }
+            Buffer request = createBuffer(SshConstants.SSH_MSG_CHANNEL_REQUEST, 48);
+            request.putUInt(channel.getRecipient());
+            request.putString(KEEPALIVE);
+            request.putBoolean(true);
+            writePacket(request);
+        } catch (IOException e) {
+            log().debug2("keepalive not sent: " + e.getMessage()); // closing: the link hears of it
+        }
+    }
+
+    private @Nullable Channel firstOpenChannel() {
+        AbstractConnectionService service = service();
+        if (service == null) {
+            return null;
+        }
+        for (Channel channel : service.getChannels()) {
+            if (channel.isOpen() && !channel.isEofSignalled() && channel.getRecipient() >= 0) {
+                return channel;
+            }
+        }
+        return null;
+    }
+
+    private @Nullable AbstractConnectionService service() {
+        for (Service service : getServices()) {
+            if (service instanceof AbstractConnectionService connections) {
+                return connections;
+            }
+        }
+        return null; // still authenticating
+    }
+
+    private boolean answersProbe(Buffer buffer) {
+        if (buffer.available() < 5) {
+            return false;
+        }
+        long channel = unsigned(buffer.array(), buffer.rpos() + 1);
+        ChannelProbe answered;
+        synchronized (channelProbes) {
+            ChannelProbe oldest = channelProbes.peek();
+            if (oldest == null || oldest.channel() != channel) {
+                return false;
+            }
+            answered = channelProbes.remove();
+        }
+        link.post(new LinkEvent.ProbeAnswered(answered.sent()));
+        return true;
+    }
+
+    private void condemn(Cause cause) {
+        switch (cause) {
+            case Cause.Silent silent -> {
+                if (depart(Departure.SILENT)) {
+                    log().info(
+                                    "Timeout, client not responding from "
+                                            + who()
+                                            + peerText()
+                                            + ": nothing heard for "
+                                            + seconds(silent.silence())
+                                            + ", "
+                                            + silent.probes()
+                                            + (silent.probes() == 1 ? " keepalive" : " keepalives")
+                                            + " unanswered");
+                }
+            }
+            case Cause.NotOpened _ -> {
+                if (depart(Departure.GRACE_EXCEEDED)) {
+                    log().info(
+                                    "Timeout before authentication for connection from "
+                                            + peerText()
+                                            + " to "
+                                            + (local == null ? "UNKNOWN" : text(local))
+                                            + ", pid = "
+                                            + ProcessHandle.current().pid());
+                    penalise(Doorkeeper.Offence.GRACE_EXCEEDED);
+                }
+            }
+            case Cause.Ended _ -> {}
+        }
+        cut();
+    }
+
+    private static String seconds(Duration time) {
+        return "%.1f s".formatted(time.toMillis() / 1000.0);
+    }
+
+    /** Closes without another word to a client that does not listen. Waits for nobody. */
+    void cut() {
+        server.apart(() -> close(true));
+    }
+
+    // --- channels' time limits
+
+    void channelOpened(Channel channel) {
+        ConcurrentHashMap<Long, Long> traffic = cameIn;
+        if (traffic != null) {
+            traffic.put(channel.getChannelId(), System.nanoTime());
+        }
+        server.deadlines().post(this::lookAtChannels);
+    }
+
+    void channelClosed(Channel channel) {
+        ConcurrentHashMap<Long, Long> came = cameIn;
+        ConcurrentHashMap<Long, Long> went = wentOut;
+        if (came != null && went != null) {
+            came.remove(channel.getChannelId());
+            went.remove(channel.getRecipient());
+        }
+        unusedSince = now().nanos();
+        if (!settings.unusedConnectionTimeout().isZero()) {
+            server.deadlines().post(this::lookAtChannels);
+        }
+    }
+
+    /** On the deadlines' thread. */
+    private void lookAtChannels() {
+        if (login == null || !isOpen()) {
+            return;
+        }
+        Moment next = Moment.NEVER;
+        Duration unused = settings.unusedConnectionTimeout();
+        if (!unused.isZero() && channels() == 0) {
+            next = new Moment(unusedSince).plus(unused);
+            if (next.isBefore(now())) {
+                if (depart(Departure.UNUSED)) {
+                    log().info("terminating inactive connection from " + who() + peerText());
+                }
+                server.apart(() -> close(true));
+                return;
+            }
+        }
+        AbstractConnectionService service = service();
+        if (cameIn != null && service != null) {
+            for (Channel channel : service.getChannels()) {
+                next = Moment.earlier(next, expiry(channel));
+            }
+        }
+        if (next.equals(Moment.NEVER)) {
+            server.deadlines().cancel(channelTimer);
+        } else {
+            // Just after: the limit is to be passed, not met.
+            server.deadlines().set(channelTimer, next.plus(Duration.ofMillis(1)));
+        }
+    }
+
+    /** When {@code channel} will have been idle for too long, having ended it if that is now. */
+    private Moment expiry(Channel channel) {
+        ConcurrentHashMap<Long, Long> came = cameIn;
+        ConcurrentHashMap<Long, Long> went = wentOut;
+        String kind = kind(channel);
+        Duration limit = kind == null ? null : ChannelLimits.of(settings.channelTimeout(), kind);
+        if (limit == null || limit.isZero() || came == null || went == null) {
+            return Moment.NEVER;
+        }
+        long nanos = System.nanoTime();
+        long touched = came.computeIfAbsent(channel.getChannelId(), id -> nanos);
+        Long sent = went.get(channel.getRecipient());
+        if (sent != null && sent - touched > 0) {
+            touched = sent;
+        }
+        Duration left = limit.minusNanos(nanos - touched);
+        if (left.isNegative()) {
+            log().verbose(
+                            "channel "
+                                    + channel.getChannelId()
+                                    + ": closing after "
+                                    + limit.toSeconds()
+                                    + " seconds of inactivity");
+            server.apart(() -> channel.close(false));
+            came.put(channel.getChannelId(), nanos);
+            return Moment.NEVER;
+        }
+        return now().plus(left);
+    }
+
+    private static @Nullable String kind(Channel channel) {
+        String kind = channel.getAttribute(KIND);
+        return kind;
+    }
+
+    // --- the end
+
+    @Override
+    protected void handleDisconnect(int code, String text, String language, Buffer buffer)
+            throws Exception {
+        if (depart(Departure.DISCONNECTED)) {
+            log().info(
+                            "Received disconnect from "
+                                    + peerText()
+                                    + ":"
+                                    + code
+                                    + ": "
+                                    + printable(text)
+                                    + preauth());
+            log().info("Disconnected from " + whoTried() + peerText() + preauth());
+        }
+        super.handleDisconnect(code, text, language, buffer);
+    }
+
+    @Override
+    public void exceptionCaught(Throwable problem) {
+        if (isOpen()) {
+            if ((problem instanceof SshException ssh && ssh.getDisconnectCode() > 0)
+                    || !(problem instanceof IOException)) {
+                if (depart(Departure.EXPELLED)) {
+                    log().error(
+                                    "ssh_dispatch_run_fatal: Connection from "
+                                            + whoTried()
+                                            + peerText()
+                                            + ": "
+                                            + printable(String.valueOf(problem.getMessage()))
+                                            + preauth());
+                    if (login == null) {
+                        penalise(Doorkeeper.Offence.CRASH);
+                    }
+                }
+            } else if (depart(Departure.BROKEN)) {
+                String text = String.valueOf(problem.getMessage());
+                log().info(
+                                (text.contains("reset")
+                                                ? "Connection reset by "
+                                                : "Connection closed by ")
+                                        + whoTried()
+                                        + peerText()
+                                        + preauth());
+            }
+        }
+        super.exceptionCaught(problem);
+    }
+
+    @Override
+    public void disconnect(int reason, String text) throws IOException {
+        if (depart(Departure.EXPELLED)) {
+            log().info(
+                            "Disconnecting "
+                                    + whoTried()
+                                    + peerText()
+                                    + ": "
+                                    + printable(text)
+                                    + preauth());
+        }
+        super.disconnect(reason, text);
+    }
+
+    /** The server goes down: says so, and closes. */
+    void stopped() {
+        if (depart(Departure.STOPPED)) {
+            server.apart(() -> {
+                try {
+                    super.disconnect(
+                            SshConstants.SSH2_DISCONNECT_BY_APPLICATION,
+                            "the server is shutting down");
+                } catch (IOException e) {
+                    close(true);
+                }
+            });
+        }
+    }
+
+    @Override
+    protected void preClose() {
+        if (depart(Departure.CLOSED)) {
+            log().info("Connection closed by " + whoTried() + peerText() + preauth());
+        }
+        link.post(new LinkEvent.Ended());
+        server.deadlines().post(() -> server.deadlines().cancel(channelTimer));
+        if (login == null && !tried && departure.get() != Departure.STOPPED) {
+            penalise(Doorkeeper.Offence.NO_AUTH);
+        }
+        loginOver();
+        server.gone(this, Objects.requireNonNull(departure.get()));
+        super.preClose();
+    }
+
+    private void loginOver() {
+        boolean over;
+        synchronized (channelProbes) {
+            over = starting;
+            starting = false;
+        }
+        if (over && peer != null) {
+            server.doorkeeper().leave(peer.getAddress());
+        }
+    }
+
+    /** Remembers why it ends; false if that is known already. */
+    private boolean depart(Departure why) {
+        return departure.compareAndSet(null, why);
+    }
+
+    private String who() {
+        return login == null ? "" : "user " + login.account().name() + " ";
+    }
+
+    private String whoTried() {
+        String user = triedUser;
+        if (login != null || user == null) {
+            return who();
+        }
+        return (validUser ? "authenticating user " : "invalid user ") + printable(user) + " ";
+    }
+
+    private String preauth() {
+        return login == null ? " [preauth]" : "";
+    }
+
+    private Moment now() {
+        return server.deadlines().clock().now();
+    }
+
+    /** Tells the link of time that the machine slept. On the deadlines' thread. */
+    void slept(Duration gap) {
+        link.on(new LinkEvent.Slept(gap));
+    }
+
+    /** Only for the message of {@link #toString}. */
+    @Override
+    public SocketAddress getClientAddress() {
+        return peer == null ? super.getClientAddress() : peer;
+    }
+}

@@ -1,0 +1,186 @@
+package holdfast.ssh.server.auth;
+
+import holdfast.ssh.log.Log;
+import holdfast.ssh.system.Account;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/** AuthorizedKeysCommand and AuthorizedPrincipalsCommand: run as somebody, bounded, checked. */
+final class Commands {
+
+    /** A command that takes longer is killed; OpenSSH leaves that to LoginGraceTime. */
+    private static final int SECONDS = 30;
+
+    /** What a command says beyond this refuses the login. */
+    private static final int MOST_BYTES = 4 * 1024 * 1024;
+
+    private Commands() {}
+
+    /**
+     * Runs a command and returns what it said, or null (with a line in the log) if it failed.
+     *
+     * @param keyword for messages
+     * @param user whose login it is: the argument where none is given
+     */
+    static @Nullable InputStream output(
+            Machine machine,
+            String keyword,
+            String command,
+            Tokens tokens,
+            String user,
+            Account runner,
+            Log log) {
+        List<String> words = new ArrayList<>();
+        try {
+            List<String> split = split(command);
+            words.add(split.get(0));
+            for (String word : split.subList(1, split.size())) {
+                words.add(tokens.expand(word));
+            }
+        } catch (IllegalArgumentException e) {
+            log.error(keyword + " \"" + command + "\" contains invalid quotes or tokens");
+            return null;
+        }
+        if (words.size() == 1) {
+            words.add(user);
+        }
+        Path program = Path.of(words.get(0));
+        if (!program.isAbsolute()) {
+            log.error(keyword + " path is not absolute");
+            return null;
+        }
+        String unsafe = UserFiles.unsafe(program, 0, null);
+        if (unsafe != null) {
+            log.error("Unsafe " + keyword + " \"" + program + "\": " + unsafe);
+            return null;
+        }
+        try {
+            return run(machine, keyword, words, runner, log);
+        } catch (IOException e) {
+            log.error(keyword + " " + program + ": " + UserFiles.reason(e));
+            return null;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return null;
+        }
+    }
+
+    private static @Nullable InputStream run(
+            Machine machine, String keyword, List<String> words, Account runner, Log log)
+            throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>();
+        if (machine.own().uid() != runner.uid()) {
+            if (!machine.privileged()) {
+                log.error(keyword + ": only root can run it as " + runner.name());
+                return null;
+            }
+            command.addAll(
+                    List.of(
+                            "/usr/bin/setpriv",
+                            "--reuid=" + runner.uid(),
+                            "--regid=" + runner.gid(),
+                            "--init-groups",
+                            "--"));
+        }
+        command.addAll(words);
+        ProcessBuilder builder = new ProcessBuilder(command);
+        Map<String, String> environment = builder.environment();
+        String language = environment.get("LANG");
+        environment.clear();
+        if (language != null) {
+            environment.put("LANG", language);
+        }
+        environment.put("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        environment.put("USER", runner.name());
+        environment.put("LOGNAME", runner.name());
+        environment.put("HOME", runner.home().toString());
+        builder.directory(Path.of("/").toFile());
+        builder.redirectError(ProcessBuilder.Redirect.DISCARD);
+        builder.redirectInput(Path.of("/dev/null").toFile());
+        Process process = builder.start();
+        // Ends it from outside, so that a command that neither speaks nor ends holds nobody.
+        var killer =
+                java.util.concurrent.CompletableFuture.delayedExecutor(SECONDS, TimeUnit.SECONDS);
+        var alarm =
+                java.util.concurrent.CompletableFuture.runAsync(
+                        () -> {
+                            if (process.isAlive()) {
+                                log.error(keyword + " took longer than " + SECONDS + " s; killed");
+                                process.descendants().forEach(ProcessHandle::destroyForcibly);
+                                process.destroyForcibly();
+                            }
+                        },
+                        killer);
+        try (InputStream out = process.getInputStream()) {
+            byte[] said = out.readNBytes(MOST_BYTES + 1);
+            if (said.length > MOST_BYTES) {
+                log.error(keyword + " said more than " + MOST_BYTES + " bytes; ignored");
+                return null;
+            }
+            int status = process.waitFor();
+            if (status != 0) {
+                log.error(
+                        status > 128
+                                ? keyword
+                                        + " "
+                                        + words.get(0)
+                                        + " exited on signal "
+                                        + (status - 128)
+                                : keyword + " " + words.get(0) + " failed, status " + status);
+                return null;
+            }
+            return new ByteArrayInputStream(said);
+        } finally {
+            alarm.cancel(false);
+            process.destroyForcibly();
+        }
+    }
+
+    /** Words with quotes of both kinds, as OpenSSH's argv_split takes a command apart. */
+    static List<String> split(String command) {
+        List<String> words = new ArrayList<>();
+        StringBuilder word = null;
+        char quote = 0;
+        for (int i = 0; i < command.length(); i++) {
+            char c = command.charAt(i);
+            if (quote == 0 && (c == ' ' || c == '\t')) {
+                if (word != null) {
+                    words.add(word.toString());
+                    word = null;
+                }
+                continue;
+            }
+            if (word == null) {
+                word = new StringBuilder();
+            }
+            if (c == '\\'
+                    && i + 1 < command.length()
+                    && "\"'\\".indexOf(command.charAt(i + 1)) >= 0) {
+                word.append(command.charAt(++i));
+            } else if (quote == 0 && (c == '"' || c == '\'')) {
+                quote = c;
+            } else if (quote != 0 && c == quote) {
+                quote = 0;
+            } else {
+                word.append(c);
+            }
+        }
+        if (quote != 0) {
+            throw new IllegalArgumentException("unbalanced quotes");
+        }
+        if (word != null) {
+            words.add(word.toString());
+        }
+        if (words.isEmpty()) {
+            throw new IllegalArgumentException("empty");
+        }
+        return words;
+    }
+}

@@ -1,0 +1,208 @@
+package holdfast.ssh.server.auth;
+
+import holdfast.ssh.auth.IdentityFile;
+import holdfast.ssh.auth.PrivateIdentity;
+import holdfast.ssh.auth.PublicIdentity;
+import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.crypto.JdkCrypto;
+import holdfast.ssh.log.Log;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyPair;
+import java.security.PublicKey;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.sshd.common.config.keys.OpenSshCertificate;
+import org.apache.sshd.common.keyprovider.HostKeyCertificateProvider;
+import org.apache.sshd.common.keyprovider.KeyPairProvider;
+import org.apache.sshd.common.session.SessionContext;
+import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
+import org.apache.sshd.server.SshServer;
+import org.jspecify.annotations.Nullable;
+
+/** The keys and certificates a server proves itself with, loaded as OpenSSH's sshd.c loads them. */
+public final class HostKeys {
+
+    /** A key and the certificate for it, if there is one. */
+    private record Held(PublicIdentity open, KeyPair pair) {}
+
+    private final Map<String, Held> byType;
+    private final List<OpenSshCertificate> certificates;
+
+    private HostKeys(Map<String, Held> byType, List<OpenSshCertificate> certificates) {
+        this.byType = byType;
+        this.certificates = List.copyOf(certificates);
+    }
+
+    /** Reads HostKey and HostCertificate files; what cannot be used is told of and left out. */
+    public static HostKeys load(ServerSettings settings, Log log) {
+        JdkCrypto.install();
+        Log.Level level = settings.hostKeyGiven() ? Log.Level.ERROR : Log.Level.DEBUG1;
+        Map<String, Held> byType = new LinkedHashMap<>();
+        List<Held> all = new ArrayList<>();
+        int number = 0;
+        for (Path file : settings.hostKey()) {
+            PrivateIdentity loaded = key(file, level, log);
+            if (loaded == null) {
+                log.write(level, "Unable to load host key: " + file);
+                continue;
+            }
+            PublicIdentity open = loaded.open();
+            PublicIdentity beside = publicFile(Path.of(file + ".pub"));
+            if (beside != null && !beside.sameKey(open)) {
+                log.error("Public key for " + file + " does not match private key");
+            }
+            if (open.isRsa() && loaded.rsaBits() < settings.requiredRsaSize()) {
+                log.error("main: Host key " + file + ": Invalid key length");
+                continue;
+            }
+            try {
+                PublicKey decoded = new ByteArrayBuffer(open.blob()).getRawPublicKey();
+                Held held = new Held(open, new KeyPair(decoded, loaded.secret()));
+                all.add(held);
+                byType.putIfAbsent(open.algorithm(), held);
+                log.debug(
+                        "private host key #"
+                                + number++
+                                + ": "
+                                + open.algorithm()
+                                + " "
+                                + KeyCheck.fingerprint(settings, open));
+            } catch (Exception e) {
+                log.error("Unable to load host key \"" + file + "\": " + e.getMessage());
+            }
+        }
+        List<OpenSshCertificate> certificates = new ArrayList<>();
+        for (Path file : settings.hostCertificate()) {
+            OpenSshCertificate certificate = certificate(file, all, log);
+            if (certificate != null) {
+                certificates.add(certificate);
+            }
+        }
+        return new HostKeys(byType, certificates);
+    }
+
+    private static @Nullable PrivateIdentity key(Path file, Log.Level level, Log log) {
+        return switch (IdentityFile.load(file, "", log)) {
+            case IdentityFile.Loaded(PrivateIdentity identity) -> identity;
+            case IdentityFile.Missing() -> null;
+            case IdentityFile.WrongPassphrase() -> {
+                log.write(
+                        level,
+                        "Unable to load host key \""
+                                + file
+                                + "\": incorrect passphrase supplied to decrypt private key");
+                yield null;
+            }
+            case IdentityFile.Unusable(String reason) -> {
+                log.write(level, "Unable to load host key \"" + file + "\": " + reason);
+                yield null;
+            }
+        };
+    }
+
+    private static @Nullable PublicIdentity publicFile(Path file) {
+        try {
+            return PublicIdentity.ofText(Files.readString(file, StandardCharsets.ISO_8859_1));
+        } catch (IOException absent) {
+            return null;
+        }
+    }
+
+    private static @Nullable OpenSshCertificate certificate(Path file, List<Held> keys, Log log) {
+        String text;
+        try {
+            text = Files.readString(file, StandardCharsets.ISO_8859_1);
+        } catch (IOException e) {
+            log.error("Could not load host certificate \"" + file + "\": " + UserFiles.reason(e));
+            return null;
+        }
+        PublicIdentity read = PublicIdentity.ofText(text);
+        if (read == null) {
+            log.error("Could not load host certificate \"" + file + "\": invalid format");
+            return null;
+        }
+        if (!read.isCertificate()) {
+            log.error("Certificate file is not a certificate: " + file);
+            return null;
+        }
+        if (keys.stream().noneMatch(held -> held.open.sameKey(read))) {
+            log.error("No matching private key for certificate: " + file);
+            return null;
+        }
+        try {
+            if (Certificate.of(read).kind() != Certificate.Kind.HOST) {
+                log.error("Certificate file is not a host certificate: " + file);
+                return null;
+            }
+            return (OpenSshCertificate) new ByteArrayBuffer(read.blob()).getRawPublicKey();
+        } catch (Exception e) {
+            log.error("Could not load host certificate \"" + file + "\": " + e.getMessage());
+            return null;
+        }
+    }
+
+    /** True if there is none; sshd does not start then. */
+    public boolean isEmpty() {
+        return byType.isEmpty();
+    }
+
+    /** What a known_hosts file has of each: {@code ssh-ed25519 AAAA...}, in order. */
+    public List<String> lines() {
+        return byType.values().stream()
+                .map(held ->
+                        held.open.algorithm()
+                                + " "
+                                + java.util.Base64.getEncoder().encodeToString(held.open.blob()))
+                .toList();
+    }
+
+    /** Gives them to a server, for connections to come. */
+    void install(SshServer server) {
+        server.setKeyPairProvider(new Pairs());
+        server.setHostKeyCertificateProvider(certificates.isEmpty() ? null : new Certificates());
+    }
+
+    private final class Pairs implements KeyPairProvider {
+        @Override
+        public Iterable<KeyPair> loadKeys(@Nullable SessionContext session) {
+            return byType.values().stream().map(Held::pair).toList();
+        }
+
+        @Override
+        public @Nullable KeyPair loadKey(@Nullable SessionContext session, String type) {
+            Held held = byType.get(type);
+            return held == null ? null : held.pair;
+        }
+
+        @Override
+        public Iterable<String> getKeyTypes(@Nullable SessionContext session) {
+            return List.copyOf(byType.keySet());
+        }
+    }
+
+    private final class Certificates implements HostKeyCertificateProvider {
+        @Override
+        public Iterable<OpenSshCertificate> loadCertificates(@Nullable SessionContext session)
+                throws IOException, GeneralSecurityException {
+            return certificates;
+        }
+
+        /** By the negotiated type, which MINA reduces to the one that a certificate's key has. */
+        @Override
+        public @Nullable OpenSshCertificate loadCertificate(
+                @Nullable SessionContext session, String type) {
+            for (OpenSshCertificate certificate : certificates) {
+                if (certificate.getKeyType().equals(type)) {
+                    return certificate;
+                }
+            }
+            return null;
+        }
+    }
+}

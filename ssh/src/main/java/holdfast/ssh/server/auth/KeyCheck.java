@@ -1,0 +1,490 @@
+package holdfast.ssh.server.auth;
+
+import holdfast.ssh.auth.PublicIdentity;
+import holdfast.ssh.auth.Wire.Malformed;
+import holdfast.ssh.config.Patterns;
+import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.hostkeys.Fingerprint;
+import holdfast.ssh.log.Log;
+import holdfast.ssh.system.Account;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Path;
+import java.util.Base64;
+import java.util.List;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Whether a key or certificate may log in as a user, and what it may do then: OpenSSH's
+ * auth2-pubkey.c and auth2-pubkeyfile.c. Reads files and runs commands, so it waits.
+ *
+ * @param host the client's name, looked up only when asked for
+ * @param connection the two addresses and ports as {@code %C} gives them
+ * @param now seconds since 1970
+ */
+record KeyCheck(
+        Machine machine,
+        ServerSettings settings,
+        Account account,
+        String address,
+        Supplier<String> host,
+        String connection,
+        long now,
+        Log log) {
+
+    /** So many broken lines of a file are told of at each look, and no more. */
+    private static final int TOLD = 5;
+
+    /** What the key may do, or null if it may not even log in. */
+    @Nullable KeyOptions allowed(PublicIdentity key, @Nullable Certificate certificate) {
+        if (RevokedKeys.refuses(settings, key, log)
+                || (certificate != null
+                        && RevokedKeys.refuses(settings, certificate.authority(), log))) {
+            return null;
+        }
+        for (String name : settings.authorizedKeysFile()) {
+            if (name.equalsIgnoreCase("none")) {
+                continue;
+            }
+            Path file = path(name);
+            if (file == null) {
+                return null;
+            }
+            log.debug("trying public key file " + file);
+            InputStream in =
+                    UserFiles.open(
+                            machine, account, file, settings.strictModes(), "authorized keys", log);
+            KeyOptions found = in == null ? null : inKeys(in, file.toString(), key, certificate);
+            if (found != null) {
+                return found;
+            }
+        }
+        if (certificate != null && settings.trustedUserCaKeys() != null) {
+            KeyOptions found = byTrustedAuthority(certificate, settings.trustedUserCaKeys());
+            if (found != null) {
+                return found;
+            }
+        }
+        return byCommand(key, certificate);
+    }
+
+    /** Expands the tokens of a file's name; relative to the home directory. */
+    private @Nullable Path path(String name) {
+        try {
+            Path path = Path.of(Tokens.forFile(account).expand(name));
+            return account.home().resolve(path);
+        } catch (IllegalArgumentException e) {
+            log.error(name + ": " + e.getMessage());
+            return null;
+        }
+    }
+
+    // ---- authorized_keys
+
+    private @Nullable KeyOptions inKeys(
+            InputStream in, String file, PublicIdentity key, @Nullable Certificate certificate) {
+        Search search = new Search(file, key, certificate);
+        try {
+            UserFiles.read(in, search);
+        } catch (IOException e) {
+            log.info(file + ": " + UserFiles.reason(e));
+        }
+        return search.found;
+    }
+
+    private final class Search implements UserFiles.Reader {
+        private final String file;
+        private final @Nullable Certificate certificate;
+        private final PublicIdentity wanted;
+        private @Nullable KeyOptions found;
+        private int told;
+
+        Search(String file, PublicIdentity key, @Nullable Certificate certificate) {
+            this.file = file;
+            this.certificate = certificate;
+            this.wanted = certificate == null ? key : certificate.authority();
+        }
+
+        @Override
+        public boolean line(int number, String text) {
+            if (found != null) {
+                return true; // read to the end all the same: the time must not tell the line
+            }
+            String line = text.strip();
+            if (line.isEmpty() || line.startsWith("#")) {
+                return true;
+            }
+            String where = file + ":" + number;
+            PublicIdentity here = keyAt(line);
+            String options = "";
+            if (here == null) {
+                int end = KeyOptions.end(line);
+                if (end < 0) {
+                    broken(where, "invalid key option string");
+                    return true;
+                }
+                options = line.substring(0, end);
+                here = keyAt(line.substring(end).strip());
+                if (here == null) {
+                    broken(where, "not a key");
+                    return true;
+                }
+            }
+            KeyOptions parsed;
+            try {
+                parsed = KeyOptions.parse(options);
+            } catch (KeyOptions.Bad e) {
+                broken(where, "bad key options: " + e.reason());
+                return true;
+            }
+            if (here.equals(wanted) && parsed.certAuthority() == (certificate != null)) {
+                found = matched(where, here, parsed);
+            }
+            return true;
+        }
+
+        private void broken(String where, String why) {
+            if (++told <= TOLD) {
+                log.info(where + ": " + why + "; line skipped");
+            }
+        }
+
+        private @Nullable KeyOptions matched(
+                String where, PublicIdentity here, KeyOptions options) {
+            String named = here.typeName() + " " + fingerprint(here);
+            log.debug(
+                    where
+                            + ": matching "
+                            + (certificate == null ? "key" : "CA")
+                            + " found: "
+                            + named);
+            if (!authorised(options, certificate != null, where)) {
+                log.error("Refused by key options");
+                return null;
+            }
+            if (certificate == null) {
+                log.verbose("Accepted key " + named + " found at " + where);
+                return options;
+            }
+            KeyOptions granted = KeyOptions.of(certificate, log);
+            if (granted == null) {
+                log.error("Invalid certificate options");
+                return null;
+            }
+            if (!authorised(granted, false, where)) {
+                log.error("Refused by certificate options");
+                return null;
+            }
+            String principals = options.principals();
+            String refusal;
+            if (principals != null
+                    && certificate.principals().stream()
+                            .noneMatch(List.of(principals.split(",", -1))::contains)) {
+                refusal = "Certificate does not contain an authorized principal";
+            } else {
+                refusal = certificate.refusal(principals == null ? account.name() : null, now);
+            }
+            KeyOptions both = null;
+            if (refusal == null) {
+                try {
+                    both = options.and(granted);
+                } catch (KeyOptions.Bad e) {
+                    refusal = e.reason();
+                }
+            }
+            if (refusal != null) {
+                log.error(refusal);
+                return null;
+            }
+            log.verbose(accepted(certificate) + " found at " + where);
+            return both;
+        }
+    }
+
+    private String accepted(Certificate certificate) {
+        return "Accepted certificate ID \""
+                + Safe.text(certificate.keyId())
+                + "\" (serial "
+                + Long.toUnsignedString(certificate.serial())
+                + ") signed by CA "
+                + certificate.authority().typeName()
+                + " "
+                + fingerprint(certificate.authority());
+    }
+
+    /** A key in the form of a .pub file at the start of {@code text}, or null. */
+    static @Nullable PublicIdentity keyAt(String text) {
+        int space = 0;
+        while (space < text.length() && text.charAt(space) != ' ' && text.charAt(space) != '\t') {
+            space++;
+        }
+        if (space == text.length()) {
+            return null;
+        }
+        String rest = text.substring(space).strip();
+        int end = 0;
+        while (end < rest.length() && rest.charAt(end) != ' ' && rest.charAt(end) != '\t') {
+            end++;
+        }
+        try {
+            PublicIdentity key =
+                    PublicIdentity.of(Base64.getDecoder().decode(rest.substring(0, end)));
+            return key.algorithm().equals(text.substring(0, space)) ? key : null;
+        } catch (IllegalArgumentException | Malformed notAKey) {
+            return null;
+        }
+    }
+
+    /** Whether the conditions of a key's options hold here and now (auth_authorise_keyopts). */
+    private boolean authorised(KeyOptions options, boolean authorityAllowed, String where) {
+        if (options.expires() != 0 && options.expires() < now) {
+            log.debug(where + ": entry expired");
+            return false;
+        }
+        if (options.principals() != null && !options.certAuthority()) {
+            log.debug(where + ": principals on non-CA key");
+            return false;
+        }
+        if (!authorityAllowed && options.certAuthority()) {
+            log.debug(where + ": cert-authority flag invalid here");
+            return false;
+        }
+        String from = options.from();
+        if (from != null) {
+            Addresses.Answer answer = Addresses.hostAndAddress(host.get(), address, from);
+            if (answer != Addresses.Answer.YES) {
+                if (answer == Addresses.Answer.INVALID) {
+                    log.debug(where + ": invalid from criteria");
+                }
+                log.info(
+                        where
+                                + ": Authentication tried for "
+                                + account.name()
+                                + " with correct key but not from a permitted host (host="
+                                + host.get()
+                                + ", ip="
+                                + address
+                                + ", required="
+                                + Safe.text(from)
+                                + ").");
+                return false;
+            }
+        }
+        String ranges = options.sourceAddress();
+        if (ranges != null) {
+            Addresses.Answer answer = Addresses.ranges(address, ranges);
+            if (answer != Addresses.Answer.YES) {
+                if (answer == Addresses.Answer.INVALID) {
+                    log.error(where + ": Certificate source-address invalid");
+                }
+                log.info(
+                        where
+                                + ": Authentication tried for "
+                                + account.name()
+                                + " with valid certificate but not from a permitted source"
+                                + " address ("
+                                + address
+                                + ").");
+                return false;
+            }
+        }
+        return true;
+    }
+
+    // ---- TrustedUserCAKeys
+
+    private @Nullable KeyOptions byTrustedAuthority(Certificate certificate, Path authorities) {
+        PublicIdentity authority = certificate.authority();
+        try {
+            if (!RevokedKeys.lists(authorities, authority)) {
+                log.debug2(
+                        "CA "
+                                + authority.typeName()
+                                + " "
+                                + fingerprint(authority)
+                                + " is not listed in "
+                                + authorities);
+                return null;
+            }
+        } catch (IOException e) {
+            log.error("TrustedUserCAKeys " + authorities + ": " + UserFiles.reason(e));
+            return null;
+        }
+        KeyOptions byPrincipal = null;
+        String principalsFile = settings.authorizedPrincipalsFile();
+        if (principalsFile != null && !principalsFile.equalsIgnoreCase("none")) {
+            Path file = path(principalsFile);
+            InputStream in =
+                    file == null
+                            ? null
+                            : UserFiles.open(
+                                    machine,
+                                    account,
+                                    file,
+                                    settings.strictModes(),
+                                    "authorized principals",
+                                    log);
+            if (in != null) {
+                byPrincipal = inPrincipals(in, String.valueOf(file), certificate);
+            }
+        } else {
+            principalsFile = null;
+        }
+        if (byPrincipal == null && settings.authorizedPrincipalsCommand() != null) {
+            InputStream in =
+                    command(
+                            "AuthorizedPrincipalsCommand",
+                            settings.authorizedPrincipalsCommand(),
+                            settings.authorizedPrincipalsCommandUser(),
+                            certificate.identity(),
+                            certificate);
+            if (in != null) {
+                byPrincipal = inPrincipals(in, "(command)", certificate);
+            }
+        }
+        boolean listed = principalsFile != null || settings.authorizedPrincipalsCommand() != null;
+        if (listed && byPrincipal == null) {
+            log.error("Certificate does not contain an authorized principal");
+            return null;
+        }
+        String refusal = certificate.refusal(listed ? null : account.name(), now);
+        if (refusal != null) {
+            log.error(refusal);
+            return null;
+        }
+        KeyOptions granted = KeyOptions.of(certificate, log);
+        if (granted == null) {
+            log.error("Invalid certificate options");
+            return null;
+        }
+        if (!authorised(granted, false, "cert")) {
+            log.error("Refused by certificate options");
+            return null;
+        }
+        KeyOptions result = granted;
+        if (byPrincipal != null) {
+            if (!authorised(byPrincipal, false, "principals")) {
+                log.error("Refused by certificate principals options");
+                return null;
+            }
+            try {
+                result = byPrincipal.and(granted);
+            } catch (KeyOptions.Bad e) {
+                log.error(e.reason());
+                return null;
+            }
+        }
+        log.verbose(accepted(certificate) + " via " + authorities);
+        return result;
+    }
+
+    private @Nullable KeyOptions inPrincipals(
+            InputStream in, String file, Certificate certificate) {
+        KeyOptions[] found = new KeyOptions[1];
+        int[] told = {0};
+        try {
+            UserFiles.read(
+                    in,
+                    (number, text) -> {
+                        int comment = text.indexOf('#');
+                        String line = (comment < 0 ? text : text.substring(0, comment)).strip();
+                        if (found[0] != null || line.isEmpty()) {
+                            return true;
+                        }
+                        int space = Math.max(line.lastIndexOf(' '), line.lastIndexOf('\t'));
+                        String principal = line.substring(space + 1);
+                        try {
+                            KeyOptions options =
+                                    KeyOptions.parse(space < 0 ? "" : line.substring(0, space));
+                            if (certificate.principals().contains(principal)) {
+                                found[0] = options;
+                            }
+                        } catch (KeyOptions.Bad e) {
+                            if (++told[0] <= TOLD) {
+                                log.info(
+                                        file
+                                                + ":"
+                                                + number
+                                                + ": bad principals options: "
+                                                + e.reason()
+                                                + "; line skipped");
+                            }
+                        }
+                        return true;
+                    });
+        } catch (IOException e) {
+            log.info(file + ": " + UserFiles.reason(e));
+        }
+        return found[0];
+    }
+
+    // ---- AuthorizedKeysCommand
+
+    private @Nullable KeyOptions byCommand(PublicIdentity key, @Nullable Certificate certificate) {
+        String command = settings.authorizedKeysCommand();
+        if (command == null) {
+            return null;
+        }
+        InputStream in =
+                command(
+                        "AuthorizedKeysCommand",
+                        command,
+                        settings.authorizedKeysCommandUser(),
+                        key,
+                        certificate);
+        return in == null ? null : inKeys(in, command, key, certificate);
+    }
+
+    private @Nullable InputStream command(
+            String keyword,
+            String command,
+            @Nullable String runAs,
+            PublicIdentity key,
+            @Nullable Certificate certificate) {
+        Account runner;
+        try {
+            runner = runAs == null ? null : machine.account(runAs);
+        } catch (IOException e) {
+            runner = null;
+        }
+        if (runner == null) {
+            log.error(keyword + "User \"" + runAs + "\" not found: No such file or directory");
+            return null;
+        }
+        Tokens tokens =
+                Tokens.forCommand(
+                        account,
+                        connection,
+                        key,
+                        fingerprint(key),
+                        certificate,
+                        certificate == null ? "" : fingerprint(certificate.authority()));
+        return Commands.output(machine, keyword, command, tokens, account.name(), runner, log);
+    }
+
+    String fingerprint(PublicIdentity key) {
+        return fingerprint(settings, key);
+    }
+
+    /** How the log names a key under FingerprintHash. */
+    static String fingerprint(ServerSettings settings, PublicIdentity key) {
+        return switch (settings.fingerprintHash()) {
+            case MD5 -> Fingerprint.md5(key.keyBlob());
+            case SHA1 -> Fingerprint.base64("SHA1", "SHA-1", key.keyBlob());
+            case SHA256 -> key.fingerprint();
+            case SHA384 -> Fingerprint.base64("SHA384", "SHA-384", key.keyBlob());
+            case SHA512 -> Fingerprint.base64("SHA512", "SHA-512", key.keyBlob());
+        };
+    }
+
+    /** Whether a pattern list of signature algorithms has this one. */
+    static boolean has(List<String> algorithms, String algorithm) {
+        for (String pattern : algorithms) {
+            if (Patterns.matches(algorithm, pattern)) {
+                return true;
+            }
+        }
+        return false;
+    }
+}

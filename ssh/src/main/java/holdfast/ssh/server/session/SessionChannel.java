@@ -1,0 +1,1058 @@
+package holdfast.ssh.server.session;
+
+import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.config.Wildcards;
+import holdfast.ssh.log.Log;
+import holdfast.ssh.server.Login;
+import holdfast.ssh.server.ServerTransport;
+import holdfast.ssh.server.sftp.SftpOptions;
+import holdfast.ssh.stream.Inflow;
+import holdfast.ssh.stream.Outflow;
+import holdfast.ssh.stream.Tap;
+import holdfast.ssh.system.Account;
+import holdfast.ssh.system.Become;
+import holdfast.ssh.system.Child;
+import holdfast.ssh.system.Exit;
+import holdfast.ssh.system.Logins;
+import holdfast.ssh.system.Pty;
+import holdfast.ssh.system.Signal;
+import holdfast.ssh.system.Spawn;
+import holdfast.ssh.system.SystemException;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.sshd.client.future.DefaultOpenFuture;
+import org.apache.sshd.client.future.OpenFuture;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.channel.ChannelAsyncOutputStream;
+import org.apache.sshd.common.session.Session;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
+import org.apache.sshd.core.CoreModuleProperties;
+import org.apache.sshd.server.channel.AbstractServerChannel;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One session: a shell, a command or a subsystem, and what the client asks for it.
+ *
+ * <p>Not MINA's ChannelSession, which costs threads and timers and buffers without a bound. Here a
+ * program's bytes go through {@link Inflow} and {@link Outflow}; requests that take time go through
+ * {@link Errands}, so that the thread that reads the network never waits. The window is opened only
+ * when there is something to take the data, as OpenSSH does.
+ *
+ * <p>The end, in this order: the program has exited and its output is at an end; EOF, exit-status,
+ * CLOSE; then what the channel held is given back by {@link #hangUp}, which also runs when the
+ * client closes first or the connection dies. Fields are guarded by {@link #lock}.
+ */
+final class SessionChannel extends AbstractServerChannel {
+
+    /** CHAN_SES_WINDOW_DEFAULT and CHAN_SES_PACKET_DEFAULT of OpenSSH. */
+    static final long WINDOW_BYTES = 64 * 32 * 1024;
+
+    static final long PACKET_BYTES = 32 * 1024;
+
+    /** OpenSSH's bound on variables a client may set. */
+    private static final int MOST_VARIABLES = 128;
+
+    /** What OpenSSH's monitor could take of one request, and more than any terminal's. */
+    private static final int LONGEST_NAME = 4096;
+
+    private static final Path SYSTEM_RC = Path.of("/etc/ssh/sshrc");
+    private static final Path BASH = Path.of("/bin/bash");
+
+    private static final String NOT_SFTP = "This service allows sftp connections only.\n";
+
+    private final Object lock = new Object();
+    private final ServerTransport peer;
+    private final Sessions sessions;
+    private final Errands errands = new Errands();
+    private final AtomicBoolean hungUp = new AtomicBoolean();
+    private final Map<String, String> variables = new LinkedHashMap<>();
+    private int place = -1;
+    private boolean started;
+    private boolean forced;
+    private boolean subsystem;
+    private String term = "";
+    private volatile @Nullable Pty pty;
+    private volatile @Nullable Child child;
+    private volatile @Nullable Inflow input;
+    private volatile @Nullable Outflow output;
+    private volatile @Nullable Outflow errors;
+    private volatile @Nullable ChannelAsyncOutputStream out;
+    private volatile @Nullable ChannelAsyncOutputStream err;
+    private volatile @Nullable SftpSession sftp;
+    private @Nullable Exit exit;
+
+    /** Set by an errand: what follows once it is answered. */
+    private @Nullable Runnable afterwards;
+
+    private int flowing;
+    private boolean eofCame;
+    private boolean eofGone;
+    private boolean closeGone;
+    private volatile boolean closeCame;
+
+    SessionChannel(ServerTransport peer, Sessions sessions) {
+        super(null);
+        this.peer = peer;
+        this.sessions = sessions;
+    }
+
+    // --- opening
+
+    @Override
+    protected void configureWindow() {
+        // Nothing takes data yet.
+        CoreModuleProperties.WINDOW_SIZE.set(this, 0L);
+        CoreModuleProperties.MAX_PACKET_SIZE.set(this, PACKET_BYTES);
+        super.configureWindow();
+    }
+
+    @Override
+    public OpenFuture open(long recipient, long windowSize, long packetSize, Buffer buffer) {
+        setRecipient(recipient);
+        if (sessions.closed()) {
+            refuse(() ->
+                    getSession()
+                            .disconnect(
+                                    SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
+                                    "Possible attack: attempt to open a session after"
+                                            + " additional sessions disabled"));
+            return new DefaultOpenFuture(this, null);
+        }
+        place = sessions.enter(login().settings().maxSessions());
+        if (place < 0) {
+            peer.log().error("no more sessions");
+            peer.log().error("session open failed, free channel " + getChannelId());
+            refuse(() -> {
+                Buffer failure = packet(SshConstants.SSH_MSG_CHANNEL_OPEN_FAILURE, 32);
+                failure.putUInt(SshConstants.SSH_OPEN_CONNECT_FAILED);
+                failure.putString("open failed");
+                failure.putString("");
+                getSession().writePacket(failure);
+            });
+            return new DefaultOpenFuture(this, null);
+        }
+        return super.open(recipient, windowSize, Math.clamp(packetSize, 1, PACKET_BYTES), buffer);
+    }
+
+    private interface Sending {
+        void send() throws IOException;
+    }
+
+    /** Ends a channel that was never open, having told the client; MINA would keep it. */
+    private void refuse(Sending telling) {
+        hungUp.set(true);
+        try {
+            telling.send();
+        } catch (IOException e) {
+            peer.log().debug2("open not refused: " + e.getMessage()); // the connection is gone
+        }
+        close(true);
+    }
+
+    private void openWindow() throws IOException {
+        CoreModuleProperties.WINDOW_SIZE.set(this, WINDOW_BYTES);
+        getLocalWindow().init(this);
+        sendWindowAdjust(WINDOW_BYTES);
+    }
+
+    // --- requests
+
+    @Override
+    public void handleRequest(Buffer buffer) throws IOException {
+        String request = buffer.getString();
+        boolean wantReply = buffer.getBoolean();
+        byte[] rest = new byte[buffer.available()];
+        buffer.getRawBytes(rest);
+        boolean queued =
+                errands.add(() -> {
+                    boolean done = false;
+                    try {
+                        done = request(request, new ByteArrayBuffer(rest));
+                    } catch (IOException | RuntimeException e) {
+                        peer.log().error("session request " + request + ": " + e.getMessage());
+                    }
+                    answer(wantReply, done);
+                    Runnable next = afterwards;
+                    afterwards = null;
+                    if (next != null) {
+                        after(next, request);
+                    }
+                });
+        if (!queued) {
+            getSession()
+                    .disconnect(
+                            SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
+                            "too many requests for a session");
+        }
+    }
+
+    private void after(Runnable next, String request) {
+        try {
+            next.run();
+        } catch (RuntimeException e) {
+            peer.log().error("session request " + request + ": " + e);
+            only("", true, 255);
+        }
+    }
+
+    private void answer(boolean wanted, boolean done) {
+        if (!wanted) {
+            return;
+        }
+        try {
+            getSession()
+                    .writePacket(
+                            packet(
+                                    done
+                                            ? SshConstants.SSH_MSG_CHANNEL_SUCCESS
+                                            : SshConstants.SSH_MSG_CHANNEL_FAILURE,
+                                    0));
+        } catch (IOException e) {
+            peer.log().debug2("request not answered: " + e.getMessage()); // the connection is gone
+        }
+    }
+
+    private boolean request(String request, Buffer buffer) throws IOException {
+        if (isClosing()) {
+            return false;
+        }
+        switch (request) {
+            case "window-change" -> {
+                return windowChange(buffer);
+            }
+            case "signal" -> {
+                return signal(buffer.getString());
+            }
+            case "break" -> {
+                return pty != null;
+            }
+            default -> {
+                // Only before a program runs.
+            }
+        }
+        if (started) {
+            return false;
+        }
+        return switch (request) {
+            case "pty-req" -> terminal(buffer);
+            case "env" -> variable(buffer.getString(), buffer.getString());
+            case "auth-agent-req@openssh.com" -> agent();
+            case "shell" -> begin(null, Subsystem.NONE, "");
+            case "exec" -> begin(buffer.getBytes(), Subsystem.NONE, "");
+            case "subsystem" -> subsystem(buffer.getString());
+            case "x11-req" -> {
+                peer.log().debug("X11 forwarding disabled in server configuration file.");
+                yield false;
+            }
+            default -> false;
+        };
+    }
+
+    private boolean terminal(Buffer buffer) throws IOException {
+        Login login = login();
+        if (!login.permissions().pty() || !login.settings().permitTty()) {
+            peer.log().debug("Allocating a pty not permitted for this connection.");
+            return false;
+        }
+        if (pty != null) {
+            getSession()
+                    .disconnect(
+                            SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
+                            "Protocol error: you already have a pty.");
+            return false;
+        }
+        String kind = buffer.getString();
+        int columns = buffer.getInt();
+        int rows = buffer.getInt();
+        int width = buffer.getInt();
+        int height = buffer.getInt();
+        byte[] modes = buffer.getBytes();
+        Pty opened;
+        try {
+            opened = Pty.open(login.account());
+        } catch (SystemException e) {
+            peer.log()
+                    .error(
+                            "session_pty_req: session "
+                                    + place
+                                    + " alloc failed: "
+                                    + e.getMessage());
+            return false;
+        }
+        peer.log().debug("session_pty_req: session " + place + " alloc " + opened.name());
+        opened.modes(modes);
+        opened.resize(columns, rows, width, height);
+        term = kind;
+        synchronized (lock) {
+            if (hungUp.get()) {
+                opened.close();
+                return false;
+            }
+            pty = opened;
+        }
+        return true;
+    }
+
+    private boolean windowChange(Buffer buffer) {
+        Pty terminal = pty;
+        int columns = buffer.getInt();
+        int rows = buffer.getInt();
+        int width = buffer.getInt();
+        int height = buffer.getInt();
+        if (terminal != null) {
+            terminal.resize(columns, rows, width, height);
+        }
+        return true;
+    }
+
+    private boolean variable(String name, String value) {
+        if (variables.size() >= MOST_VARIABLES
+                || name.length() > LONGEST_NAME
+                || name.indexOf('=') >= 0
+                || name.indexOf('\0') >= 0
+                || value.indexOf('\0') >= 0) {
+            return false;
+        }
+        for (String pattern : login().settings().acceptEnv()) {
+            if (Wildcards.matches(name, pattern)) {
+                peer.log().debug2("Setting env " + variables.size() + ": " + name + "=" + value);
+                variables.put(name, value);
+                return true;
+            }
+        }
+        peer.log().debug2("Ignoring env request " + name + ": disallowed name");
+        return false;
+    }
+
+    private boolean signal(String name) {
+        Signal signal = Signal.named(name);
+        Child running = child;
+        if (signal == null || signal == Signal.CONT || signal == Signal.STOP) {
+            peer.log().error("unsupported signal \"" + printable(name) + "\"");
+            return false;
+        }
+        if (running == null) {
+            peer.log().error("no pid for session " + place);
+            return false;
+        }
+        if (forced || subsystem) {
+            peer.log()
+                    .error(
+                            "refusing to send signal "
+                                    + name
+                                    + " to "
+                                    + (forced ? "forced-command" : "subsystem")
+                                    + " session");
+            return false;
+        }
+        running.signal(signal);
+        return true;
+    }
+
+    private boolean agent() throws IOException {
+        Login login = login();
+        ServerSettings settings = login.settings();
+        if (!login.permissions().agentForwarding()
+                || !settings.allowAgentForwarding()
+                || settings.disableForwarding()) {
+            peer.log().debug("agent forwarding disabled");
+            return false;
+        }
+        Session session = getSession();
+        return sessions.openAgent(
+                login.account(), tap -> AgentChannel.open(session, service, tap, peer.log()));
+    }
+
+    private enum Subsystem {
+        NONE,
+        PROGRAM,
+        SFTP
+    }
+
+    private boolean subsystem(String name) throws IOException {
+        Account account = login().account();
+        peer.log()
+                .debug2("subsystem request for " + printable(name) + " by user " + account.name());
+        String command = login().settings().subsystem().get(name);
+        if (command == null) {
+            peer.log()
+                    .info(
+                            "subsystem request for "
+                                    + printable(name)
+                                    + " by user "
+                                    + account.name()
+                                    + " failed, subsystem not found");
+            return false;
+        }
+        return begin(
+                command.getBytes(StandardCharsets.UTF_8),
+                internalSftp(command) ? Subsystem.SFTP : Subsystem.PROGRAM,
+                name);
+    }
+
+    private static boolean internalSftp(String command) {
+        return command.equals("internal-sftp")
+                || command.startsWith("internal-sftp ")
+                || command.startsWith("internal-sftp\t");
+    }
+
+    // --- running
+
+    /**
+     * Starts what was asked for, or what is forced in its place.
+     *
+     * @param asked the command; null: a shell
+     */
+    private boolean begin(byte @Nullable [] asked, Subsystem kind, String name) throws IOException {
+        Login login = login();
+        ServerSettings settings = login.settings();
+        byte[] command = asked;
+        String original = null;
+        String why = null;
+        String instead = settings.forceCommand();
+        if (instead != null) {
+            why = "(config)";
+        } else {
+            instead = login.permissions().command();
+            if (instead != null) {
+                why = "(key-option)";
+            }
+        }
+        boolean wrongService = false;
+        Subsystem runs = kind;
+        if (instead != null) {
+            original = asked == null ? null : new String(asked, StandardCharsets.UTF_8);
+            command = instead.getBytes(StandardCharsets.UTF_8);
+            forced = true;
+            if (internalSftp(instead)) {
+                wrongService = kind == Subsystem.NONE;
+                runs = Subsystem.SFTP;
+            } else if (kind != Subsystem.NONE) {
+                runs = Subsystem.PROGRAM;
+            }
+        }
+        started = true;
+        subsystem = runs != Subsystem.NONE;
+        Pty terminal = pty;
+        tell(why, command, kind, name, terminal);
+        setAttribute(
+                ServerTransport.KIND,
+                switch (kind) {
+                    case NONE -> asked == null ? "session:shell" : "session:command";
+                    case PROGRAM, SFTP -> "session:subsystem:" + name;
+                });
+        out = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_DATA);
+        if (terminal == null) {
+            err = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA);
+        }
+        if (wrongService) {
+            peer.log().error("Connection from " + peer.peerText() + ": refusing non-sftp session");
+            afterwards = () -> only(NOT_SFTP, false, 1);
+            return true;
+        }
+        if (runs == Subsystem.SFTP && command != null) {
+            return transfer(new String(command, StandardCharsets.UTF_8));
+        }
+        if (settings.chrootDirectory() != null) {
+            peer.log().error("ChrootDirectory is served for internal-sftp only; session refused");
+            afterwards = () -> only("This account is for file transfers only.\n", true, 255);
+            return true;
+        }
+        String closed = settings.usePam() ? null : Greeting.nologin(login.account());
+        if (closed != null) {
+            afterwards = () -> only(closed, true, 254);
+            return true;
+        }
+        byte[] runsCommand = command;
+        String asWasAsked = original;
+        afterwards = () -> run(login, runsCommand, asWasAsked, terminal);
+        return true;
+    }
+
+    private void tell(
+            @Nullable String why,
+            byte @Nullable [] command,
+            Subsystem kind,
+            String name,
+            @Nullable Pty terminal) {
+        String what;
+        if (why != null && command != null) {
+            what =
+                    "forced-command "
+                            + why
+                            + " '"
+                            + printable(new String(command, StandardCharsets.UTF_8))
+                            + "'";
+        } else if (kind != Subsystem.NONE) {
+            what = "subsystem '" + printable(name) + "'";
+        } else {
+            what = command == null ? "shell" : "command";
+        }
+        String tty = terminal == null ? "" : " on " + terminal.name().replaceFirst("^/dev/", "");
+        peer.log()
+                .verbose(
+                        "Starting session: "
+                                + what
+                                + tty
+                                + " for "
+                                + login().account().name()
+                                + " from "
+                                + peer.peerText()
+                                + " id "
+                                + place);
+    }
+
+    /** Starts a program as the user. On an errand's thread, after the answer. */
+    private void run(
+            Login login,
+            byte @Nullable [] command,
+            @Nullable String original,
+            @Nullable Pty terminal) {
+        Account account = login.account();
+        ServerSettings settings = login.settings();
+        Path agent = sessions.agent();
+        Path proofs = settings.exposeAuthInfo() ? sessions.proofs(account, login.proofs()) : null;
+        ChildEnvironment environment =
+                ChildEnvironment.of(
+                        login,
+                        new ChildEnvironment.Circumstances(
+                                variables,
+                                term.isEmpty() ? null : term,
+                                terminal == null ? null : terminal.name(),
+                                agent == null ? null : agent.toString(),
+                                proofs == null ? null : proofs.toString(),
+                                original,
+                                peer.peer(),
+                                peer.local(),
+                                System.getenv("TZ")));
+        StringBuilder greeting = new StringBuilder();
+        if (terminal != null) {
+            greeting.append(Greeting.of(login, command != null));
+        }
+        environment.complaints().forEach(line -> greeting.append(line).append('\n'));
+        Path shell = account.shell();
+        String shellName = String.valueOf(shell.getFileName());
+        Child running;
+        try {
+            String name = command == null ? "-" + shellName : shellName;
+            List<String> arguments = command == null ? List.of() : List.of("-c");
+            Path rc = rc(login);
+            Spawn spawn =
+                    rc == null
+                            ? Become.as(
+                                    account,
+                                    settings.usePam(),
+                                    shell,
+                                    name,
+                                    arguments,
+                                    environment.map())
+                            : afterRc(login, rc, name, arguments, environment.map());
+            if (command != null) {
+                spawn.argument(command);
+            }
+            spawn.directory(account.home(), Path.of("/"));
+            if (terminal == null) {
+                spawn.stdio(Spawn.Stdio.PIPES);
+            } else {
+                spawn.terminal(terminal);
+            }
+            running = spawn.start();
+        } catch (SystemException e) {
+            only(shell + ": " + e.words() + "\n", true, 1);
+            return;
+        }
+        SystemException refused = running.directoryRefused();
+        if (refused != null) {
+            greeting.append("Could not chdir to home directory ")
+                    .append(account.home())
+                    .append(": ")
+                    .append(refused.words())
+                    .append('\n');
+        }
+        attach(running, terminal, greeting.toString());
+        if (terminal != null) {
+            InetSocketAddress from = peer.peer();
+            InetAddress address = from == null ? null : from.getAddress();
+            Logins.in(
+                    account,
+                    running.pid(),
+                    terminal.name(),
+                    address == null ? "" : address.getHostAddress(),
+                    address);
+            running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
+        }
+    }
+
+    /** The script that runs before the user's program; null: none. */
+    private @Nullable Path rc(Login login) {
+        Path own = login.account().home().resolve(".ssh/rc");
+        if (!subsystem
+                && login.settings().forceCommand() == null
+                && login.permissions().userRc()
+                && login.settings().permitUserRc()
+                && Files.exists(own)) {
+            return own;
+        }
+        return Files.exists(SYSTEM_RC) ? SYSTEM_RC : null;
+    }
+
+    /** The program after {@code rc}, in one process: bash alone can give it its name. */
+    private static Spawn afterRc(
+            Login login,
+            Path rc,
+            String name,
+            List<String> arguments,
+            Map<String, String> environment)
+            throws SystemException {
+        boolean bash = Files.isExecutable(BASH);
+        List<String> words = new ArrayList<>(bash ? List.of("-p", "-c") : List.of("-c"));
+        words.add(
+                "/bin/sh \"$1\" </dev/null; shift; exec "
+                        + (bash ? "-a \"$0\" -- " : "")
+                        + "\"$@\"");
+        words.addAll(List.of(name, rc.toString(), login.account().shell().toString()));
+        if (!bash && arguments.isEmpty()) {
+            // Every shell of /etc/shells takes it.
+            words.add("-l");
+        }
+        words.addAll(arguments);
+        Path program = bash ? BASH : Path.of("/bin/sh");
+        return Become.as(
+                login.account(),
+                login.settings().usePam(),
+                program,
+                program.toString(),
+                words,
+                environment);
+    }
+
+    private void attach(Child running, @Nullable Pty terminal, String greeting) {
+        ChannelAsyncOutputStream toOut = out;
+        ChannelAsyncOutputStream toErr = err;
+        if (toOut == null) {
+            throw new IllegalStateException("not begun");
+        }
+        Outflow first = new Outflow(running.output(), toOut, this::outputEnded);
+        Tap second = running.errors();
+        Outflow other =
+                second == null || toErr == null
+                        ? null
+                        : new Outflow(second, toErr, this::outputEnded);
+        Inflow in = new Inflow(running.input(), getLocalWindow(), this::inputEnded);
+        boolean finish;
+        synchronized (lock) {
+            if (hungUp.get()) {
+                // The client left while it was started.
+                running.signal(Signal.HUP);
+                running.signal(Signal.CONT);
+                closeTaps(running);
+                if (terminal != null) {
+                    terminal.close();
+                }
+                return;
+            }
+            child = running;
+            output = first;
+            errors = other;
+            input = in;
+            flowing = other == null ? 1 : 2;
+            finish = eofCame;
+        }
+        running.onExit(this::exited);
+        if (finish) {
+            in.finish();
+        } else {
+            try {
+                openWindow();
+            } catch (IOException e) {
+                peer.log().debug2("window not opened: " + e.getMessage()); // connection is gone
+            }
+        }
+        Runnable flow =
+                () -> {
+                    first.start();
+                    if (other != null) {
+                        other.start();
+                    }
+                };
+        if (greeting.isEmpty()) {
+            flow.run();
+            return;
+        }
+        boolean tty = terminal != null;
+        ChannelAsyncOutputStream to = tty || toErr == null ? toOut : toErr;
+        byte[] bytes =
+                (tty ? greeting.replace("\n", "\r\n") : greeting).getBytes(StandardCharsets.UTF_8);
+        try {
+            to.writeBuffer(new ByteArrayBuffer(bytes)).addListener(written -> flow.run());
+        } catch (IOException e) {
+            flow.run();
+        }
+    }
+
+    /** A session that says one thing and is over. */
+    private void only(String text, boolean error, int status) {
+        ChannelAsyncOutputStream to = error && err != null ? err : out;
+        byte[] bytes =
+                (pty != null ? text.replace("\n", "\r\n") : text).getBytes(StandardCharsets.UTF_8);
+        Runnable over =
+                () -> {
+                    synchronized (lock) {
+                        exit = new Exit(status, 0, false);
+                        flowing = 0;
+                    }
+                    settle();
+                };
+        try {
+            if (to == null || bytes.length == 0) {
+                over.run();
+            } else {
+                to.writeBuffer(new ByteArrayBuffer(bytes)).addListener(written -> over.run());
+            }
+        } catch (IOException e) {
+            over.run();
+        }
+    }
+
+    private boolean transfer(String command) {
+        Login login = login();
+        SftpOptions options;
+        Chroot chroot;
+        try {
+            options = SftpOptions.parse(command);
+            chroot = Chroot.of(login);
+        } catch (IllegalArgumentException | IOException e) {
+            peer.log().error(String.valueOf(e.getMessage()));
+            afterwards = () -> only("", true, 255);
+            return true;
+        }
+        afterwards =
+                () -> {
+                    SftpSession made = new SftpSession(this, peer, options, chroot);
+                    synchronized (lock) {
+                        if (hungUp.get()) {
+                            return;
+                        }
+                        sftp = made;
+                        flowing = 1;
+                        if (eofCame) {
+                            made.finish();
+                        }
+                    }
+                    try {
+                        openWindow();
+                    } catch (IOException e) {
+                        peer.log().debug2("window not opened: " + e.getMessage());
+                    }
+                    made.start();
+                };
+        return true;
+    }
+
+    /** The file server is done, and all it said has been sent. */
+    void transferred(int status) {
+        synchronized (lock) {
+            exit = new Exit(status, 0, false);
+            flowing = 0;
+        }
+        settle();
+    }
+
+    // --- the program's bytes
+
+    /** Not after our CLOSE: the client knows the channel no more. */
+    @Override
+    protected void sendWindowAdjust(long bytes) throws IOException {
+        if (!hungUp.get()) {
+            super.sendWindowAdjust(bytes);
+        }
+    }
+
+    @Override
+    protected void doWriteData(byte[] data, int offset, long length) throws IOException {
+        Inflow in = input;
+        SftpSession files = sftp;
+        if (hungUp.get()) {
+            return;
+        }
+        if (files != null) {
+            files.data(data, offset, (int) length);
+        } else if (in != null) {
+            in.data(data, offset, (int) length);
+        }
+        // else: the window was never opened, and MINA has refused it
+    }
+
+    @Override
+    protected void doWriteExtendedData(byte[] data, int offset, long length) throws IOException {
+        // Nothing reads a second stream from a client; the window is given back.
+        getLocalWindow().release(length);
+    }
+
+    @Override
+    public void handleEof() throws IOException {
+        super.handleEof();
+        Inflow in;
+        SftpSession files;
+        synchronized (lock) {
+            eofCame = true;
+            in = input;
+            files = sftp;
+        }
+        if (in != null) {
+            in.finish();
+        }
+        if (files != null) {
+            files.finish();
+        }
+    }
+
+    @Override
+    public void handleWindowAdjust(Buffer buffer) throws IOException {
+        super.handleWindowAdjust(buffer);
+        ChannelAsyncOutputStream first = out;
+        ChannelAsyncOutputStream second = err;
+        SftpSession files = sftp;
+        if (files != null) {
+            files.windowOpened();
+            return;
+        }
+        if (first != null) {
+            first.onWindowExpanded();
+        }
+        if (second != null) {
+            second.onWindowExpanded();
+        }
+    }
+
+    private void inputEnded(@Nullable IOException why) {
+        String client = getSession().getClientVersion();
+        if (why == null || client == null || !client.contains("OpenSSH")) {
+            return;
+        }
+        // Nobody reads what the client sends: it may stop (PROTOCOL of OpenSSH, 2.1).
+        synchronized (lock) {
+            if (closeGone || hungUp.get()) {
+                return;
+            }
+            Buffer request = packet(SshConstants.SSH_MSG_CHANNEL_REQUEST, 32);
+            request.putString("eow@openssh.com");
+            request.putBoolean(false);
+            write(request);
+        }
+    }
+
+    private void outputEnded(@Nullable IOException why) {
+        synchronized (lock) {
+            flowing--;
+        }
+        settle();
+    }
+
+    private void exited(Exit how) {
+        synchronized (lock) {
+            exit = how;
+        }
+        settle();
+    }
+
+    /** Sends what is due now that something ended. */
+    private void settle() {
+        boolean done;
+        synchronized (lock) {
+            if (flowing > 0 || hungUp.get()) {
+                return;
+            }
+            if (!eofGone) {
+                eofGone = true;
+                try {
+                    sendEof();
+                } catch (IOException e) {
+                    peer.log().debug2("EOF not sent: " + e.getMessage()); // the connection is gone
+                }
+            }
+            Exit how = exit;
+            done = how != null && !closeGone;
+            if (how != null && done) {
+                closeGone = true;
+                write(exitRequest(how));
+                write(packet(SshConstants.SSH_MSG_CHANNEL_CLOSE, 0));
+            }
+        }
+        if (done) {
+            hangUp();
+            if (closeCame) {
+                close(true);
+            }
+        }
+    }
+
+    private Buffer exitRequest(Exit how) {
+        Buffer request = packet(SshConstants.SSH_MSG_CHANNEL_REQUEST, 64);
+        if (how.signal() == 0) {
+            request.putString("exit-status");
+            request.putBoolean(false);
+            request.putInt(how.status());
+        } else {
+            Signal signal = how.named();
+            request.putString("exit-signal");
+            request.putBoolean(false);
+            request.putString(
+                    signal == null || signal == Signal.CONT || signal == Signal.STOP
+                            ? "SIG@openssh.com"
+                            : signal.name());
+            request.putBoolean(how.core());
+            request.putString("");
+            request.putString("");
+        }
+        return request;
+    }
+
+    /** A packet for this channel, begun. */
+    Buffer packet(byte command, int more) {
+        Buffer buffer = getSession().createBuffer(command, Integer.BYTES + more);
+        buffer.putUInt(getRecipient());
+        return buffer;
+    }
+
+    private void write(Buffer packet) {
+        try {
+            getSession().writePacket(packet);
+        } catch (IOException e) {
+            peer.log().debug2("not sent: " + e.getMessage()); // the connection is gone
+        }
+    }
+
+    // --- the end
+
+    /**
+     * The client's CLOSE. It may come when both directions are at their end and the program has
+     * still to exit: its status is waited for, as OpenSSH does. Else ours goes back at once.
+     */
+    @Override
+    public void handleClose() throws IOException {
+        boolean reply;
+        synchronized (lock) {
+            closeCame = true;
+            if (!closeGone && eofGone && exit == null && !hungUp.get()) {
+                return;
+            }
+            reply = !closeGone;
+            closeGone = true;
+        }
+        hangUp();
+        if (reply) {
+            write(packet(SshConstants.SSH_MSG_CHANNEL_CLOSE, 0));
+        }
+        close(true);
+    }
+
+    /** Still open for the flows while MINA thinks that it closes. */
+    @Override
+    protected boolean mayWrite() {
+        return !isClosed();
+    }
+
+    @Override
+    protected void preClose() {
+        hangUp();
+        super.preClose();
+    }
+
+    /**
+     * Gives back everything: the program, if it still runs, loses its terminal and is sent SIGHUP;
+     * pipes, terminal and place are freed. Runs once, whatever ended the session.
+     */
+    private void hangUp() {
+        Child running;
+        Pty terminal;
+        SftpSession files;
+        boolean alive;
+        synchronized (lock) {
+            if (hungUp.getAndSet(true)) {
+                return;
+            }
+            running = child;
+            terminal = pty;
+            files = sftp;
+            alive = exit == null;
+        }
+        for (Outflow each : new Outflow[] {output, errors}) {
+            if (each != null) {
+                each.stop();
+            }
+        }
+        if (input != null) {
+            input.stop();
+        }
+        if (running != null) {
+            if (alive) {
+                running.signal(Signal.HUP);
+                // A stopped one has to run to hear of it.
+                running.signal(Signal.CONT);
+            }
+            closeTaps(running);
+        }
+        if (files != null) {
+            files.stop();
+        }
+        for (ChannelAsyncOutputStream each : new ChannelAsyncOutputStream[] {out, err}) {
+            if (each != null) {
+                each.close(true);
+            }
+        }
+        if (terminal != null) {
+            Errands.once(terminal::close);
+        }
+        if (place >= 0) {
+            sessions.leave(place);
+            peer.log()
+                    .verbose(
+                            "Close session: user "
+                                    + login().account().name()
+                                    + " from "
+                                    + peer.peerText()
+                                    + " id "
+                                    + place);
+        }
+    }
+
+    private static void closeTaps(Child running) {
+        running.input().close();
+        running.output().close();
+        Tap errors = running.errors();
+        if (errors != null) {
+            errors.close();
+        }
+    }
+
+    /** For one line of the log. */
+    static String printable(String text) {
+        StringBuilder safe = new StringBuilder();
+        for (int i = 0; i < text.length() && i < 900; i++) {
+            char c = text.charAt(i);
+            safe.append(c < ' ' || c == 0x7f ? '?' : c);
+        }
+        return safe.toString();
+    }
+
+    Log log() {
+        return peer.log();
+    }
+
+    /** Who is in: nobody opens a channel before that. */
+    Login login() {
+        return Objects.requireNonNull(peer.login(), "nobody is logged in");
+    }
+}

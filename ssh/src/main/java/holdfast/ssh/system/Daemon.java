@@ -1,0 +1,146 @@
+package holdfast.ssh.system;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+
+/** What makes a process a service. */
+public final class Daemon {
+
+    /** Tells a started process that somebody waits at descriptor 3 until it is ready. */
+    private static final String WAITED_FOR = "HOLDFAST_READY";
+
+    private static final int READY_FD = 3;
+
+    private static final int AF_UNIX = 1;
+    private static final int SOCK_DGRAM_CLOEXEC = 2 | Native.O_CLOEXEC;
+
+    /** sun_path of sockaddr_un. */
+    private static final int PATH_BYTES = 108;
+
+    private static final MemorySegment SOCKET = Native.symbol("socket");
+    private static final MemorySegment SENDTO = Native.symbol("sendto");
+    private static final MemorySegment PIPE2 = Native.symbol("pipe2");
+    private static final MemorySegment READ = Native.symbol("read");
+    private static final MemorySegment WRITE = Native.symbol("write");
+    private static final MemorySegment OPEN = Native.symbol("open");
+    private static final MemorySegment DUP2 = Native.symbol("dup2");
+
+    private Daemon() {}
+
+    /**
+     * Tells systemd (NOTIFY_SOCKET, sd_notify(3)): {@code READY=1}, {@code RELOADING=1}, {@code
+     * STOPPING=1}.
+     *
+     * @return false if nobody wants to know
+     */
+    public static boolean notify(String state) {
+        return notify(System.getenv().getOrDefault("NOTIFY_SOCKET", ""), state);
+    }
+
+    static boolean notify(String name, String state) {
+        byte[] path = name.getBytes(StandardCharsets.UTF_8);
+        boolean known = name.startsWith("/") || name.startsWith("@");
+        if (!known || path.length < 2 || path.length >= PATH_BYTES) {
+            return false;
+        }
+        if (path[0] == '@') {
+            // An address in the kernel's own space of names.
+            path[0] = 0;
+        }
+        byte[] text = state.getBytes(StandardCharsets.UTF_8);
+        int fd = Native.call(SOCKET, AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
+        if (fd < 0) {
+            return false;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment address = arena.allocate(2 + PATH_BYTES, 8);
+            address.set(ValueLayout.JAVA_SHORT, 0, (short) AF_UNIX);
+            MemorySegment.copy(path, 0, address, ValueLayout.JAVA_BYTE, 2, path.length);
+            MemorySegment message = arena.allocate(Math.max(1, text.length));
+            MemorySegment.copy(text, 0, message, ValueLayout.JAVA_BYTE, 0, text.length);
+            return Native.call(
+                            SENDTO,
+                            fd,
+                            message.address(),
+                            text.length,
+                            0,
+                            address.address(),
+                            2 + path.length)
+                    >= 0;
+        } finally {
+            Native.close(fd);
+        }
+    }
+
+    /**
+     * Starts a program in a session of its own, in the root directory, with /dev/null for its input
+     * and output, and waits until it calls {@link #ready} or ends. Its errors are ours until then.
+     *
+     * @return 0 when it is ready, else the status it ended with (128 and more: a signal)
+     */
+    public static int start(Path program, List<String> arguments, Map<String, String> environment)
+            throws SystemException {
+        int[] pipe = new int[2];
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment fds = arena.allocate(8, 8);
+            Native.must("pipe", Native.call(PIPE2, fds.address(), Native.O_CLOEXEC));
+            pipe[0] = fds.get(ValueLayout.JAVA_INT, 0);
+            pipe[1] = fds.get(ValueLayout.JAVA_INT, 4);
+            boolean open = true;
+            try {
+                Map<String, String> all = new LinkedHashMap<>(environment);
+                all.put(WAITED_FOR, "1");
+                Spawn spawn = Spawn.of(program).environment(all).keepErrors().inherit(pipe[1]);
+                arguments.forEach(spawn::argument);
+                Child child = spawn.start();
+                Native.close(pipe[1]);
+                open = false;
+                MemorySegment one = arena.allocate(1);
+                int count;
+                do {
+                    count = Native.call(READ, pipe[0], one.address(), 1);
+                } while (count == -Native.EINTR);
+                if (count == 1) {
+                    return 0;
+                }
+                CompletableFuture<Exit> ended = new CompletableFuture<>();
+                child.onExit(ended::complete);
+                Exit exit = ended.join();
+                return exit.signal() == 0 ? Math.max(1, exit.status()) : 128 + exit.signal();
+            } finally {
+                Native.close(pipe[0]);
+                if (open) {
+                    Native.close(pipe[1]);
+                }
+            }
+        }
+    }
+
+    /**
+     * In a process started by {@link #start}: lets the starter go, and its errors with it.
+     * Elsewhere nothing. Once.
+     */
+    public static void ready() {
+        if (!System.getenv().containsKey(WAITED_FOR)) {
+            return;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment nowhere = Native.string(arena, "/dev/null");
+            int fd = Native.call(OPEN, nowhere.address(), Native.O_RDWR | Native.O_CLOEXEC, 0);
+            if (fd >= 0) {
+                Native.call(DUP2, fd, 2);
+                Native.close(fd);
+            }
+            MemorySegment one = arena.allocate(1);
+            Native.call(WRITE, READY_FD, one.address(), 1);
+            Native.close(READY_FD);
+        }
+    }
+}

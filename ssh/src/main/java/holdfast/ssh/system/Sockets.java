@@ -1,0 +1,275 @@
+package holdfast.ssh.system;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.UnknownHostException;
+import java.nio.channels.AsynchronousSocketChannel;
+import java.nio.channels.NetworkChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import jdk.net.ExtendedSocketOptions;
+import jdk.net.UnixDomainPrincipal;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What Java does not tell or set of a socket.
+ *
+ * <p>Java does not tell a socket's descriptor either: it is looked for among all of this process's
+ * by its addresses, some microseconds for each that is open. So a limit for many connections is
+ * better set once, on the listening socket, from which they inherit it.
+ */
+public final class Sockets {
+
+    private static final int IPPROTO_TCP = 6;
+    private static final int TCP_USER_TIMEOUT = 18;
+    private static final int TCP_INFO = 11;
+    private static final int TCP_INFO_BYTES = 256;
+
+    /** Up to and with tcpi_min_rtt: Linux 4.9. */
+    private static final int TCP_INFO_NEEDED = 152;
+
+    /** sockaddr_storage. */
+    private static final int ADDRESS_BYTES = 128;
+
+    private static final int AF_INET = 2;
+    private static final int AF_INET6 = 10;
+
+    private static final MemorySegment GETSOCKNAME = Native.symbol("getsockname");
+    private static final MemorySegment GETPEERNAME = Native.symbol("getpeername");
+    private static final MemorySegment GETSOCKOPT = Native.symbol("getsockopt");
+    private static final MemorySegment SETSOCKOPT = Native.symbol("setsockopt");
+
+    private Sockets() {}
+
+    /** Who is at the other end of a Unix socket. */
+    public record Peer(int uid, int gid) {}
+
+    /** The two ends of a TCP socket; a listener has no peer. */
+    public record Ends(InetSocketAddress local, @Nullable InetSocketAddress peer) {}
+
+    /**
+     * Some of TCP_INFO (tcp(7)).
+     *
+     * @param unacknowledged segments sent and not acknowledged
+     * @param retransmitted segments sent again, ever
+     * @param notSent bytes that wait in the send buffer
+     */
+    public record Tcp(
+            Duration roundTrip,
+            Duration minimumRoundTrip,
+            Duration sinceDataReceived,
+            Duration sinceAckReceived,
+            int unacknowledged,
+            int retransmitted,
+            long notSent) {}
+
+    /** SO_PEERCRED; asks the user database, and so may wait. */
+    public static Optional<Peer> peer(SocketChannel unix) {
+        try {
+            UnixDomainPrincipal who = unix.getOption(ExtendedSocketOptions.SO_PEERCRED);
+            String user = who.user().getName();
+            String group = who.group().getName();
+            // Java gives the name, or the number where there is no name.
+            Optional<Integer> uid = Accounts.named(user).map(Account::uid).or(() -> number(user));
+            Optional<Integer> gid = Accounts.group(group).or(() -> number(group));
+            return uid.flatMap(u -> gid.map(g -> new Peer(u, g)));
+        } catch (IOException | UnsupportedOperationException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<Integer> number(String text) {
+        try {
+            return Optional.of(Integer.parseUnsignedInt(text));
+        } catch (NumberFormatException e) {
+            return Optional.empty();
+        }
+    }
+
+    /**
+     * TCP_USER_TIMEOUT: how long the kernel lets sent data go unacknowledged before it gives the
+     * connection up; zero is the system's own limit. For a listener or a connection.
+     *
+     * @return false if it could not be set
+     */
+    public static boolean userTimeout(NetworkChannel tcp, Duration limit) {
+        int millis = Math.clamp(limit.toMillis(), 0, Integer.MAX_VALUE);
+        int fd = descriptor(tcp);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment value = arena.allocate(ValueLayout.JAVA_INT);
+            value.set(ValueLayout.JAVA_INT, 0, millis);
+            long at = value.address();
+            return fd >= 0
+                    && Native.call(SETSOCKOPT, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, at, 4, 0) == 0;
+        }
+    }
+
+    /** The limit that holds now, null if it is not known. */
+    public static @Nullable Duration userTimeout(NetworkChannel tcp) {
+        int fd = descriptor(tcp);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment value = arena.allocate(ValueLayout.JAVA_INT);
+            MemorySegment size = arena.allocate(ValueLayout.JAVA_INT);
+            size.set(ValueLayout.JAVA_INT, 0, 4);
+            int result =
+                    Native.call(
+                            GETSOCKOPT,
+                            fd,
+                            IPPROTO_TCP,
+                            TCP_USER_TIMEOUT,
+                            value.address(),
+                            size.address(),
+                            0);
+            return result == 0
+                    ? Duration.ofMillis(Integer.toUnsignedLong(value.get(ValueLayout.JAVA_INT, 0)))
+                    : null;
+        }
+    }
+
+    /** The caller holds the channel open; -1 if it is none of ours or closed. */
+    private static int descriptor(NetworkChannel tcp) {
+        Ends ends = ends(tcp);
+        if (ends != null) {
+            for (int fd : descriptors()) {
+                if (ends.equals(ends(fd))) {
+                    return fd;
+                }
+            }
+        }
+        return -1;
+    }
+
+    /** What the kernel knows of one connection. */
+    public static Optional<Tcp> info(NetworkChannel tcp) {
+        Ends ends = ends(tcp);
+        return ends == null ? Optional.empty() : Optional.ofNullable(find(ends).get(ends));
+    }
+
+    /** The same of all this process has, in one go. */
+    public static Map<Ends, Tcp> infos() {
+        return find(null);
+    }
+
+    private static Map<Ends, Tcp> find(@Nullable Ends only) {
+        Map<Ends, Tcp> found = new HashMap<>();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment info = arena.allocate(TCP_INFO_BYTES, 8);
+            MemorySegment size = arena.allocate(ValueLayout.JAVA_INT);
+            for (int fd : descriptors()) {
+                Ends ends = ends(fd);
+                if (ends == null || ends.peer == null || (only != null && !only.equals(ends))) {
+                    continue;
+                }
+                size.set(ValueLayout.JAVA_INT, 0, TCP_INFO_BYTES);
+                int result =
+                        Native.call(
+                                GETSOCKOPT,
+                                fd,
+                                IPPROTO_TCP,
+                                TCP_INFO,
+                                info.address(),
+                                size.address(),
+                                0);
+                if (result == 0 && size.get(ValueLayout.JAVA_INT, 0) >= TCP_INFO_NEEDED) {
+                    found.put(ends, read(info));
+                }
+            }
+        }
+        return found;
+    }
+
+    /** By the offsets of struct tcp_info in linux/tcp.h, which only ever grows at its end. */
+    private static Tcp read(MemorySegment info) {
+        return new Tcp(
+                micros(info, 68),
+                micros(info, 148),
+                millis(info, 52),
+                millis(info, 56),
+                info.get(ValueLayout.JAVA_INT, 24),
+                info.get(ValueLayout.JAVA_INT, 100),
+                Integer.toUnsignedLong(info.get(ValueLayout.JAVA_INT, 144)));
+    }
+
+    private static Duration micros(MemorySegment info, long at) {
+        long value = Integer.toUnsignedLong(info.get(ValueLayout.JAVA_INT, at));
+        return Duration.ofNanos(value * 1000);
+    }
+
+    private static Duration millis(MemorySegment info, long at) {
+        return Duration.ofMillis(Integer.toUnsignedLong(info.get(ValueLayout.JAVA_INT, at)));
+    }
+
+    private static List<Integer> descriptors() {
+        List<Integer> all = new ArrayList<>();
+        try (DirectoryStream<Path> open = Files.newDirectoryStream(Path.of("/proc/self/fd"))) {
+            for (Path one : open) {
+                number(one.getFileName().toString()).ifPresent(all::add);
+            }
+        } catch (IOException e) {
+            // No /proc: nothing is found.
+        }
+        return all;
+    }
+
+    private static @Nullable Ends ends(NetworkChannel tcp) {
+        try {
+            SocketAddress peer =
+                    switch (tcp) {
+                        case SocketChannel channel -> channel.getRemoteAddress();
+                        case AsynchronousSocketChannel channel -> channel.getRemoteAddress();
+                        default -> null;
+                    };
+            return tcp.getLocalAddress() instanceof InetSocketAddress local
+                    ? new Ends(local, peer instanceof InetSocketAddress inet ? inet : null)
+                    : null;
+        } catch (IOException e) {
+            return null;
+        }
+    }
+
+    private static @Nullable Ends ends(int fd) {
+        InetSocketAddress local = name(GETSOCKNAME, fd);
+        return local == null ? null : new Ends(local, name(GETPEERNAME, fd));
+    }
+
+    private static @Nullable InetSocketAddress name(MemorySegment function, int fd) {
+        MemorySegment scratch = Native.scratch();
+        MemorySegment size = scratch.asSlice(ADDRESS_BYTES, 4);
+        size.set(ValueLayout.JAVA_INT, 0, ADDRESS_BYTES);
+        if (Native.call(function, fd, scratch.address(), size.address()) != 0) {
+            return null;
+        }
+        int bytes =
+                switch (scratch.get(ValueLayout.JAVA_SHORT, 0)) {
+                    case AF_INET -> 4;
+                    case AF_INET6 -> 16;
+                    default -> 0;
+                };
+        if (bytes == 0) {
+            return null;
+        }
+        byte[] address = new byte[bytes];
+        MemorySegment.copy(scratch, ValueLayout.JAVA_BYTE, bytes == 4 ? 4 : 8, address, 0, bytes);
+        int port =
+                Byte.toUnsignedInt(scratch.get(ValueLayout.JAVA_BYTE, 2)) << 8
+                        | Byte.toUnsignedInt(scratch.get(ValueLayout.JAVA_BYTE, 3));
+        try {
+            return new InetSocketAddress(InetAddress.getByAddress(address), port);
+        } catch (UnknownHostException e) {
+            return null;
+        }
+    }
+}

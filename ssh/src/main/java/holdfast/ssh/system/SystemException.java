@@ -1,0 +1,26 @@
+package holdfast.ssh.system;
+
+import java.io.IOException;
+
+/** What the system refused, in its own words: {@code open /dev/ptmx: Permission denied}. */
+public final class SystemException extends IOException {
+
+    private static final long serialVersionUID = 1;
+
+    private final int errno;
+
+    SystemException(String what, int errno) {
+        super(what + ": " + Native.words(errno));
+        this.errno = errno;
+    }
+
+    /** The number of errno.h, asm-generic's: 2 is ENOENT. */
+    public int errno() {
+        return errno;
+    }
+
+    /** The system's words alone: {@code Permission denied}. */
+    public String words() {
+        return Native.words(errno);
+    }
+}

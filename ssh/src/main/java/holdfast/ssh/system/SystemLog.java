@@ -1,0 +1,63 @@
+package holdfast.ssh.system;
+
+import holdfast.ssh.log.Log;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+
+/** The system's log, by syslog(3). Thread-safe. */
+public final class SystemLog {
+
+    private static final int LOG_PID = 1;
+
+    /** Facilities of sys/syslog.h that SyslogFacility knows, already shifted. */
+    private static final Map<String, Integer> FACILITIES =
+            Map.ofEntries(
+                    Map.entry("USER", 1 << 3),
+                    Map.entry("DAEMON", 3 << 3),
+                    Map.entry("AUTH", 4 << 3),
+                    Map.entry("AUTHPRIV", 10 << 3),
+                    Map.entry("LOCAL0", 16 << 3),
+                    Map.entry("LOCAL1", 17 << 3),
+                    Map.entry("LOCAL2", 18 << 3),
+                    Map.entry("LOCAL3", 19 << 3),
+                    Map.entry("LOCAL4", 20 << 3),
+                    Map.entry("LOCAL5", 21 << 3),
+                    Map.entry("LOCAL6", 22 << 3),
+                    Map.entry("LOCAL7", 23 << 3));
+
+    private static final MemorySegment OPENLOG = Native.symbol("openlog");
+    private static final MemorySegment SYSLOG = Native.symbol("syslog");
+
+    // The C library keeps the pointers it is given.
+    private static final MemorySegment FORMAT =
+            Arena.global().allocateFrom("%s", StandardCharsets.US_ASCII);
+
+    private final int facility;
+
+    /**
+     * @param name what lines are marked with, {@code sshd}
+     * @param facility as SyslogFacility names it; one it does not know is AUTH
+     */
+    public SystemLog(String name, String facility) {
+        this.facility = FACILITIES.getOrDefault(facility, 4 << 3);
+        MemorySegment ident = Arena.global().allocateFrom(name, StandardCharsets.US_ASCII);
+        Native.raw(OPENLOG, ident.address(), LOG_PID, this.facility);
+    }
+
+    /** Writes one line at the priority that OpenSSH's log.c gives to its level. */
+    public void write(Log.Level level, String line) {
+        int priority =
+                switch (level) {
+                    case QUIET, FATAL -> 2;
+                    case ERROR -> 3;
+                    case INFO, VERBOSE -> 6;
+                    case DEBUG1, DEBUG2, DEBUG3 -> 7;
+                };
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment text = Native.string(arena, line.replace('\0', '?'));
+            Native.raw(SYSLOG, facility | priority, FORMAT.address(), text.address());
+        }
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.ssh.forward;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,114 @@
+package holdfast.ssh.server.auth;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import holdfast.ssh.auth.PublicIdentity;
+import holdfast.ssh.auth.Wire;
+import java.security.KeyPair;
+import java.security.KeyPairGenerator;
+import java.security.MessageDigest;
+import java.security.PrivateKey;
+import java.security.Signature;
+import java.security.interfaces.ECPublicKey;
+import java.security.spec.ECGenParameterSpec;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+
+/** What a FIDO token signs, made here by the token's own rules (PROTOCOL.u2f). */
+class SignaturesTest {
+
+    private static final byte[] DATA = "the request".getBytes(UTF_8);
+    private static final String APPLICATION = "ssh:work";
+
+    private static byte[] sha256(byte[] bytes) throws Exception {
+        return MessageDigest.getInstance("SHA-256").digest(bytes);
+    }
+
+    private static byte[] sign(String name, PrivateKey key, int flags, int counter)
+            throws Exception {
+        Signature signature = Signature.getInstance(name);
+        signature.initSign(key);
+        signature.update(
+                new Wire.Writer()
+                        .raw(sha256(APPLICATION.getBytes(UTF_8)))
+                        .u8(flags)
+                        .u32(counter)
+                        .raw(sha256(DATA))
+                        .bytes());
+        return signature.sign();
+    }
+
+    @Test
+    void a_token_with_ed25519_tells_of_touch_and_count() throws Exception {
+        KeyPair pair = KeyPairGenerator.getInstance("Ed25519").generateKeyPair();
+        byte[] x509 = pair.getPublic().getEncoded();
+        String type = "sk-ssh-ed25519@openssh.com";
+        PublicIdentity key =
+                PublicIdentity.of(
+                        new Wire.Writer()
+                                .text(type)
+                                .string(Arrays.copyOfRange(x509, x509.length - 32, x509.length))
+                                .text(APPLICATION)
+                                .bytes());
+        Signatures.wellFormed(key);
+        byte[] raw = sign("Ed25519", pair.getPrivate(), 0x05, 7);
+        byte[] signature = new Wire.Writer().text(type).string(raw).u8(0x05).u32(7).bytes();
+        assertThat(Signatures.check(key, type, signature, DATA))
+                .isEqualTo(new Signatures.Valid(true, true, true, 7));
+        byte[] claimed = new Wire.Writer().text(type).string(raw).u8(0x01).u32(7).bytes();
+        assertThat(Signatures.check(key, type, claimed, DATA)).isNull();
+        byte[] untouched = sign("Ed25519", pair.getPrivate(), 0, -1);
+        assertThat(
+                        Signatures.check(
+                                key,
+                                type,
+                                new Wire.Writer()
+                                        .text(type)
+                                        .string(untouched)
+                                        .u8(0)
+                                        .u32(-1)
+                                        .bytes(),
+                                DATA))
+                .isEqualTo(new Signatures.Valid(true, false, false, 0xffffffffL));
+    }
+
+    @Test
+    void a_token_with_ecdsa_does_too() throws Exception {
+        KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
+        generator.initialize(new ECGenParameterSpec("secp256r1"));
+        KeyPair pair = generator.generateKeyPair();
+        byte[] x509 = ((ECPublicKey) pair.getPublic()).getEncoded();
+        String type = "sk-ecdsa-sha2-nistp256@openssh.com";
+        PublicIdentity key =
+                PublicIdentity.of(
+                        new Wire.Writer()
+                                .text(type)
+                                .text("nistp256")
+                                .string(Arrays.copyOfRange(x509, x509.length - 65, x509.length))
+                                .text(APPLICATION)
+                                .bytes());
+        byte[] both = sign("SHA256withECDSAinP1363Format", pair.getPrivate(), 0x01, 9);
+        byte[] numbers =
+                new Wire.Writer()
+                        .mpint(new java.math.BigInteger(1, Arrays.copyOf(both, 32)))
+                        .mpint(new java.math.BigInteger(1, Arrays.copyOfRange(both, 32, 64)))
+                        .bytes();
+        byte[] signature = new Wire.Writer().text(type).string(numbers).u8(1).u32(9).bytes();
+        assertThat(Signatures.check(key, type, signature, DATA))
+                .isEqualTo(new Signatures.Valid(true, true, false, 9));
+        assertThat(Signatures.check(key, type, signature, new byte[1])).isNull();
+    }
+
+    @Test
+    void an_algorithm_is_for_one_type_of_key() throws Exception {
+        PublicIdentity rsa = PublicIdentity.of(new Wire.Writer().text("ssh-rsa").bytes());
+        PublicIdentity certified =
+                PublicIdentity.of(new Wire.Writer().text("ssh-rsa-cert-v01@openssh.com").bytes());
+        assertThat(Signatures.isFor("rsa-sha2-512", rsa)).isTrue();
+        assertThat(Signatures.isFor("rsa-sha2-512", certified)).isFalse();
+        assertThat(Signatures.isFor("rsa-sha2-256-cert-v01@openssh.com", certified)).isTrue();
+        assertThat(Signatures.isFor("rsa-sha2-256-cert-v01@openssh.com", rsa)).isFalse();
+        assertThat(Signatures.isFor("ssh-ed25519", rsa)).isFalse();
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.ssh.server.auth;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.ssh.server.forward;
+
+import org.jspecify.annotations.NullMarked;

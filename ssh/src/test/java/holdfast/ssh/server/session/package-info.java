@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.ssh.server.session;
+
+import org.jspecify.annotations.NullMarked;

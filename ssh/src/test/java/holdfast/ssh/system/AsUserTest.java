@@ -1,0 +1,289 @@
+package holdfast.ssh.system;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+final class AsUserTest {
+
+    @TempDir Path directory;
+
+    private Account nobody;
+
+    @BeforeEach
+    void asRoot() throws Exception {
+        assumeTrue(Accounts.privileged(), "needs root");
+        nobody = Accounts.named("nobody").orElseThrow();
+        Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxrwxrwx"));
+    }
+
+    private Path file(String name, String mode) throws IOException {
+        Path file = Files.writeString(directory.resolve(name), name);
+        return Files.setPosixFilePermissions(file, PosixFilePermissions.fromString(mode));
+    }
+
+    @Test
+    void what_is_closed_to_the_user_is_closed_and_the_rest_of_the_process_keeps_its_rights()
+            throws Exception {
+        Path secret = file("secret", "rw-------");
+        Path open = file("open", "rw-r--r--");
+        try (AsUser user = AsUser.of(nobody)) {
+            assertThat(user.call(() -> Files.readString(open))).isEqualTo("open");
+            assertThatThrownBy(() -> user.call(() -> Files.readString(secret)))
+                    .isInstanceOf(AccessDeniedException.class);
+            assertThatThrownBy(() -> user.call(() -> Files.writeString(open, "x")))
+                    .isInstanceOf(AccessDeniedException.class);
+            assertThatThrownBy(() ->
+                            user.call(() ->
+                                    Files.setPosixFilePermissions(
+                                            secret, PosixFilePermissions.fromString("rw-r--r--"))))
+                    .isInstanceOf(IOException.class);
+            assertThat(Files.readString(secret)).isEqualTo("secret");
+            assertThat(
+                            user.submit(() -> 1)
+                                    .thenApply(one -> readable(secret))
+                                    .get(10, TimeUnit.SECONDS))
+                    .isTrue();
+        }
+    }
+
+    private static boolean readable(Path file) {
+        try {
+            return Files.readString(file) != null;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    @Test
+    void what_is_written_belongs_to_the_user() throws Exception {
+        try (AsUser user = AsUser.of(nobody)) {
+            Path file = user.call(() -> Files.writeString(directory.resolve("new"), "x"));
+            assertThat(Files.getAttribute(file, "unix:uid")).isEqualTo(nobody.uid());
+            assertThat(Files.getAttribute(file, "unix:gid")).isEqualTo(nobody.gid());
+        }
+    }
+
+    @Test
+    void the_thread_has_the_user_s_groups_and_no_capability_but_stays_root_s_to_signal()
+            throws Exception {
+        try (AsUser user = AsUser.of(nobody)) {
+            String status = user.call(() -> Files.readString(Path.of("/proc/thread-self/status")));
+            int uid = nobody.uid();
+            assertThat(status)
+                    .contains("Uid:\t0\t" + uid + "\t0\t" + uid)
+                    .contains("CapEff:\t0000000000000000");
+            assertThat(status.lines().filter(line -> line.startsWith("Groups:")).findFirst())
+                    .hasValueSatisfying(line ->
+                            assertThat(line.substring(7).trim().split(" "))
+                                    .containsExactlyInAnyOrderElementsOf(
+                                            nobody.groups().stream()
+                                                    .map(String::valueOf)
+                                                    .toList()));
+        }
+    }
+
+    @Test
+    void no_other_thread_of_the_process_has_become_the_user() throws Exception {
+        try (AsUser user = AsUser.of(nobody)) {
+            user.call(() -> 1);
+            List<String> strays = new ArrayList<>();
+            try (var all = Files.list(Path.of("/proc/self/task"))) {
+                for (Path task : all.toList()) {
+                    String comm = Files.readString(task.resolve("comm")).trim();
+                    String status = Files.readString(task.resolve("status"));
+                    if (!status.contains("Uid:\t0\t0\t0\t0") && !comm.equals("as-nobody")) {
+                        strays.add(comm);
+                    }
+                }
+            }
+            assertThat(strays).isEmpty();
+        }
+    }
+
+    @Test
+    void a_peer_on_a_unix_socket_sees_the_user_and_not_root() throws Exception {
+        Path name = directory.resolve("socket");
+        try (ServerSocketChannel listener =
+                        ServerSocketChannel.open(StandardProtocolFamily.UNIX)
+                                .bind(UnixDomainSocketAddress.of(name));
+                AsUser user = AsUser.of(nobody)) {
+            Files.setPosixFilePermissions(name, PosixFilePermissions.fromString("rwxrwxrwx"));
+            try (SocketChannel near =
+                            user.call(() -> SocketChannel.open(UnixDomainSocketAddress.of(name)));
+                    SocketChannel far = listener.accept()) {
+                assertThat(near.isConnected()).isTrue();
+                assertThat(Sockets.peer(far).map(Sockets.Peer::uid)).contains(nobody.uid());
+            }
+            Files.setPosixFilePermissions(name, PosixFilePermissions.fromString("rwx------"));
+            assertThatThrownBy(() ->
+                            user.call(() -> SocketChannel.open(UnixDomainSocketAddress.of(name))))
+                    .isInstanceOf(IOException.class);
+        }
+    }
+
+    @Test
+    void another_root_and_mask_hold_for_that_thread_only() throws Exception {
+        file("inside", "rw-r--r--");
+        try (AsUser user = AsUser.of(nobody, directory, 0027)) {
+            assertThat(user.call(() -> Files.readString(Path.of("/inside")))).isEqualTo("inside");
+            assertThat(user.call(() -> Files.exists(Path.of("/etc/passwd")))).isFalse();
+            assertThat(user.call(() -> Files.exists(Path.of("/../etc/passwd")))).isFalse();
+            user.call(() -> Files.writeString(Path.of("/made"), "x"));
+            assertThat(
+                            PosixFilePermissions.toString(
+                                    Files.getPosixFilePermissions(directory.resolve("made"))))
+                    .isEqualTo("rw-r-----");
+        }
+        assertThat(Path.of("/etc/passwd")).exists();
+        Path ours = Files.writeString(directory.resolve("ours"), "x");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(ours)))
+                .isNotEqualTo("rw-r-----");
+    }
+
+    @Test
+    void a_root_that_is_not_there_fails_every_task_and_runs_none() throws Exception {
+        try (AsUser user = AsUser.of(nobody, directory.resolve("none"), null)) {
+            for (int i = 0; i < 3; i++) {
+                assertThatThrownBy(() -> user.call(() -> Files.createFile(Path.of("/tmp/oops"))))
+                        .isInstanceOf(SystemException.class)
+                        .hasMessageContaining("No such file or directory");
+            }
+        }
+        assertThat(Path.of("/tmp/oops")).doesNotExist();
+    }
+
+    @Test
+    void a_closed_one_takes_no_more_and_an_idle_one_has_no_thread() throws Exception {
+        AsUser user = AsUser.of(nobody);
+        Thread worker = user.call(Thread::currentThread);
+        user.close();
+        assertThat(worker.join(Duration.ofSeconds(10))).isTrue();
+        assertThatThrownBy(() -> user.submit(() -> 1))
+                .isInstanceOf(RejectedExecutionException.class);
+    }
+
+    @Test
+    void a_child_becomes_the_user_with_its_status_its_name_and_its_environment() throws Exception {
+        Map<String, String> environment =
+                Map.of("PATH", "/usr/bin:/bin", "COLOUR", "a b", "HOME", "/nonexistent");
+        for (boolean pam : new boolean[] {true, false}) {
+            Spawn spawn =
+                    Become.as(
+                                    nobody,
+                                    pam,
+                                    Path.of("/bin/bash"),
+                                    "bash",
+                                    List.of("-c", "id -un; echo \"$0 $COLOUR\"; id -G; exit 9"),
+                                    environment)
+                            .stdio(Spawn.Stdio.PIPES);
+            Run run = Run.of(spawn);
+            assertThat(run.errors()).isEmpty();
+            assertThat(run.output()).startsWith("nobody\nbash a b\n");
+            assertThat(run.output().lines().toList().get(2).split(" "))
+                    .contains("" + nobody.gid())
+                    .doesNotContain("0");
+            assertThat(run.exit().status()).isEqualTo(9);
+
+            Run killed =
+                    Run.of(
+                            Become.as(
+                                            nobody,
+                                            pam,
+                                            Path.of("/bin/sh"),
+                                            "/bin/sh",
+                                            List.of("-c", "kill -USR1 $$"),
+                                            environment)
+                                    .stdio(Spawn.Stdio.PIPES));
+            assertThat(killed.exit())
+                    .isEqualTo(pam ? new Exit(138, 0, false) : new Exit(-1, 10, false));
+
+            Child hung =
+                    Become.as(
+                                    nobody,
+                                    pam,
+                                    Path.of("/bin/sh"),
+                                    "/bin/sh",
+                                    List.of("-c", "echo ready; sleep 60"),
+                                    environment)
+                            .stdio(Spawn.Stdio.PIPES)
+                            .start();
+            Thread.sleep(300);
+            hung.signal(Signal.HUP);
+            assertThat(Run.exit(hung))
+                    .isEqualTo(pam ? new Exit(129, 0, false) : new Exit(-1, 1, false));
+            assertThat(Run.drink(hung.output()).get(10, TimeUnit.SECONDS)).isEqualTo("ready\n");
+        }
+    }
+
+    @Test
+    void a_login_shell_on_a_terminal_becomes_the_user() throws Exception {
+        Optional<Account> person = Accounts.named("postgres").or(this::anyWithShell);
+        assumeTrue(person.isPresent(), "needs a user with a shell");
+        Account account = person.get();
+        for (boolean pam : new boolean[] {true, false}) {
+            Pty pty = Pty.open(account);
+            Child shell =
+                    Become.as(
+                                    account,
+                                    pam,
+                                    account.shell(),
+                                    "-" + account.shell().getFileName(),
+                                    List.of(),
+                                    Map.of("PATH", "/usr/bin:/bin", "TERM", "dumb", "X_Y", "z"))
+                            .directory(account.home(), Path.of("/"))
+                            .terminal(pty)
+                            .start();
+            var output = Run.drink(shell.output());
+            shell.input()
+                    .write(
+                            ByteBuffer.wrap(
+                                    "echo =$0= =$(id -un)= =$X_Y= =$(tty)=; exit 5\n"
+                                            .getBytes(US_ASCII)));
+            assertThat(output.get(20, TimeUnit.SECONDS))
+                    .contains(
+                            "=-"
+                                    + account.shell().getFileName()
+                                    + "= ="
+                                    + account.name()
+                                    + "= =z= ="
+                                    + pty.name()
+                                    + "=");
+            assertThat(Run.exit(shell).status()).isEqualTo(5);
+            shell.output().close();
+            pty.close();
+        }
+    }
+
+    private Optional<Account> anyWithShell() {
+        try {
+            return Accounts.numbered(1000);
+        } catch (SystemException e) {
+            return Optional.empty();
+        }
+    }
+}

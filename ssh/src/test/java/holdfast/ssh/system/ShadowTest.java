@@ -1,0 +1,45 @@
+package holdfast.ssh.system;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class ShadowTest {
+
+    private static final List<String> FILE =
+            List.of(
+                    "root:!$6$abc$def:19000:0:99999:7:::",
+                    "guest:$6$saltsalt$x:19000:0:99999:7::19500:",
+                    "odd:*:19000:0:99999:7::soon:",
+                    "open::::::::");
+
+    @Test
+    void a_line_tells_the_hash_and_the_last_day() {
+        assertThat(Shadow.find(FILE, "root").orElseThrow().locked()).isTrue();
+        Shadow.Entry guest = Shadow.find(FILE, "guest").orElseThrow();
+        assertThat(guest.locked()).isFalse();
+        assertThat(guest.expired(19500)).isFalse();
+        assertThat(guest.expired(19501)).isTrue();
+        assertThat(Shadow.find(FILE, "odd").orElseThrow().expired(20000)).isTrue();
+        assertThat(Shadow.find(FILE, "open").orElseThrow().hash()).isEmpty();
+        assertThat(Shadow.find(FILE, "gues")).isEmpty();
+    }
+
+    @Test
+    void a_hash_is_not_shown() {
+        assertThat(Shadow.find(FILE, "guest").orElseThrow().toString()).doesNotContain("salt");
+    }
+
+    /** The example of crypt(5)'s sha512crypt, from its specification. */
+    @Test
+    void crypt_agrees_with_the_specification_of_its_hash() {
+        String hash =
+                "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJu"
+                        + "esI68u4OTLiBFdcbYEdFCoEOfaS35inz1";
+        assertThat(Shadow.matches(hash, "Hello world!")).isTrue();
+        assertThat(Shadow.matches(hash, "Hello world")).isFalse();
+        assertThat(Shadow.matches("*", "")).isFalse();
+        assertThat(Shadow.matches("", "")).isFalse();
+    }
+}
