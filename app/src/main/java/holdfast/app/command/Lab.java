@@ -473,8 +473,7 @@ public final class Lab {
                             LabTable.Hand.CUT_TO_CLIENT,
                             new Event.CutOneWay(Direction.TO_CLIENT),
                             "cut to client");
-            case MUTE ->
-                    byHand(proxy, LabTable.Hand.MUTE, new Event.Mute(), "server falls silent");
+            case MUTE -> byHand(proxy, LabTable.Hand.MUTE, new Event.Mute(), "server falls silent");
             case CROWD ->
                     byHand(
                             proxy,
@@ -541,8 +540,7 @@ public final class Lab {
         }
     }
 
-    private void byHand(
-            WeatherProxy proxy, LabTable.Hand hand, Event.ByHand event, String text) {
+    private void byHand(WeatherProxy proxy, LabTable.Hand hand, Event.ByHand event, String text) {
         hands.add(hand);
         proxy.meddle(event);
         tell(proxy, "path", text);

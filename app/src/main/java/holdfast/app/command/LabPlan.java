@@ -354,8 +354,7 @@ record LabPlan(
             case "close" -> IdleNat.Expiry.CLOSE;
             case "revive" -> IdleNat.Expiry.REVIVE;
             case "remap" -> IdleNat.Expiry.REMAP;
-            default ->
-                    throw expected("silent, reset, reset-both, close, revive or remap", word);
+            default -> throw expected("silent, reset, reset-both, close, revive or remap", word);
         };
     }
 

@@ -75,33 +75,21 @@ public final class Link {
      */
     public static Step on(LinkState state, LinkEvent event, Moment now, LivenessPolicy policy) {
         List<LinkCommand> commands = new ArrayList<>(2);
-        Moment expected = wakeAt(state, policy);
-        boolean overslept = expected.plus(ABSENCE).isBefore(now);
-        boolean late = expected.plus(LATE).isBefore(now);
+        Duration late = now.since(wakeAt(state, policy));
         LinkState next =
                 switch (state) {
-                    case LinkState.Opening opening -> {
-                        Duration away = away(event, now, expected, overslept);
-                        // While a person is asked nothing is counted, whatever else happens.
-                        boolean counts = !away.isZero() && opening.asking() == null;
-                        yield opening(
-                                counts ? excused(opening, now, away) : opening,
-                                event,
-                                now,
-                                policy,
-                                commands);
-                    }
+                    case LinkState.Opening opening ->
+                            opening(opening, event, now, late, policy, commands);
                     case LinkState.Up up ->
-                            judge(up.watch(), null, event, now, policy, overslept, late, commands);
+                            judge(up.watch(), null, event, now, late, policy, commands);
                     case LinkState.Suspect suspect ->
                             judge(
                                     suspect.watch(),
                                     suspect.since(),
                                     event,
                                     now,
-                                    policy,
-                                    overslept,
                                     late,
+                                    policy,
                                     commands);
                     case LinkState.Dead dead -> dead;
                 };
@@ -109,21 +97,27 @@ public final class Link {
     }
 
     /**
-     * How long we were not there, as far as this event shows it. A sleep also makes us late: the
-     * same time is not charged twice.
+     * How long we were not there while the link was opening, as far as this event shows it. A sleep
+     * makes us late as well, and is not charged twice; what came due meanwhile is due {@link
+     * #ABSENCE} from now.
      */
-    private static Duration away(LinkEvent event, Moment now, Moment expected, boolean overslept) {
+    private static Duration absence(LinkEvent event, Duration late) {
         Duration slept = event instanceof LinkEvent.Slept(Duration gap) ? gap : Duration.ZERO;
-        Duration late = overslept ? now.since(expected).plus(ABSENCE) : Duration.ZERO;
-        return slept.compareTo(late) < 0 ? late : slept;
+        Duration overslept = late.compareTo(ABSENCE) > 0 ? late.plus(ABSENCE) : Duration.ZERO;
+        return slept.compareTo(overslept) > 0 ? slept : overslept;
     }
 
     private static LinkState opening(
-            LinkState.Opening was,
+            LinkState.Opening before,
             LinkEvent event,
             Moment now,
+            Duration late,
             LivenessPolicy policy,
             List<LinkCommand> commands) {
+        Duration absence = absence(event, late);
+        // While a person is asked nothing is counted, whether we are there or not.
+        boolean absent = absence.isPositive() && before.asking() == null;
+        LinkState.Opening was = absent ? excused(before, now, absence) : before;
         LinkState.Opening is =
                 switch (event) {
                     case LinkEvent.Reached reached ->
@@ -195,12 +189,11 @@ public final class Link {
             @Nullable Moment doubtedSince,
             LinkEvent event,
             Moment now,
+            Duration late,
             LivenessPolicy policy,
-            boolean overslept,
-            boolean late,
             List<LinkCommand> commands) {
         Watch watch = was;
-        boolean absent = overslept;
+        boolean absent = late.compareTo(ABSENCE) > 0;
         switch (event) {
             case LinkEvent.Heard heard -> watch = was.heard(heard.lastByte(), heard.lastPacket());
             case LinkEvent.Spoke spoke -> {
@@ -228,24 +221,20 @@ public final class Link {
             }
         }
         Moment due = due(watch, policy);
-        boolean last = watch.unanswered() + 1 > policy.countMax();
         Moment look = now.plus(SECOND_LOOK);
-        if (late && last && now.isBefore(due) && due.isBefore(look)) {
-            // Awake again only just before the end: bytes may wait that nobody has read.
+        boolean last = watch.unanswered() >= policy.countMax();
+        boolean hasty = late.compareTo(LATE) > 0 && watch.secondLook() == null;
+        if (last && hasty && due.isBefore(look)) {
+            // The end is past, or comes before what may wait for us can have been read.
             watch = watch.lookAgain(look);
+        } else if (!now.isBefore(due) && last) {
+            Cause cause = new Cause.Silent(now.since(watch.lastByte()), watch.unanswered());
+            LinkState dead = end(cause, doubtedSince, now, commands);
+            commands.add(new LinkCommand.Condemn(cause));
+            return dead;
         } else if (!now.isBefore(due)) {
-            if (last) {
-                if (watch.secondLook() != null || !due.plus(LATE).isBefore(now)) {
-                    Cause cause = new Cause.Silent(now.since(watch.lastByte()), watch.unanswered());
-                    LinkState dead = end(cause, doubtedSince, now, commands);
-                    commands.add(new LinkCommand.Condemn(cause));
-                    return dead;
-                }
-                watch = watch.lookAgain(look);
-            } else {
-                watch = watch.countedProbe(now);
-                commands.add(new LinkCommand.SendProbe(now));
-            }
+            watch = watch.countedProbe(now);
+            commands.add(new LinkCommand.SendProbe(now));
         }
         return doubt(watch, doubtedSince, now, policy, commands);
     }

@@ -239,6 +239,16 @@ final class LinkTest {
     }
 
     @Test
+    void a_sleep_seen_late_while_connecting_leaves_the_peer_a_moment() {
+        LivenessPolicy policy =
+                new LivenessPolicy(seconds(60), 3, seconds(120), seconds(1000), false);
+        Driven link = new Driven(policy, Link.opening(Moment.ZERO, Moment.ZERO));
+        // Asleep from 119 to 127, and looked at the clock at 131.
+        link.step(new LinkEvent.Slept(seconds(8)), at(131));
+        assertThat(link.silenceUntil(900).diedAt()).isEqualTo(136.0);
+    }
+
+    @Test
     void a_sleep_while_a_person_is_asked_does_not_begin_to_count_their_time() {
         LivenessPolicy policy =
                 new LivenessPolicy(seconds(60), 3, seconds(120), seconds(1000), false);
@@ -269,6 +279,14 @@ final class LinkTest {
         lucky.step(new LinkEvent.TimePassed(), at(2.5));
         lucky.step(new LinkEvent.Heard(at(2.6), at(2.6)), at(2.6));
         assertThat(lucky.wakeAt).isEqualTo(at(3.6));
+    }
+
+    @Test
+    void the_second_look_is_the_last_however_late_it_comes() {
+        Driven link = new Driven(policy(1, 0));
+        link.step(new LinkEvent.TimePassed(), at(2.5));
+        link.step(new LinkEvent.TimePassed(), at(3.5));
+        assertThat(link.diedAt()).isEqualTo(3.5);
     }
 
     @Test

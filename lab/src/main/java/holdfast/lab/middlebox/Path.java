@@ -2,7 +2,6 @@ package holdfast.lab.middlebox;
 
 import holdfast.core.time.Moment;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,12 +30,7 @@ public final class Path {
     public static final int MOST_UNDER_WAY = 100_000;
 
     private final List<Slot<?>> slots = new ArrayList<>();
-    private final PriorityQueue<Due> dues =
-            new PriorityQueue<>(
-                    Comparator.comparing(Due::at)
-                            // A box whose time has come acts before what arrives in that moment.
-                            .thenComparing(due -> due.packet != null)
-                            .thenComparingLong(Due::order));
+    private final PriorityQueue<Due> dues = new PriorityQueue<>();
     private long order;
     private int underWay;
     // Boxes are told of a crowd for each flow, and those that come later find it there.
@@ -101,7 +95,7 @@ public final class Path {
     public List<Happening> meddle(Flow flow, Event event, Moment now) {
         List<Happening> happenings = advance(now);
         for (int i = 0; i < slots.size(); i++) {
-            if (slots.get(i).box.scope() == Middlebox.Scope.FLOW) {
+            if (!slots.get(i).shared) {
                 tell(i, flow, event, now, happenings);
             }
         }
@@ -272,12 +266,26 @@ public final class Path {
     }
 
     /** Something that happens by itself: a packet arrives at a box, or a box's time has come. */
-    private record Due(Moment at, long order, int slot, Flow flow, @Nullable Packet packet) {}
+    private record Due(Moment at, long order, int slot, Flow flow, @Nullable Packet packet)
+            implements Comparable<Due> {
+
+        @Override
+        public int compareTo(Due other) {
+            if (!at.equals(other.at)) {
+                return at.compareTo(other.at);
+            }
+            // A box whose time has come acts before what arrives in that moment.
+            return (packet == null) == (other.packet == null)
+                    ? Long.compare(order, other.order)
+                    : packet == null ? -1 : 1;
+        }
+    }
 
     /** One box and what it remembers. */
     private static final class Slot<S> {
 
         private final Middlebox<S> box;
+        private final boolean shared;
         private final Map<Flow, Memory<S>> flows = new HashMap<>();
         // What was asked for last, which is what is asked for next: most paths carry one flow.
         private @Nullable Flow latestKey;
@@ -285,13 +293,14 @@ public final class Path {
 
         Slot(Middlebox<S> box) {
             this.box = box;
-            if (box.scope() == Middlebox.Scope.PATH) {
+            shared = box.scope() == Middlebox.Scope.PATH;
+            if (shared) {
                 memory(Flow.EVERY);
             }
         }
 
         Flow key(Flow flow) {
-            return box.scope() == Middlebox.Scope.PATH ? Flow.EVERY : flow;
+            return shared ? Flow.EVERY : flow;
         }
 
         private Memory<S> memory(Flow flow) {

@@ -8,6 +8,7 @@ import holdfast.core.liveness.LivenessPolicy;
 import holdfast.core.liveness.Step;
 import holdfast.core.time.Moment;
 import holdfast.lab.sim.Run.Rule;
+import java.time.Duration;
 
 /**
  * Holds one end's decisions against what really happened to it. Keeps its own account of arrivals,
@@ -92,8 +93,7 @@ final class Referee {
         if (length >= ABSENCE) {
             resumed = now;
         }
-        // Opening, what was due while it did not run is due as long after as shows that it did not.
-        grace = now + AFTER_STOP + (up ? 0 : ABSENCE);
+        grace = now + AFTER_STOP;
         // A probe that is late by a short stop starts its interval late.
         postponed += length;
     }
@@ -106,14 +106,14 @@ final class Referee {
             Moment wokenAt,
             boolean stopped) {
         long now = at.nanos();
-        boolean absent = false;
-        if (event instanceof LinkEvent.Slept slept) {
-            excused += slept.gap().toNanos();
-            absent = true;
+        long away = event instanceof LinkEvent.Slept(Duration gap) ? gap.toNanos() : 0;
+        long late = now - wokenAt.nanos();
+        if ((stopped || away > 0) && late > ABSENCE) {
+            // Opening, what was due while it did not run is due so long after it runs again.
+            away = Math.max(away, late + ABSENCE);
         }
-        if (stopped && now - wokenAt.nanos() > ABSENCE) {
-            absent = true;
-        }
+        boolean absent = away > 0;
+        excused += away;
         if (event instanceof LinkEvent.Reached) {
             heard(now, true);
         }
