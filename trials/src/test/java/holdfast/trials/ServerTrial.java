@@ -10,6 +10,7 @@ import holdfast.trials.harness.Sshd;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -107,7 +108,7 @@ final class ServerTrial {
     void who_does_not_log_in_is_shown_the_door(Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd("LoginGraceTime 1");
         long start = System.nanoTime();
-        try (Socket socket = new Socket("127.0.0.1", sshd.port())) {
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), sshd.port())) {
             socket.getOutputStream().write("SSH-2.0-slow\r\n".getBytes(StandardCharsets.US_ASCII));
             socket.setSoTimeout(20_000);
             socket.getInputStream().readAllBytes();
@@ -140,11 +141,11 @@ final class ServerTrial {
         List<Socket> open = new ArrayList<>();
         try {
             for (int i = 0; i < 3; i++) {
-                Socket socket = new Socket("127.0.0.1", sshd.port());
+                Socket socket = new Socket(InetAddress.getLoopbackAddress(), sshd.port());
                 open.add(socket);
                 assertThat(socket.getInputStream().readNBytes(8)).asString().isEqualTo("SSH-2.0-");
             }
-            try (Socket fourth = new Socket("127.0.0.1", sshd.port())) {
+            try (Socket fourth = new Socket(InetAddress.getLoopbackAddress(), sshd.port())) {
                 fourth.setSoTimeout(10_000);
                 assertThat(
                                 new String(
@@ -358,7 +359,7 @@ final class ServerTrial {
 
     private static String say(Sshd sshd, String words) {
         StringBuilder answer = new StringBuilder();
-        try (Socket socket = new Socket("127.0.0.1", sshd.port())) {
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), sshd.port())) {
             socket.setSoTimeout(10_000);
             OutputStream out = socket.getOutputStream();
             out.write(words.getBytes(StandardCharsets.ISO_8859_1));

@@ -10,10 +10,10 @@ import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
+import holdfast.ssh.terminal.StandardInput;
 import holdfast.ssh.terminal.Terminal;
 import holdfast.ssh.terminal.TtyPrompter;
 import java.io.FileDescriptor;
-import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -80,7 +80,7 @@ public final class Ssh {
         config.warnings().forEach(log::info);
         Client.Streams streams =
                 new Client.Streams(
-                        new FileInputStream(FileDescriptor.in).getChannel(),
+                        new StandardInput(),
                         new FileOutputStream(FileDescriptor.out).getChannel(),
                         new FileOutputStream(FileDescriptor.err).getChannel());
         return new Client(

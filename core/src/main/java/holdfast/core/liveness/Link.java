@@ -33,10 +33,12 @@ public final class Link {
     static final Duration ECHO_PATIENCE = Duration.ofSeconds(1);
 
     /**
-     * A wake-up this late means that this process was not running, and may have unread bytes
-     * waiting.
+     * A wake-up this late may mean that this process was not running, and has unread bytes
+     * waiting. A clock can show no more: who was stopped across no wake-up at all, or was back
+     * within this time of one, and had bytes waiting that are not read when the end comes, condemns
+     * a peer that spoke.
      */
-    static final Duration LATE = Duration.ofMillis(200);
+    static final Duration LATE = Duration.ofMillis(5);
 
     /** How long those bytes get to be read before the link is condemned. */
     static final Duration SECOND_LOOK = Duration.ofMillis(200);

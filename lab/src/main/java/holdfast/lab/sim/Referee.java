@@ -167,10 +167,14 @@ final class Referee {
         if (excuse) {
             return;
         }
-        if (interval > 0 && now - countedFrom >= interval) {
+        boolean echo =
+                policy.attended() && unheardSpeech >= 0 && now - unheardSpeech >= ECHO_PATIENCE;
+        unheardSpeech = -1;
+        // Both reasons at once, and none left of the one: who looks again may ask after an echo.
+        boolean asks = echo && countedSincePacket == policy.countMax();
+        if (interval > 0 && now - countedFrom >= interval && !asks) {
             countedFrom = now;
             countedSincePacket++;
-            unheardSpeech = -1;
             if (countedSincePacket > policy.countMax()) {
                 broken(
                         Rule.PROBES_WITHIN_BUDGET,
@@ -183,8 +187,7 @@ final class Referee {
             }
             return;
         }
-        if (policy.attended() && unheardSpeech >= 0 && now - unheardSpeech >= ECHO_PATIENCE) {
-            unheardSpeech = -1;
+        if (echo) {
             return;
         }
         broken(

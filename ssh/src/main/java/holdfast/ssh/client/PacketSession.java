@@ -1,6 +1,7 @@
 package holdfast.ssh.client;
 
 import holdfast.ssh.crypto.PacketCipher;
+import java.time.Instant;
 import org.apache.sshd.client.ClientFactoryManager;
 import org.apache.sshd.client.session.ClientSessionImpl;
 import org.apache.sshd.common.SshConstants;
@@ -208,6 +209,12 @@ class PacketSession extends ClientSessionImpl {
         int more = to - from + (2 + random.random(20)) * inCipherSize;
         int blocks = (more + inCipherSize - 1) / inCipherSize * inCipherSize;
         return apart ? blocks : blocks - LENGTH_BYTES;
+    }
+
+    /** There is no idle timeout: no packet needs to know what time it is. */
+    @Override
+    public Instant resetIdleTimeout() {
+        return getIdleTimeoutStart();
     }
 
     /** Nobody may put an answer where the packet that is being handled stands. */

@@ -63,6 +63,15 @@ final class SessionChannel extends AbstractClientChannel {
      */
     private static final int GIVE_BACK = 4;
 
+    /**
+     * The first packets of data are small: until the virtual machine has compiled the cipher, a
+     * full one takes many milliseconds. Not smaller than what the JDK gives to AES-GCM's
+     * instructions at least.
+     */
+    private static final int FIRST_PACKET = 8 * 1024;
+
+    private static final int FIRST_PACKETS = 48;
+
     /** What a data packet has besides its data: header, fields, padding and MAC. */
     private static final int DATA_ROOM = 512;
 
@@ -77,6 +86,8 @@ final class SessionChannel extends AbstractClientChannel {
 
     /** Belongs to the thread that sends. */
     private @Nullable Buffer spare;
+
+    private int firstPackets;
 
     private volatile @Nullable String refusal;
     private volatile @Nullable String exitSignal;
@@ -293,21 +304,40 @@ final class SessionChannel extends AbstractClientChannel {
     }
 
     /**
-     * Sends bytes as channel data, blocking while the window is full.
+     * Sends bytes as channel data, blocking while the window is full. What fits in the window goes
+     * to the socket in one write.
      *
      * @throws IOException when the channel has closed
      */
     void send(ByteBuffer bytes) throws IOException, InterruptedException {
         RemoteWindow window = getRemoteWindow();
+        Wire wire = ((Transport) getSession()).wire();
         while (bytes.hasRemaining()) {
             if (window.getSize() == 0 || !window.isOpen()) {
                 window.waitForSpace(FOREVER);
             }
-            long most = Math.min(window.getSize(), window.getPacketSize());
-            int some = (int) Math.min(bytes.remaining(), most);
-            window.consume(some);
-            send(bytes, some);
+            wire.hold();
+            try {
+                long room = window.getSize();
+                while (bytes.hasRemaining() && room > 0) {
+                    int some = (int) Math.min(bytes.remaining(), Math.min(room, most(window)));
+                    window.consume(some);
+                    send(bytes, some);
+                    room -= some;
+                }
+            } finally {
+                wire.flush();
+            }
         }
+    }
+
+    /** How much the next packet may take. */
+    private long most(RemoteWindow window) {
+        if (firstPackets == FIRST_PACKETS) {
+            return window.getPacketSize();
+        }
+        firstPackets++;
+        return Math.min(FIRST_PACKET, window.getPacketSize());
     }
 
     private void send(ByteBuffer bytes, int some) throws IOException {
@@ -322,16 +352,7 @@ final class SessionChannel extends AbstractClientChannel {
         packet.putUInt(some);
         bytes.get(packet.array(), packet.wpos(), some);
         packet.wpos(packet.wpos() + some);
-        Wire wire = ((Transport) getSession()).wire();
-        IoWriteFuture future;
-        wire.hold();
-        try {
-            future = writePacket(packet);
-        } finally {
-            // Here and not later: the packet may have been followed by our side of a key exchange,
-            // and the next packet then waits for the peer's.
-            wire.flush();
-        }
+        IoWriteFuture future = writePacket(packet);
         // The wire has a copy; only a packet that waits for the end of a key exchange does not.
         if (!(future instanceof PendingWriteFuture)) {
             spare = packet;

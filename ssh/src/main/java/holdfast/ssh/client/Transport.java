@@ -16,6 +16,7 @@ import org.apache.sshd.client.ClientFactoryManager;
 import org.apache.sshd.client.channel.AbstractClientChannel;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
+import org.apache.sshd.common.future.KeyExchangeFuture;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.kex.KexProposalOption;
 import org.apache.sshd.common.session.SessionListener;
@@ -36,11 +37,15 @@ final class Transport extends PacketSession {
     /** OpenSSH's client sends this request and takes any reply (OpenSSH PROTOCOL section 2). */
     private static final String KEEPALIVE = "keepalive@openssh.com";
 
+    /** Of a SSH_MSG_CHANNEL_WINDOW_ADJUST: its number, the channel's, and by how much. */
+    private static final int WIDEN_BYTES = 1 + 2 * Integer.BYTES;
+
     private final LinkLoop loop;
     private final Log sshLog;
     private final AtomicReference<Ending> ending;
     private int preambleLines;
     private boolean keysEstablished;
+    private volatile @Nullable AbstractClientChannel sending;
 
     Transport(
             ClientFactoryManager manager,
@@ -83,6 +88,7 @@ final class Transport extends PacketSession {
     /** Takes {@code channel} into the connection; it is still to be opened. */
     void register(AbstractClientChannel channel) throws IOException {
         getConnectionService().registerChannel(channel);
+        sending = channel;
     }
 
     /**
@@ -112,7 +118,38 @@ final class Transport extends PacketSession {
     @Override
     protected void handleMessage(Buffer buffer) throws Exception {
         loop.heardPacket();
-        super.handleMessage(buffer);
+        if (!widened(buffer)) {
+            super.handleMessage(buffer);
+        }
+    }
+
+    /**
+     * Takes the shortest way with what is most frequent while we send in bulk: OpenSSH's server
+     * gives the window back in parts of 96 KiB.
+     */
+    private boolean widened(Buffer buffer) throws Exception {
+        int at = buffer.rpos();
+        AbstractClientChannel channel = sending;
+        if (channel == null
+                || buffer.available() < WIDEN_BYTES
+                || buffer.rawByte(at) != SshConstants.SSH_MSG_CHANNEL_WINDOW_ADJUST
+                || buffer.rawUInt(at + 1) != channel.getChannelId()) {
+            return false;
+        }
+        channel.getRemoteWindow().expand(buffer.rawUInt(at + 1 + Integer.BYTES));
+        checkRekey();
+        return true;
+    }
+
+    /**
+     * A thread that sends in bulk may be the one that begins a key exchange, and then waits for its
+     * end: what it holds has to go out before.
+     */
+    @Override
+    protected @Nullable KeyExchangeFuture requestNewKeysExchange() throws Exception {
+        KeyExchangeFuture begun = super.requestNewKeysExchange();
+        wire().release();
+        return begun;
     }
 
     /**

@@ -26,7 +26,9 @@ public final class PacketRandom implements RandomFactory, Random {
      */
     private static final int FEW = 64;
 
-    private static final int POOL_BYTES = 4096;
+    /** Large, because a new key costs as much as many kilobytes of the stream. */
+    private static final int POOL_BYTES = 64 * 1024;
+
     private static final int KEY_BYTES = 32;
 
     private final SecureRandom system = new SecureRandom();
@@ -65,14 +67,17 @@ public final class PacketRandom implements RandomFactory, Random {
                 cipher = Cipher.getInstance("AES/CTR/NoPadding");
                 stream = cipher;
                 pool = new byte[POOL_BYTES];
-                system.nextBytes(pool);
+                byte[] seed = new byte[KEY_BYTES];
+                system.nextBytes(seed);
+                System.arraycopy(seed, 0, pool, 0, KEY_BYTES);
             }
             // The pool's beginning is never given out: it is the key of the pool to come.
             cipher.init(
                     Cipher.ENCRYPT_MODE,
                     new SecretKeySpec(pool, 0, KEY_BYTES, "AES"),
                     new IvParameterSpec(new byte[16]));
-            cipher.doFinal(new byte[POOL_BYTES], 0, POOL_BYTES, pool, 0);
+            Arrays.fill(pool, (byte) 0);
+            cipher.doFinal(pool, 0, POOL_BYTES, pool, 0);
             next = KEY_BYTES;
         } catch (GeneralSecurityException e) {
             throw new IllegalStateException("This Java has no AES-CTR", e);

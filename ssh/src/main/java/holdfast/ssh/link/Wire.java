@@ -275,6 +275,18 @@ public final class Wire extends AbstractCloseable implements IoSession {
         }
     }
 
+    /**
+     * Ends {@link #hold}, if it is the calling thread's, and leaves what is queued to the writer.
+     */
+    public void release() {
+        synchronized (queueLock) {
+            if (Thread.currentThread().equals(holder)) {
+                holder = null;
+                queueLock.notifyAll();
+            }
+        }
+    }
+
     /** Ends {@link #hold}, and writes what is queued, by whomever; blocks as the stream does. */
     public void flush() {
         synchronized (queueLock) {

@@ -34,6 +34,11 @@ final class Libc {
 
     static final long O_RDWR_CLOEXEC = 2 | 0x80000;
 
+    /** Numbers of Linux's fcntl. */
+    private static final int F_SETPIPE_SZ = 1031;
+
+    private static final int F_GETPIPE_SZ = 1032;
+
     private static final int SIG_BLOCK = 0;
     private static final int SIG_SETMASK = 2;
     static final int SIGTSTP = 20;
@@ -48,6 +53,7 @@ final class Libc {
     private static final MemorySegment CLOSE;
     private static final MemorySegment READ;
     private static final MemorySegment WRITE;
+    private static final MemorySegment FCNTL;
     private static final MemorySegment RAISE;
     private static final MemorySegment GETPGRP;
     private static final MemorySegment SIGMASK;
@@ -61,6 +67,7 @@ final class Libc {
         CLOSE = libc.findOrThrow("close");
         READ = libc.findOrThrow("read");
         WRITE = libc.findOrThrow("write");
+        FCNTL = libc.findOrThrow("fcntl");
         RAISE = libc.findOrThrow("raise");
         GETPGRP = libc.findOrThrow("getpgrp");
         SIGMASK = libc.findOrThrow("pthread_sigmask");
@@ -100,6 +107,21 @@ final class Libc {
 
     static int write(int fd, MemorySegment from) {
         return call(WRITE, fd, from.address(), from.byteSize());
+    }
+
+    /**
+     * Makes a pipe hold so many bytes, unless it holds more or may not; nothing else is touched.
+     */
+    static void widenPipe(int fd, int capacity) {
+        int now = pipeCapacity(fd);
+        if (now > 0 && now < capacity) {
+            call(FCNTL, fd, F_SETPIPE_SZ, capacity);
+        }
+    }
+
+    /** How many bytes a pipe holds; -1 for what is none. */
+    static int pipeCapacity(int fd) {
+        return call(FCNTL, fd, F_GETPIPE_SZ, 0);
     }
 
     /**

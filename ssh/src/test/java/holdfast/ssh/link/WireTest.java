@@ -122,6 +122,23 @@ class WireTest {
     }
 
     @Test
+    void what_a_thread_holds_leaves_by_the_writer_once_it_is_released() throws Exception {
+        wire.start("wire");
+        peer.writes.release(1_000_000);
+        wire.hold();
+        IoWriteFuture future = wire.writeBuffer(packet(1, 5));
+        Thread.sleep(50);
+        assertThat(peer.taken()).isEmpty();
+        wire.release();
+        assertThat(future.await(10_000)).isTrue();
+        assertThat(future.isWritten()).isTrue();
+        assertThat(peer.taken()).hasSize(5);
+        assertThat(peer.lastWriter.get()).isNotSameAs(Thread.currentThread());
+        // and nothing is held any more
+        assertThat(wire.writeBuffer(packet(2, 5)).await(10_000)).isTrue();
+    }
+
+    @Test
     void packets_leave_in_the_order_they_were_queued_by_whichever_thread_writes() throws Exception {
         wire.start("wire");
         peer.writes.release(1_000_000);

@@ -3,6 +3,7 @@ package holdfast.trials.bench;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
 import java.io.BufferedReader;
+import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -23,6 +24,7 @@ import org.apache.sshd.client.session.ClientSession;
 import org.apache.sshd.common.channel.StreamingChannel;
 import org.apache.sshd.common.config.keys.PublicKeyEntry;
 import org.apache.sshd.common.keyprovider.KeyIdentityProvider;
+import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.core.CoreModuleProperties;
 import org.jspecify.annotations.Nullable;
 
@@ -30,15 +32,17 @@ import org.jspecify.annotations.Nullable;
  * Thousands of idle clients in one process: each logged in, with one session open, answering
  * keepalives. The program of its own that {@link Scale} starts; MINA's client, tuned to be small.
  *
- * <p>Words: address, port, user, cipher, the command or {@code
- * sftp}. Prints the line for authorized_keys, then
- * obeys {@code fill SOURCE COUNT PARALLEL} with {@code filled MADE OF WANTED: TROUBLE}, {@code
- * alive} with a number, and ends with its input.
+ * <p>Words: address, port, user, cipher, the command or {@code sftp} or {@code bare}. Prints the
+ * line for authorized_keys, then obeys {@code fill SOURCE COUNT PARALLEL} with {@code filled MADE
+ * OF WANTED: TROUBLE}, {@code alive} with a number, and ends with its input.
  */
 final class Crowd {
 
     /** In place of a command: the subsystem. */
     static final String SFTP = "sftp";
+
+    /** In place of a command: nothing, the channel is open and that is all. */
+    static final String BARE = "bare";
 
     private static final Duration PATIENCE = Duration.ofSeconds(100);
 
@@ -130,14 +134,28 @@ final class Crowd {
                         .getSession();
         session.auth().verify(PATIENCE);
         ChannelSession channel =
-                command.equals(SFTP)
-                        ? session.createSubsystemChannel(SFTP)
-                        : session.createExecChannel(command);
+                switch (command) {
+                    case SFTP -> session.createSubsystemChannel(SFTP);
+                    case BARE -> bare(session);
+                    default -> session.createExecChannel(command);
+                };
         // No pipes and no pump: nothing is said on it.
         channel.setStreaming(StreamingChannel.Streaming.Async);
         channel.open().verify(PATIENCE);
         synchronized (sessions) {
             sessions.add(session);
         }
+    }
+
+    private static ChannelSession bare(ClientSession session) throws IOException {
+        ChannelSession channel =
+                new ChannelSession() {
+                    @Override
+                    protected void doOpen() {
+                        // No request follows.
+                    }
+                };
+        session.getService(ConnectionService.class).registerChannel(channel);
+        return channel;
     }
 }

@@ -20,7 +20,7 @@ final class Footprint {
     private Footprint() {}
 
     /**
-     * The processes below one, itself first, and those whose name is {@code command} apart.
+     * The processes below one, itself first, and the sessions' commands apart.
      *
      * @param servers without the commands
      * @param commands sessions' own commands, also those that have no parent any more
@@ -126,12 +126,20 @@ final class Footprint {
     /** Established connections of a listener, as the namespace of {@code pid} has them. */
     static long established(long pid, int port) throws IOException {
         String local = ":%04X".formatted(port);
-        try (Stream<String> lines =
-                Files.lines(Path.of("/proc/" + pid + "/net/tcp"), StandardCharsets.US_ASCII)) {
-            return lines.map(line -> line.strip().split(" +", 5))
-                    .filter(w -> w.length > 4 && w[1].endsWith(local) && w[3].equals("01"))
-                    .count();
+        long count = 0;
+        // A listener for IPv6 takes IPv4 as well, and its connections are in the other table.
+        for (String table : List.of("tcp", "tcp6")) {
+            try (Stream<String> lines =
+                    Files.lines(
+                            Path.of("/proc/" + pid + "/net/" + table), StandardCharsets.US_ASCII)) {
+                count +=
+                        lines.map(line -> line.strip().split(" +", 5))
+                                .filter(w -> w.length > 4)
+                                .filter(w -> w[1].endsWith(local) && w[3].equals("01"))
+                                .count();
+            }
         }
+        return count;
     }
 
     private static long field(Path file, String name) {

@@ -5,7 +5,7 @@ import java.util.List;
 
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
- * survival} or {@code scale}, then its options.
+ * tether}, {@code survival} or {@code scale}, then its options.
  */
 public final class Main {
 
@@ -20,6 +20,7 @@ public final class Main {
                 case "bulk" -> Bulk.run(new Options(all.subList(1, all.size())));
                 case "rekey" -> Rekey.run(new Options(all.subList(1, all.size())));
                 case "simulate" -> Simulate.run(all.subList(1, all.size()));
+                case "tether" -> TetherSeeds.run(all.subList(1, all.size()));
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
                 default -> {
@@ -29,6 +30,7 @@ public final class Main {
                                    trials/bench bulk [--gigabytes N] [--pairs N] [--ciphers A,B] [--markdown]
                                    trials/bench rekey [--runs N] [--megabytes N] [--ciphers A,B] [--markdown]
                                    trials/bench simulate [SEEDS] [FROM]
+                                   trials/bench tether [SEEDS] [FROM]
                                    trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]
                                    trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]\
                             """);

@@ -23,16 +23,20 @@ import java.util.List;
  * and with one command running, then half of them cut in silence. {@code holdfast sshd} and the
  * system's sshd one after the other, each in a namespace of its own. Needs root. {@code
  * --connections N,N,…} (10000), {@code --openssh N} (500; 0: not), {@code --interval SECONDS} (60),
- * {@code --cipher NAME}, {@code --parallel N} logins at a time (16), {@code --markdown}.
+ * {@code --cipher NAME}, {@code --parallel N} logins at a time (16), {@code --session
+ * command|sftp|bare} (a command), {@code --markdown}.
  *
  * <p>Where the limit of open files forbids a command for each connection (three pipes and a pidfd),
- * each has an sftp session instead, which needs none: the row says so.
+ * each has a bare session instead, opened and not used: the row says so.
  *
  * <p>Memory is the server's own processes' PSS from smaps_rollup; the commands of the sessions and
  * the kernel's part are told apart. The kernel's is that of both ends and of the commands, since
  * all are on this machine.
  */
 final class Scale {
+
+    /** What each session is: a command that sleeps. */
+    private static final String COMMAND = "command";
 
     private static final int COUNT_MAX = 3;
 
@@ -58,11 +62,13 @@ final class Scale {
     private final int interval;
     private final int parallel;
     private final String cipher;
+    private final String session;
     private final String command = "hfs" + ProcessHandle.current().pid();
 
     private Scale(Options options) {
         markdown = options.markdown();
         interval = options.number("--interval", 60);
+        session = options.list("--session", List.of(COMMAND)).getFirst();
         parallel = options.number("--parallel", 16);
         cipher = options.list("--cipher", List.of("aes256-gcm@openssh.com")).getFirst();
     }
@@ -165,13 +171,13 @@ final class Scale {
         Path directory = Files.createTempDirectory("hfs");
         int wanted = connections * FILES_EACH + OTHER_FILES;
         int files = files(wanted);
-        boolean sftp = holdfast && files < wanted;
-        if (sftp) {
+        String kind = session;
+        if (holdfast && files < wanted && kind.equals(COMMAND)) {
+            kind = Crowd.BARE;
             System.err.println(
-                    "bench: %d open files at most: each connection has an sftp session, not a command"
-                            .formatted(files));
+                    "bench: %d open files at most: the sessions have no command".formatted(files));
         }
-        try (Room _ = new Room(sftp ? OTHER_PROCESSES : connections + OTHER_PROCESSES);
+        try (Room _ = new Room(connections + OTHER_PROCESSES);
                 Island island = Island.up()) {
             Files.createSymbolicLink(directory.resolve(command), Path.of("/bin/sleep"));
             String[] settings = {
@@ -185,15 +191,25 @@ final class Scale {
                             holdfast
                                     ? Sshd.holdfast(of, island.behind(files), "127.0.0.1", settings)
                                     : Sshd.start(of, island.behind(files), "127.0.0.1", settings);
-                    Members crowd = new Members(
-                            island,
-                            sshd,
-                            files,
-                            directory,
-                            sftp
-                                    ? Crowd.SFTP
-                                    : "exec " + directory.resolve(command) + " 1d")) {
-                return new Course(holdfast, sftp, connections, island, sshd, crowd).run();
+                    Members crowd =
+                            new Members(
+                                    island,
+                                    sshd,
+                                    files,
+                                    directory,
+                                    kind.equals(COMMAND)
+                                            ? "exec " + directory.resolve(command) + " 1d"
+                                            : kind)) {
+                try {
+                    return new Course(holdfast, kind, connections, island, sshd, crowd).run();
+                } catch (AssertionError failed) {
+                    String log = sshd.log();
+                    throw new AssertionError(
+                            failed.getMessage()
+                                    + "; the log ends with: "
+                                    + log.substring(Math.max(0, log.length() - 2000)),
+                            failed);
+                }
             }
         } finally {
             Trees.remove(directory);
@@ -331,7 +347,7 @@ final class Scale {
     private final class Course {
 
         private final String name;
-        private final boolean sftp;
+        private final String kind;
         private final int connections;
         private final Island island;
         private final Sshd sshd;
@@ -339,13 +355,13 @@ final class Scale {
 
         Course(
                 boolean holdfast,
-                boolean sftp,
+                String kind,
                 int connections,
                 Island island,
                 Sshd sshd,
                 Members crowd) {
             name = holdfast ? "holdfast sshd" : "OpenSSH sshd";
-            this.sftp = sftp;
+            this.kind = kind;
             this.connections = connections;
             this.island = island;
             this.sshd = sshd;
@@ -354,6 +370,7 @@ final class Scale {
 
         Row run() throws IOException, InterruptedException {
             int staying = connections / 2;
+            boolean commands = kind.equals(COMMAND);
             login();
             Thread.sleep(1000);
             Footprint.Family idle = family();
@@ -388,7 +405,7 @@ final class Scale {
             long kib = Footprint.pssKib(family.servers());
             long kernel = Footprint.kernelKib() - idleKernel;
             say("full", family, kib);
-            if ((!sftp && family.commands().size() != connections)
+            if ((commands && family.commands().size() != connections)
                     || crowd.alive() != connections) {
                 throw new AssertionError("not all idle connections live: " + family);
             }
@@ -399,11 +416,21 @@ final class Scale {
 
             long cut = System.nanoTime();
             island.cut(Island.GOING);
-            double dead = await(cut, () -> Footprint.established(sshd.pid(), PORT) <= staying);
+            // Half as long again as it may take.
+            double limit = interval * (COUNT_MAX + 1) * 1.5;
+            double dead =
+                    await(
+                            cut,
+                            limit + 30,
+                            () -> Footprint.established(sshd.pid(), PORT) <= staying);
             if (Double.isNaN(dead)) {
                 throw new AssertionError("dead connections stay open");
             }
-            double freed = sftp ? dead : await(cut, () -> family().commands().size() <= staying);
+            double freed =
+                    await(
+                            cut,
+                            Math.max(dead + 10, limit),
+                            () -> family().commands().size() <= staying);
             // As long as a tidy server may take its time.
             double back = Double.NaN;
             double backAfter = Double.NaN;
@@ -417,11 +444,11 @@ final class Scale {
                 Thread.sleep(1000);
             }
             say("cut", family, Footprint.pssKib(family.servers()));
-            if (!sftp && family.commands().size() < staying) {
+            if (commands && family.commands().size() < staying) {
                 throw new AssertionError("some that were not cut are gone: " + family);
             }
             return new Row(
-                    sftp ? name + ", sftp" : name,
+                    commands ? name : name + ", " + kind,
                     connections,
                     idleKib / 1024.0,
                     kib / 1024.0,
@@ -460,10 +487,9 @@ final class Scale {
             return some.isEmpty() ? 0 : (double) Footprint.pssKib(some) / some.size();
         }
 
-        /** Seconds since then, or not a number if it takes half as long again as it may. */
-        private double await(long since, Condition condition)
+        /** Seconds since then, or not a number if it takes longer than the limit. */
+        private double await(long since, double limit, Condition condition)
                 throws IOException, InterruptedException {
-            double limit = interval * (COUNT_MAX + 1) * 1.5 + 30;
             while (!condition.met()) {
                 if ((System.nanoTime() - since) / 1e9 > limit) {
                     return Double.NaN;

@@ -17,6 +17,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
@@ -608,7 +609,7 @@ class ServerConfigDifferentialTrial {
     }
 
     private static String value(Random random, String name, boolean mistakes) {
-        Values values = VALUES.get(name);
+        Values values = Objects.requireNonNull(VALUES.get(name));
         boolean bad =
                 values.good().length == 0
                         || (mistakes && values.bad().length > 0 && random.nextInt(12) == 0);

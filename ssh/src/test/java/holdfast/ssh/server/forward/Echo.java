@@ -91,7 +91,7 @@ final class Echo implements AutoCloseable {
 
     static Socket to(int port) throws IOException {
         Socket socket = new Socket();
-        socket.connect(new InetSocketAddress("127.0.0.1", port), 30_000);
+        socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 30_000);
         socket.setSoTimeout(60_000);
         return socket;
     }

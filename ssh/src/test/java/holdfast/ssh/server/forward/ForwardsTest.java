@@ -8,6 +8,7 @@ import java.net.Socket;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The server's forwarding with Debian's ssh. */
 @Timeout(120)
+@SuppressWarnings("try") // an end that closes in the middle is what half of these tests are about
 class ForwardsTest {
 
     @TempDir Path directory;
@@ -87,20 +89,20 @@ class ForwardsTest {
                 try (Socket near = Echo.to(entrance);
                         Socket far = target.accept()) {
                     far.setSoTimeout(10_000);
-                    near.getOutputStream().write("ask".getBytes());
+                    near.getOutputStream().write("ask".getBytes(StandardCharsets.UTF_8));
                     near.shutdownOutput();
                     assertThat(far.getInputStream().readAllBytes()).asString().isEqualTo("ask");
-                    far.getOutputStream().write("answer".getBytes());
+                    far.getOutputStream().write("answer".getBytes(StandardCharsets.UTF_8));
                     far.close();
                     assertThat(near.getInputStream().readAllBytes()).asString().isEqualTo("answer");
                 }
                 try (Socket near = Echo.to(entrance);
                         Socket far = target.accept()) {
                     far.setSoTimeout(10_000);
-                    far.getOutputStream().write("hello".getBytes());
+                    far.getOutputStream().write("hello".getBytes(StandardCharsets.UTF_8));
                     far.shutdownOutput();
                     assertThat(near.getInputStream().readAllBytes()).asString().isEqualTo("hello");
-                    near.getOutputStream().write("thanks".getBytes());
+                    near.getOutputStream().write("thanks".getBytes(StandardCharsets.UTF_8));
                     near.close();
                     assertThat(far.getInputStream().readAllBytes()).asString().isEqualTo("thanks");
                 }
@@ -198,7 +200,7 @@ class ForwardsTest {
             for (Thread thread : threads) {
                 thread.join();
             }
-            assertThat(wrong).isEmpty();
+            assertThat(wrong).as("%s%n%s", rig.ssh(), rig.log).isEmpty();
             Rig.until("no channel is left", () -> rig.channels() == 0);
             Rig.until("no connection is left", () -> echo.open.get() == 0);
             Rig.until("no descriptor is left", () -> descriptors() <= before);
@@ -244,7 +246,7 @@ class ForwardsTest {
         Path far = directory.resolve("far");
         try (Rig rig = new Rig(directory, "StreamLocalBindMask 0117");
                 Echo tcp = Echo.tcp();
-                Echo unix = Echo.unix(target)) {
+                Echo _ = Echo.unix(target)) {
             Files.setPosixFilePermissions(target, PosixFilePermissions.fromString("rwxrwxrwx"));
             int local = Rig.freePort();
             int remote = Rig.freePort();
@@ -270,7 +272,7 @@ class ForwardsTest {
                 try (SocketChannel socket = SocketChannel.open(StandardProtocolFamily.UNIX)) {
                     socket.connect(UnixDomainSocketAddress.of(path));
                     var out = java.nio.channels.Channels.newOutputStream(socket);
-                    out.write("over here".getBytes());
+                    out.write("over here".getBytes(StandardCharsets.UTF_8));
                     socket.shutdownOutput();
                     var in = java.nio.channels.Channels.newInputStream(socket);
                     assertThat(in.readAllBytes()).asString().isEqualTo("over here");
@@ -297,9 +299,11 @@ class ForwardsTest {
             String said = rig.ssh();
             int port =
                     Integer.parseInt(
-                            said.substring(said.indexOf("Allocated port ") + 15).split(" ")[0]);
+                            said.substring(said.indexOf("Allocated port ") + 15).split(" ", 2)[0]);
             try (Socket socket = Echo.to(port)) {
-                assertThat(Echo.through(socket, "hi".getBytes())).asString().isEqualTo("hi");
+                assertThat(Echo.through(socket, "hi".getBytes(StandardCharsets.UTF_8)))
+                        .asString()
+                        .isEqualTo("hi");
             }
             int other = Rig.freePort();
             for (int i = 0; i < 3; i++) {

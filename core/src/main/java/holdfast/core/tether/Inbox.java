@@ -1,0 +1,76 @@
+package holdfast.core.tether;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the other end has sent and the program here has not yet taken: once, in order, and never
+ * more than the window that was announced.
+ */
+public final class Inbox {
+
+    private final int window;
+    private final Ring ring;
+
+    public Inbox(int window) {
+        this.window = window;
+        this.ring = new Ring(window);
+    }
+
+    /** How many bytes of the stream have come. */
+    public long received() {
+        return ring.end();
+    }
+
+    /** How many of them the program has taken: what is acknowledged. */
+    public long taken() {
+        return ring.first();
+    }
+
+    /** How many bytes wait to be taken. */
+    public int waiting() {
+        return ring.held();
+    }
+
+    /** What may be unacknowledged at most. */
+    public int window() {
+        return window;
+    }
+
+    /** What it occupies, in bytes. */
+    public int memory() {
+        return ring.capacity();
+    }
+
+    /**
+     * Bytes that a carrier brought, the first of them at {@code position} of the stream. What is
+     * here already is dropped.
+     */
+    public @Nullable Fault receive(long position, byte[] bytes, int offset, int length) {
+        long known = ring.end() - position;
+        if (known < 0) {
+            return Fault.GAP;
+        }
+        if (known >= length) {
+            return null;
+        }
+        int old = (int) known;
+        if (length - old > ring.room()) {
+            return Fault.WINDOW_EXCEEDED;
+        }
+        ring.put(bytes, offset + old, length - old);
+        return null;
+    }
+
+    /** Gives the program up to {@code length} bytes; how many. */
+    public int take(byte[] into, int offset, int length) {
+        int some = Math.min(length, ring.held());
+        ring.copy(ring.first(), into, offset, some);
+        ring.dropBefore(ring.first() + some);
+        return some;
+    }
+
+    /** Gives memory back, if nothing waits. */
+    public void trim() {
+        ring.trim();
+    }
+}

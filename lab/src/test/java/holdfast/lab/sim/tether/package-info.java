@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.lab.sim.tether;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,838 @@
+package holdfast.ssh.tether;
+
+import holdfast.core.tether.CarrierCommand;
+import holdfast.core.tether.CarrierEvent;
+import holdfast.core.tether.CarrierPolicy;
+import holdfast.core.tether.CarrierState;
+import holdfast.core.tether.CarrierStep;
+import holdfast.core.tether.Carriers;
+import holdfast.core.tether.Greeting;
+import holdfast.core.tether.Prover;
+import holdfast.core.tether.Resuming;
+import holdfast.core.tether.Tether;
+import holdfast.core.tether.TetherLine;
+import holdfast.core.time.Moment;
+import holdfast.ssh.link.LinkClock;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.nio.ByteBuffer;
+import java.nio.channels.AsynchronousCloseException;
+import java.nio.channels.ByteChannel;
+import java.nio.channels.ClosedChannelException;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A client's end of a tether as one blocking stream: SSH above it reads and writes bytes, whatever
+ * becomes of the connections below. To a server that offers no tether it is the connection itself,
+ * byte for byte.
+ *
+ * <p>Whoever reads the stream reads the carrier; whoever writes it writes the carrier, and waits
+ * while there is none and the buffer is full. Two threads of its own: "tether" decides, and must
+ * not wait for anybody; "tether-writer" sends what nobody else is sending. Each attempt to bring a
+ * carrier has a thread while it lasts. The stream must be read, else PINGs go unanswered.
+ *
+ * <p>One lock guards the tether, its carriers and the decision's state; nothing blocks under it.
+ */
+public final class TetherStream implements ByteChannel {
+
+    /** Makes one more connection to the server. */
+    @FunctionalInterface
+    public interface Dial {
+
+        /**
+         * Looks the name up anew and connects; never asks the person anything. The thread is
+         * interrupted when the attempt is abandoned.
+         *
+         * @throws ConnectException when the server's machine refused
+         * @throws IOException when nobody answered
+         */
+        ByteChannel connect() throws IOException;
+    }
+
+    /** Told of what happens; called on the tether's own threads, and must not block. */
+    public interface Watcher {
+
+        /** The stream has stood still for a second. */
+        void standsStill(Moment since, Moment heldUntil);
+
+        /** It goes on, or has ended. */
+        void goesOn();
+
+        /** Another connection carries it now. */
+        void moved(ByteChannel carrier);
+
+        /** A line for {@code -v}. */
+        void said(String line);
+    }
+
+    /** One read or write of a carrier. */
+    private static final int CHUNK = 64 * 1024;
+
+    /** How long at most until a sleep of the machine is noticed. */
+    private static final Duration LOOK_ROUND = Duration.ofSeconds(2);
+
+    /** How long closing waits for CLOSE to be sent. */
+    private static final Duration FAREWELL = Duration.ofMillis(200);
+
+    private enum Mode {
+        /** The lines are being exchanged. */
+        GREETING,
+        /** The other end knows no tether. */
+        PLAIN,
+        TETHERED
+    }
+
+    private final ByteChannel first;
+    private final TetherKey key;
+    private final Dial dial;
+    private final Watcher watcher;
+    private final LinkClock clock;
+    private final CarrierPolicy policy;
+    private final int buffer;
+    private final String software;
+    private final TetherLine.Offer offer;
+
+    private final Object lock = new Object();
+    // All of these are guarded by the lock.
+    private Mode mode = Mode.GREETING;
+    private final Greeting greeting = Greeting.ofServer();
+    private final StringBuilder ourLine = new StringBuilder();
+    private boolean ourLineSent;
+    private @Nullable Tether tether;
+    private @Nullable Prover prover;
+    private Tether.@Nullable Carrier carrier;
+    private @Nullable ByteChannel channel;
+    private final ArrayDeque<CarrierEvent> mailbox = new ArrayDeque<>();
+    private @Nullable CarrierState state;
+    private final Map<Long, Thread> attempts = new HashMap<>();
+    private final Map<Long, ByteChannel> attemptChannels = new HashMap<>();
+    private @Nullable IOException lastTrouble;
+    private @Nullable IOException broken;
+    private boolean eof;
+    private boolean writing;
+    private boolean closed;
+    private long dataSent;
+    private boolean speechPending;
+    private Moment spokeAt = Moment.ZERO;
+
+    // Written by whoever reads the carrier, read by the decision.
+    private volatile Moment heard = Moment.ZERO;
+
+    // The reader's own.
+    private final ByteBuffer incoming = ByteBuffer.allocate(CHUNK);
+    private final byte[] readable = new byte[CHUNK];
+
+    // Guarded by the lock.
+    private final byte[] writable = new byte[CHUNK];
+
+    /**
+     * @param first a connected stream on which nothing has been said yet
+     * @param software what our lines say after {@code SSH-2.0-}
+     * @param buffer TetherBuffer, in bytes: the bound of what is kept, and the window
+     */
+    public TetherStream(
+            ByteChannel first,
+            String software,
+            int buffer,
+            CarrierPolicy policy,
+            LinkClock clock,
+            Dial dial,
+            Watcher watcher) {
+        this.first = first;
+        this.software = software;
+        this.buffer = Integer.highestOneBit(buffer);
+        this.policy = policy;
+        this.clock = clock;
+        this.dial = dial;
+        this.watcher = watcher;
+        this.key = TetherKey.generate();
+        this.offer = key.offer(this.buffer);
+        this.channel = first;
+    }
+
+    /** The identification line that SSH above must send, without its end: V_C. */
+    public String identification() {
+        return "SSH-2.0-" + software + " " + offer.word();
+    }
+
+    /** Whether a tether was agreed. */
+    public boolean tethered() {
+        synchronized (lock) {
+            return mode == Mode.TETHERED;
+        }
+    }
+
+    /** What is known of the carriers; null: there is no tether. */
+    public @Nullable CarrierState state() {
+        synchronized (lock) {
+            return state;
+        }
+    }
+
+    /** An address or a route of this machine has changed. */
+    public void networkChanged() {
+        post(new CarrierEvent.NetworkChanged());
+    }
+
+    private void post(CarrierEvent event) {
+        synchronized (lock) {
+            if (mode == Mode.TETHERED) {
+                mailbox.add(event);
+                lock.notifyAll();
+            }
+        }
+    }
+
+    // --- reading
+
+    @Override
+    public int read(ByteBuffer into) throws IOException {
+        while (true) {
+            ByteChannel from;
+            Tether.Carrier on;
+            boolean plain;
+            synchronized (lock) {
+                if (mode == Mode.TETHERED) {
+                    int count = taken(into);
+                    if (count != 0) {
+                        return count;
+                    }
+                }
+                while (mode == Mode.TETHERED && carrier == null && broken == null && !closed) {
+                    await();
+                }
+                if (closed) {
+                    throw new AsynchronousCloseException();
+                }
+                if (mode == Mode.TETHERED && broken != null) {
+                    if (eof) {
+                        return -1;
+                    }
+                    throw broken;
+                }
+                from = channel;
+                on = carrier;
+                plain = mode == Mode.PLAIN;
+            }
+            if (from == null) {
+                continue;
+            }
+            if (plain) {
+                return from.read(into);
+            }
+            int count;
+            incoming.clear();
+            if (on == null) {
+                // All of this may be SSH's.
+                incoming.limit(Math.min(CHUNK, into.remaining()));
+            }
+            try {
+                count = from.read(incoming);
+            } catch (IOException e) {
+                if (on == null) {
+                    throw e;
+                }
+                lost(on, e, false);
+                continue;
+            }
+            if (count < 0) {
+                if (on == null) {
+                    return -1;
+                }
+                lost(on, null, false);
+                continue;
+            }
+            heard = clock.now();
+            if (on == null) {
+                int lines = greet(count, into);
+                if (lines > 0) {
+                    return lines;
+                }
+            } else {
+                received(on, incoming.array(), 0, count);
+            }
+        }
+    }
+
+    /** Gives what has come, under the lock. */
+    private int taken(ByteBuffer into) {
+        Tether stream = tether;
+        if (stream == null || !into.hasRemaining()) {
+            return 0;
+        }
+        Moment due = stream.wakeAt();
+        int count;
+        if (into.hasArray()) {
+            count =
+                    stream.take(
+                            into.array(),
+                            into.arrayOffset() + into.position(),
+                            into.remaining(),
+                            clock.now());
+            if (count > 0) {
+                into.position(into.position() + count);
+            }
+        } else {
+            count = stream.take(readable, 0, Math.min(into.remaining(), CHUNK), clock.now());
+            if (count > 0) {
+                into.put(readable, 0, count);
+            }
+        }
+        Tether.Carrier on = carrier;
+        if (count > 0 && (!due.equals(stream.wakeAt()) || (on != null && on.wants(clock.now())))) {
+            lock.notifyAll(); // an acknowledgement is due, or will be
+        }
+        return count;
+    }
+
+    /**
+     * Reads the server's lines; they are SSH's, too.
+     *
+     * @return how many bytes were given to it
+     */
+    private int greet(int count, ByteBuffer into) throws IOException {
+        byte[] bytes = incoming.array();
+        synchronized (lock) {
+            int used = greeting.read(bytes, 0, count);
+            into.put(bytes, 0, used);
+            switch (greeting.outcome()) {
+                case null -> {}
+                case Greeting.Outcome.Plain _ -> mode = Mode.PLAIN;
+                case Greeting.Outcome.Said said -> begin(said);
+            }
+            int rest = count - used;
+            if (rest > 0) {
+                if (mode == Mode.TETHERED && carrier != null) {
+                    received(carrier, bytes, used, rest);
+                } else {
+                    into.put(bytes, used, rest);
+                    used += rest;
+                }
+            }
+            lock.notifyAll();
+            return used;
+        }
+    }
+
+    private void begin(Greeting.Outcome.Said said) throws IOException {
+        if (!(said.what() instanceof TetherLine.Offer theirs)
+                || !(TetherLine.of(ourLine.toString()) instanceof TetherLine.Offer)) {
+            mode = Mode.PLAIN; // we have not offered: SSH above sent a line of its own
+            return;
+        }
+        prover = key.agree(theirs.key(), ourLine.toString(), said.line());
+        if (prover == null) {
+            throw new IOException("the server's tether key is no key");
+        }
+        Tether stream =
+                new Tether(
+                        Tether.Role.CLIENT,
+                        buffer,
+                        buffer,
+                        theirs.window() * TetherLine.WINDOW_UNIT);
+        tether = stream;
+        carrier = stream.begin();
+        state = Carriers.begin(clock.now());
+        mode = Mode.TETHERED;
+        watcher.said("tether: agreed with " + said.line().split(" ", 2)[0]);
+        Thread.ofPlatform().daemon().name("tether").start(this::decide);
+        Thread.ofPlatform().daemon().name("tether-writer").start(this::writeWhatIsLeft);
+    }
+
+    private void received(Tether.Carrier on, byte[] bytes, int offset, int count) {
+        Tether.News news;
+        synchronized (lock) {
+            int room = tether == null ? 0 : tether.room();
+            news = on.received(bytes, offset, count);
+            if (tether != null && tether.room() > room) {
+                lock.notifyAll(); // whoever writes may be waiting for it
+            }
+            if (news.pong() != null) {
+                mailbox.add(new CarrierEvent.PingAnswered(news.pong(), heard));
+            }
+            if (news.held() && tether != null) {
+                mailbox.add(new CarrierEvent.Held(tether.hold()));
+            }
+            if (tether != null && tether.peerClosed() >= 0) {
+                mailbox.add(new CarrierEvent.Finished());
+            }
+            if (!mailbox.isEmpty() || (on.equals(carrier) && on.wants(clock.now()))) {
+                lock.notifyAll();
+            }
+        }
+        if (news.fault() != null) {
+            lost(
+                    on,
+                    new IOException("tether: the server broke the protocol: " + news.fault()),
+                    true);
+        }
+    }
+
+    private void lost(Tether.Carrier which, @Nullable IOException why, boolean fault) {
+        synchronized (lock) {
+            if (!which.equals(carrier) || tether == null) {
+                return; // another has taken its place
+            }
+            lastTrouble = why;
+            carrier = null;
+            close(channel);
+            channel = null;
+            if (tether.peerClosed() >= 0) {
+                lock.notifyAll();
+                return; // it has said good-bye: this is the end of the connection, not its loss
+            }
+            tether.park();
+            mailbox.add(new CarrierEvent.Lost(which.generation(), fault));
+            lock.notifyAll();
+        }
+        watcher.said(
+                "tether: carrier "
+                        + which.generation()
+                        + " lost: "
+                        + (why == null ? "closed by the other side" : why.getMessage()));
+    }
+
+    // --- writing
+
+    @Override
+    public int write(ByteBuffer from) throws IOException {
+        int before = from.remaining();
+        while (from.hasRemaining()) {
+            Mode now;
+            synchronized (lock) {
+                if (closed) {
+                    throw new ClosedChannelException();
+                }
+                if (broken != null) {
+                    throw broken;
+                }
+                now = mode;
+                if (now == Mode.GREETING && ourLineSent) {
+                    await(); // what follows our line depends on theirs
+                    continue;
+                }
+            }
+            switch (now) {
+                case GREETING -> writeOurLine(from);
+                case PLAIN -> first.write(from);
+                case TETHERED -> writeTethered(from);
+            }
+        }
+        return before;
+    }
+
+    private void writeOurLine(ByteBuffer from) throws IOException {
+        int end = from.position();
+        while (end < from.limit() && from.get(end) != '\n') {
+            ourLine.append((char) (from.get(end) & 0xff));
+            end++;
+        }
+        boolean whole = end < from.limit();
+        ByteBuffer line = from.slice(from.position(), (whole ? end + 1 : end) - from.position());
+        from.position(from.position() + line.remaining());
+        if (whole) {
+            synchronized (lock) {
+                if (ourLine.length() > 0 && ourLine.charAt(ourLine.length() - 1) == '\r') {
+                    ourLine.setLength(ourLine.length() - 1);
+                }
+                ourLineSent = true;
+            }
+        }
+        while (line.hasRemaining()) {
+            first.write(line);
+        }
+    }
+
+    private void writeTethered(ByteBuffer from) throws IOException {
+        synchronized (lock) {
+            Tether stream = tether;
+            if (stream == null) {
+                return;
+            }
+            int took;
+            if (from.hasArray()) {
+                took =
+                        stream.write(
+                                from.array(),
+                                from.arrayOffset() + from.position(),
+                                from.remaining());
+            } else {
+                int some = Math.min(Math.min(from.remaining(), CHUNK), stream.room());
+                from.get(from.position(), writable, 0, some);
+                took = stream.write(writable, 0, some);
+            }
+            from.position(from.position() + took);
+            if (took == 0) {
+                if (stream.peerClosed() >= 0) {
+                    throw new IOException("Broken pipe");
+                }
+                await();
+                return;
+            }
+        }
+        flush();
+    }
+
+    /** Sends until there is nothing to send, unless another thread is at it. */
+    private void flush() {
+        byte[] out = null;
+        while (true) {
+            Tether.Carrier on;
+            ByteChannel to;
+            int count;
+            Moment spoke = clock.now();
+            synchronized (lock) {
+                on = carrier;
+                to = channel;
+                if (writing || on == null || to == null || !on.wants(clock.now())) {
+                    return;
+                }
+                if (out == null) {
+                    out = OUT.get();
+                }
+                count = on.fill(out, 0, out.length, clock.now());
+                if (count == 0) {
+                    return;
+                }
+                writing = true;
+            }
+            IOException failed = null;
+            try {
+                ByteBuffer some = ByteBuffer.wrap(out, 0, count);
+                while (some.hasRemaining()) {
+                    to.write(some);
+                }
+            } catch (IOException e) {
+                failed = e;
+            }
+            synchronized (lock) {
+                writing = false;
+                long sent = tether == null ? 0 : tether.sent();
+                if (sent > dataSent) {
+                    // The newest counts: what was said before it may have been answered.
+                    spokeAt = spoke;
+                    if (!speechPending) {
+                        speechPending = true;
+                        lock.notifyAll();
+                    }
+                }
+                dataSent = sent;
+                if (closed || (tether != null && tether.finished())) {
+                    lock.notifyAll();
+                }
+            }
+            if (failed != null) {
+                lost(on, failed, false);
+            }
+        }
+    }
+
+    /** The bytes of one write, the thread's own: two threads at most write a stream. */
+    private static final ThreadLocal<byte[]> OUT = ThreadLocal.withInitial(() -> new byte[CHUNK]);
+
+    private void writeWhatIsLeft() {
+        while (true) {
+            synchronized (lock) {
+                while (!toWrite()) {
+                    if (closed || broken != null) {
+                        return;
+                    }
+                    Tether stream = tether;
+                    Moment due = stream == null ? Moment.NEVER : stream.wakeAt();
+                    awaitUntil(due);
+                }
+            }
+            flush();
+        }
+    }
+
+    private boolean toWrite() {
+        Tether.Carrier on = carrier;
+        return !writing && on != null && channel != null && on.wants(clock.now());
+    }
+
+    // --- deciding
+
+    private void decide() {
+        Moment told = Moment.ZERO;
+        while (true) {
+            synchronized (lock) {
+                CarrierState was = state;
+                if (was == null || closed) {
+                    return;
+                }
+                if (was instanceof CarrierState.Over) {
+                    lock.notifyAll();
+                    return;
+                }
+                Moment wakeAt = Carriers.wakeAt(was, policy);
+                if (mailbox.isEmpty() && !speechPending && clock.now().isBefore(wakeAt)) {
+                    awaitUntil(Moment.earlier(wakeAt, clock.now().plus(LOOK_ROUND)));
+                }
+                Duration slept = clock.look();
+                if (!slept.isZero()) {
+                    step(new CarrierEvent.Slept(slept));
+                }
+                Moment newest = heard;
+                if (told.isBefore(newest)) {
+                    told = newest;
+                    step(new CarrierEvent.Heard(newest));
+                }
+                if (speechPending) {
+                    speechPending = false;
+                    step(new CarrierEvent.Spoke(spokeAt));
+                }
+                CarrierEvent event = mailbox.poll();
+                if (event != null) {
+                    step(event);
+                } else if (state != null && !clock.now().isBefore(Carriers.wakeAt(state, policy))) {
+                    step(new CarrierEvent.TimePassed());
+                }
+            }
+        }
+    }
+
+    private void step(CarrierEvent event) {
+        CarrierState was = state;
+        if (was == null) {
+            return;
+        }
+        CarrierStep step = Carriers.on(was, event, clock.now(), policy);
+        state = step.next();
+        for (CarrierCommand command : step.commands()) {
+            perform(command);
+        }
+    }
+
+    private void perform(CarrierCommand command) {
+        switch (command) {
+            case CarrierCommand.Ping ping -> {
+                if (carrier != null) {
+                    carrier.ping(ping.sent());
+                    lock.notifyAll();
+                }
+            }
+            case CarrierCommand.Dial one -> attempt(one.generation());
+            case CarrierCommand.Abandon one -> abandon(one.generation());
+            case CarrierCommand.Drop _ -> {} // the older was closed when the newer took its place
+            case CarrierCommand.Show show -> watcher.standsStill(show.since(), show.heldUntil());
+            case CarrierCommand.Hide _ -> watcher.goesOn();
+            case CarrierCommand.End end -> ended(end.why());
+        }
+    }
+
+    private void ended(CarrierState.Ending why) {
+        IOException trouble = lastTrouble;
+        eof = why == CarrierState.Ending.NOT_RESUMABLE && trouble == null;
+        broken =
+                switch (why) {
+                    case FINISHED -> new IOException("Broken pipe");
+                    case NOT_RESUMABLE ->
+                            trouble == null ? new IOException("Broken pipe") : trouble;
+                    case GONE -> new IOException("the server no longer has this session");
+                    case FOREIGN -> new IOException("the server no longer knows of tethers");
+                    case HOLD_OVER ->
+                            new IOException(
+                                    "no way to the server for as long as it holds a session");
+                    case PROTOCOL -> new IOException("the server keeps breaking the protocol");
+                };
+        watcher.said("tether: ended: " + why);
+        lock.notifyAll();
+    }
+
+    // --- attempts
+
+    private void attempt(long generation) {
+        Thread thread =
+                Thread.ofPlatform()
+                        .daemon()
+                        .name("tether-dial-" + generation)
+                        .unstarted(() -> bring(generation));
+        attempts.put(generation, thread);
+        thread.start();
+    }
+
+    private void abandon(long generation) {
+        Thread thread = attempts.remove(generation);
+        if (thread != null) {
+            thread.interrupt();
+        }
+        close(attemptChannels.remove(generation));
+    }
+
+    private void bring(long generation) {
+        ByteChannel to;
+        try {
+            to = dial.connect();
+        } catch (IOException e) {
+            watcher.said("tether: attempt " + generation + ": " + e.getMessage());
+            over(
+                    generation,
+                    e instanceof ConnectException
+                                    && String.valueOf(e.getMessage()).contains("refused")
+                            ? CarrierEvent.Failure.TURNED_AWAY
+                            : CarrierEvent.Failure.UNANSWERED);
+            return;
+        }
+        Resuming resuming;
+        synchronized (lock) {
+            if (!attempts.containsKey(generation) || tether == null || prover == null || closed) {
+                close(to);
+                return;
+            }
+            attemptChannels.put(generation, to);
+            mailbox.add(new CarrierEvent.Connected(generation));
+            lock.notifyAll();
+            resuming =
+                    new Resuming(
+                            tether,
+                            prover,
+                            generation,
+                            software,
+                            TetherKey.random(TetherLine.NONCE));
+        }
+        boolean adopted = false;
+        try {
+            adopted = resume(generation, resuming, to);
+        } catch (IOException e) {
+            over(generation, CarrierEvent.Failure.UNANSWERED);
+        } finally {
+            if (!adopted) {
+                close(to);
+            }
+        }
+    }
+
+    private boolean resume(long generation, Resuming resuming, ByteChannel to) throws IOException {
+        ByteBuffer some = ByteBuffer.allocate(4096);
+        while (true) {
+            some.clear();
+            int count = to.read(some);
+            if (count < 0) {
+                over(generation, CarrierEvent.Failure.TURNED_AWAY);
+                return false;
+            }
+            byte[] say;
+            synchronized (lock) {
+                if (!attempts.containsKey(generation)) {
+                    return false;
+                }
+                int used = resuming.read(some.array(), 0, count);
+                say = resuming.toSend();
+                switch (resuming.outcome()) {
+                    case null -> {}
+                    case Resuming.Outcome.Failed failed -> {
+                        over(generation, failed.why());
+                        return false;
+                    }
+                    case Resuming.Outcome.Resumed resumed -> {
+                        attempts.remove(generation);
+                        attemptChannels.remove(generation);
+                        close(channel);
+                        carrier = resumed.carrier();
+                        channel = to;
+                        heard = clock.now();
+                        mailbox.add(new CarrierEvent.Resumed(generation));
+                        watcher.said("tether: carrier " + generation + " has taken over");
+                        watcher.moved(to);
+                        received(resumed.carrier(), some.array(), used, count - used);
+                        lock.notifyAll();
+                        return true;
+                    }
+                }
+            }
+            ByteBuffer line = ByteBuffer.wrap(say);
+            while (line.hasRemaining()) {
+                to.write(line);
+            }
+        }
+    }
+
+    private void over(long generation, CarrierEvent.Failure why) {
+        synchronized (lock) {
+            attempts.remove(generation);
+            attemptChannels.remove(generation);
+            mailbox.add(new CarrierEvent.Failed(generation, why));
+            lock.notifyAll();
+        }
+    }
+
+    // --- the end
+
+    @Override
+    public boolean isOpen() {
+        synchronized (lock) {
+            return !closed;
+        }
+    }
+
+    /** Says CLOSE, if there is a carrier to say it on, and ends all of it. */
+    @Override
+    public void close() {
+        synchronized (lock) {
+            if (closed) {
+                return;
+            }
+            Tether stream = tether;
+            if (stream != null && carrier != null) {
+                stream.finish(0);
+                lock.notifyAll();
+                long end = System.nanoTime() + FAREWELL.toNanos();
+                while (!(stream.finished() && !writing)
+                        && carrier != null
+                        && System.nanoTime() < end) {
+                    awaitNanos(end - System.nanoTime());
+                }
+            }
+            closed = true;
+            for (long generation : Map.copyOf(attempts).keySet()) {
+                abandon(generation);
+            }
+            close(channel);
+            channel = null;
+            carrier = null;
+            lock.notifyAll();
+        }
+    }
+
+    private static void close(@Nullable ByteChannel channel) {
+        if (channel != null) {
+            try {
+                channel.close();
+            } catch (IOException e) {
+                // the descriptor is gone either way
+            }
+        }
+    }
+
+    // --- waiting, under the lock
+
+    private void awaitUntil(Moment when) {
+        if (when.equals(Moment.NEVER)) {
+            await();
+        } else {
+            awaitNanos(clock.now().until(when).toNanos());
+        }
+    }
+
+    private void await() {
+        awaitNanos(Long.MAX_VALUE);
+    }
+
+    @SuppressWarnings("WaitNotInLoop") // every caller looks again at what it waits for
+    private void awaitNanos(long nanos) {
+        if (nanos <= 0) {
+            return;
+        }
+        try {
+            lock.wait(Math.max(1, Math.min(nanos / 1_000_000, 3_600_000)));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            closed = true; // whoever waits here is told to stop
+        }
+    }
+}

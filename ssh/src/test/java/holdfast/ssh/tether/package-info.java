@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.ssh.tether;
+
+import org.jspecify.annotations.NullMarked;
