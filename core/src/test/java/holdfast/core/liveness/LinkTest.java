@@ -275,6 +275,14 @@ final class LinkTest {
         assertThat(link.wakeAt).isEqualTo(at(2.7));
         assertThat(link.silenceUntil(5).diedAt()).isEqualTo(2.7);
 
+        Driven stopped = new Driven(policy(1, 0));
+        stopped.step(new LinkEvent.TimePassed(), at(1.013));
+        assertThat(stopped.wakeAt).as("back just after the end").isEqualTo(at(1.213));
+
+        Driven scheduled = new Driven(policy(1, 0));
+        scheduled.step(new LinkEvent.TimePassed(), at(1.004));
+        assertThat(scheduled.diedAt()).as("as late as any wake-up may be").isEqualTo(1.004);
+
         Driven lucky = new Driven(policy(1, 0));
         lucky.step(new LinkEvent.TimePassed(), at(2.5));
         lucky.step(new LinkEvent.Heard(at(2.6), at(2.6)), at(2.6));
