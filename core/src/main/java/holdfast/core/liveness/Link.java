@@ -33,10 +33,10 @@ public final class Link {
     static final Duration ECHO_PATIENCE = Duration.ofSeconds(1);
 
     /**
-     * A wake-up this late may mean that this process was not running, and has unread bytes
-     * waiting. A clock can show no more: who was stopped across no wake-up at all, or was back
-     * within this time of one, and had bytes waiting that are not read when the end comes, condemns
-     * a peer that spoke.
+     * A wake-up this late may mean that this process was not running, and has unread bytes waiting.
+     * A clock can show no more: who was stopped across no wake-up at all, or was back within this
+     * time of one, and had bytes waiting that are not read when the end comes, condemns a peer that
+     * spoke.
      */
     static final Duration LATE = Duration.ofMillis(5);
 
