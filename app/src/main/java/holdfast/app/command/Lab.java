@@ -1,8 +1,10 @@
 package holdfast.app.command;
 
 import holdfast.core.time.Moment;
+import holdfast.lab.middlebox.AddressChange;
+import holdfast.lab.middlebox.Direction;
+import holdfast.lab.middlebox.Event;
 import holdfast.lab.middlebox.Flow;
-import holdfast.lab.middlebox.Span;
 import holdfast.lab.proxy.FlowReport;
 import holdfast.lab.proxy.WeatherEvent;
 import holdfast.lab.proxy.WeatherProxy;
@@ -18,8 +20,11 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -34,7 +39,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Lab {
 
-    private static final String USAGE =
+    static final String USAGE =
             """
             usage: holdfast lab --listen ADDRESS:PORT --to HOST[:PORT] [TROUBLE...]
 
@@ -43,21 +48,46 @@ public final class Lab {
             settings survive. Connect to --listen; what arrives there is carried to --to
             (port 22 if none is given).
 
+            The box that forgets, a NAT or load balancer:
               --idle 30s            forget a connection that was idle for so long
               --expiry HOW          what happens when it is forgotten:
-                                      silent      all of it vanishes, nobody is told (default)
-                                      reset       whoever speaks next is reset, the other not
+                                      silent      all of it vanishes, unsaid (default)
+                                      reset       whoever speaks is reset, the other not
                                       reset-both  both are reset at once
                                       close       both are closed at once, as a proxy does
                                       revive      client's next packet puts it back
                                       remap       client's next packet has another port
+              --unsolicited drop    with revive and remap, a server that speaks first is not
+                                    reset, but not heard
+              --granularity 10s     look for idle connections only so often
+              --refresh-by client   only what the client sends counts as use (both: default)
+              --refresh-with payload  packets without payload do not count (any: default)
+              --firewall 1h         a firewall, too, which forgets after so long without a
+                                    packet, and knows the stages of a connection:
+              --firewall-opening 30s, --firewall-closing 2m
+                                    until it is answered, and after its first FIN
+              --stranger HOW        what a packet meets that the firewall does not know:
+                                    drop (default), reject (a reset), adopt (client's)
+              --crowd 60s@5m        tables fill up for 60 s, from 5 m on: idle times are
+              --crowd-share 10%     only so much of what they were
+
+            The line and the ends:
               --latency 80ms        everything takes so long, each way
               --jitter 20ms         and up to so much longer, by chance
               --loss 1%             segments get lost by chance, each way
               --rate 1mbit          no more than so much each way, for all together; what
                                     does not fit into a queue of 250 ms (or 30 kB) is lost
               --outage 60s@5m       nothing gets through for 60 s, from 5 m after the
-                                    start on; may be given several times
+                                    start on
+              --outage-to-server 60s@5m, --outage-to-client 60s@5m
+                                    the same, but the other way all is well
+              --mute 60s@5m         the server acknowledges and does not answer
+              --roam 5m             the client's address changes: its connections are dead,
+                                    new ones are well
+              --wan-change 5m       its router's does: the server resets strangers
+
+            Outages, crowds, mute, roam and wan-change may be given several times.
+
               --script FILE         do things at set times, see below
               --seed N              other chances than those of seed 1
               --help                print this
@@ -69,17 +99,20 @@ public final class Lab {
             On a terminal you see a table of all connections, and what the box would do to
             each if it spoke now. Elsewhere, one line for each thing that happens. The
             keys:
-              c cut the path    h heal it    f forget every connection    q quit (or Ctrl-C)
-              r reset and k kill (lose all of it from now on): the connection chosen by
-              typing its number, or all of them, which a chooses again
+              c cut the path    > < cut it to the server, to the client only
+              m mute the server    l load the tables (a crowd)    h heal all of these
+              o roam    w WAN change    q quit (or Ctrl-C)
+              f forget, r reset, k kill (lose all of it from now on): the connection chosen
+              by typing its number, or all of them, which a chooses again
 
-            A script has lines like these; the number of a connection may follow reset and
-            kill:
+            A script has lines like these; the number of a connection may follow forget,
+            reset and kill, and a direction (to-server, to-client) cut:
               5s cut
               10s heal     # a comment
-              12s forget
-              15s reset 1
+              12s forget 1
+              15s reset
               20s quit
+            There are also mute, crowd, roam, wan-change and kill.
 
             Example 1: a router that forgets after 30 s, in front of the server "myhost".
               In one terminal:
@@ -107,7 +140,9 @@ public final class Lab {
             inside the kernel's TCP it cannot imitate. So TCPKeepAlive is answered by the
             lab and never notices anything, TCP_USER_TIMEOUT and ss(8) see no loss, and
             where a TCP would give up with "Connection timed out" there is a reset. A
-            target that refuses shows as a reset too.
+            target that refuses shows as a reset too. No address really changes: the lab
+            plays what both kernels would say. What was said to a mute server is lost for
+            good: such a connection does not recover, a new one is well.
             """;
 
     /** How many pieces of news may wait to be printed; what comes beyond is counted. */
@@ -170,7 +205,8 @@ public final class Lab {
     private final Set<Integer> killed = new HashSet<>();
     private volatile boolean stopping;
     private boolean typed;
-    private boolean cut;
+    private final Map<Integer, AddressChange.Whose> moved = new HashMap<>();
+    private final Set<LabTable.Hand> hands = EnumSet.noneOf(LabTable.Hand.class);
     private int chosen = LabScript.ALL;
     private List<String> drawn = List.of();
     private Moment drawnAt = Moment.ZERO;
@@ -282,9 +318,15 @@ public final class Lab {
             Moment at = Moment.ZERO.plus(step.after());
             dues.add(new Due(at, () -> act(proxy, step.act(), step.connection())));
         }
-        for (Span span : plan.outages()) {
-            dues.add(new Due(span.from(), () -> tell(proxy, "path", "outage begins")));
-            dues.add(new Due(span.to(), () -> tell(proxy, "path", "outage ends")));
+        for (LabTable.Timed timed : LabTable.Timed.of(plan)) {
+            dues.add(new Due(timed.span().from(), () -> tell(proxy, "path", timed.begins())));
+            dues.add(new Due(timed.span().to(), () -> tell(proxy, "path", timed.ends())));
+        }
+        for (Moment at : plan.roams()) {
+            dues.add(new Due(at, () -> moved(proxy, AddressChange.Whose.CLIENT)));
+        }
+        for (Moment at : plan.wanChanges()) {
+            dues.add(new Due(at, () -> moved(proxy, AddressChange.Whose.ROUTER)));
         }
         dues.sort(Comparator.comparing(Due::at));
         due.addAll(dues);
@@ -378,8 +420,14 @@ public final class Lab {
     private void pressed(WeatherProxy proxy, int code) {
         switch (code) {
             case 'c' -> act(proxy, LabScript.Act.CUT, LabScript.ALL);
+            case '>' -> act(proxy, LabScript.Act.CUT_TO_SERVER, LabScript.ALL);
+            case '<' -> act(proxy, LabScript.Act.CUT_TO_CLIENT, LabScript.ALL);
+            case 'm' -> act(proxy, LabScript.Act.MUTE, LabScript.ALL);
+            case 'l' -> act(proxy, LabScript.Act.CROWD, LabScript.ALL);
             case 'h' -> act(proxy, LabScript.Act.HEAL, LabScript.ALL);
-            case 'f' -> act(proxy, LabScript.Act.FORGET, LabScript.ALL);
+            case 'o' -> act(proxy, LabScript.Act.ROAM, LabScript.ALL);
+            case 'w' -> act(proxy, LabScript.Act.WAN_CHANGE, LabScript.ALL);
+            case 'f' -> act(proxy, LabScript.Act.FORGET, chosen);
             case 'r' -> act(proxy, LabScript.Act.RESET, chosen);
             case 'k' -> act(proxy, LabScript.Act.KILL, chosen);
             case 'q', CTRL_C -> act(proxy, LabScript.Act.QUIT, LabScript.ALL);
@@ -412,48 +460,111 @@ public final class Lab {
 
     private void act(WeatherProxy proxy, LabScript.Act act, int connection) {
         switch (act) {
-            case CUT -> {
-                cut = true;
-                proxy.cut();
-                tell(proxy, "path", "cut");
-            }
+            case CUT -> byHand(proxy, LabTable.Hand.CUT, new Event.Cut(), "cut");
+            case CUT_TO_SERVER ->
+                    byHand(
+                            proxy,
+                            LabTable.Hand.CUT_TO_SERVER,
+                            new Event.CutOneWay(Direction.TO_SERVER),
+                            "cut to server");
+            case CUT_TO_CLIENT ->
+                    byHand(
+                            proxy,
+                            LabTable.Hand.CUT_TO_CLIENT,
+                            new Event.CutOneWay(Direction.TO_CLIENT),
+                            "cut to client");
+            case MUTE -> byHand(proxy, LabTable.Hand.MUTE, new Event.Mute(), "server falls silent");
+            case CROWD ->
+                    byHand(
+                            proxy,
+                            LabTable.Hand.CROWD,
+                            new Event.Crowd(),
+                            plan.forgets() || plan.firewall() != null
+                                    ? "tables are crowded"
+                                    : "tables are crowded, but nothing forgets by itself here");
             case HEAL -> {
-                cut = false;
+                hands.clear();
                 proxy.heal();
                 tell(proxy, "path", "healed");
             }
-            case FORGET -> {
-                tell(proxy, "path", "every connection is to be forgotten");
-                proxy.forget();
+            case ROAM -> {
+                moved(proxy, AddressChange.Whose.CLIENT);
+                proxy.meddle(new Event.Roam(AddressChange.Whose.CLIENT));
             }
-            case RESET, KILL -> {
+            case WAN_CHANGE -> {
+                moved(proxy, AddressChange.Whose.ROUTER);
+                proxy.meddle(new Event.Roam(AddressChange.Whose.ROUTER));
+            }
+            case FORGET, RESET, KILL -> {
+                if (act == LabScript.Act.FORGET && connection == LabScript.ALL) {
+                    tell(proxy, "path", "every connection is to be forgotten");
+                    proxy.forget();
+                    return;
+                }
                 int count = 0;
-                for (FlowReport report : proxy.flows()) {
+                List<FlowReport> open = proxy.flows();
+                killed.removeIf(
+                        number -> open.stream().noneMatch(r -> r.flow().number() == number));
+                for (FlowReport report : open) {
                     Flow flow = report.flow();
                     if (connection != LabScript.ALL && flow.number() != connection) {
                         continue;
                     }
                     count++;
-                    if (act == LabScript.Act.RESET) {
-                        tell(proxy, "#" + flow.number(), "reset by hand");
-                        proxy.reset(flow);
-                    } else {
-                        tell(proxy, "#" + flow.number(), "killed by hand");
-                        killed.add(flow.number());
-                        proxy.kill(flow);
+                    String who = "#" + flow.number();
+                    switch (act) {
+                        case FORGET -> {
+                            tell(proxy, who, "is to be forgotten");
+                            proxy.forget(flow);
+                        }
+                        case RESET -> {
+                            tell(proxy, who, "reset by hand");
+                            proxy.reset(flow);
+                        }
+                        default -> {
+                            tell(proxy, who, "killed by hand");
+                            killed.add(flow.number());
+                            proxy.kill(flow);
+                        }
                     }
                 }
                 if (count == 0) {
-                    String verb = act == LabScript.Act.RESET ? "reset" : "kill";
                     boolean all = connection == LabScript.ALL;
                     tell(
                             proxy,
                             all ? "lab" : "#" + connection,
-                            "no " + (all ? "" : "such ") + "connection to " + verb);
+                            "no " + (all ? "" : "such ") + "connection to " + act.spelled);
                 }
             }
             case QUIT -> stopping = true;
         }
+    }
+
+    private void byHand(WeatherProxy proxy, LabTable.Hand hand, Event.ByHand event, String text) {
+        hands.add(hand);
+        proxy.meddle(event);
+        tell(proxy, "path", text);
+    }
+
+    /** Every connection that there is now has an address that is gone. */
+    private void moved(WeatherProxy proxy, AddressChange.Whose whose) {
+        Set<Integer> open = new HashSet<>();
+        for (FlowReport report : proxy.flows()) {
+            int number = report.flow().number();
+            open.add(number);
+            // Who has moved himself is no better off for it.
+            if (moved.get(number) != AddressChange.Whose.CLIENT) {
+                moved.put(number, whose);
+            }
+        }
+        moved.keySet().retainAll(open);
+        tell(
+                proxy,
+                "path",
+                switch (whose) {
+                    case CLIENT -> "client's address changes";
+                    case ROUTER -> "router's address changes";
+                });
     }
 
     private void tell(WeatherProxy proxy, String who, String text) {
@@ -501,11 +612,12 @@ public final class Lab {
                     new LabTable.Row(
                             report,
                             spoke == null ? report.opened() : spoke,
-                            killed.contains(number)));
+                            killed.contains(number),
+                            moved.get(number)));
         }
         chosen = there ? chosen : LabScript.ALL;
         LabTable.View view =
-                new LabTable.View(LabPlan.show(proxy.address()), cut, chosen, typed, rows);
+                new LabTable.View(LabPlan.show(proxy.address()), hands, chosen, typed, rows);
         Terminal.Size size = console.size();
         int width = size.columns() > 0 ? size.columns() : 80;
         int height = size.rows() > 0 ? size.rows() : 24;

@@ -3,18 +3,36 @@ package holdfast.app.command;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** What is to happen when in a lab: the lines of {@code --script FILE}. */
 final class LabScript {
 
     /** What somebody does to the path or to its connections. */
     enum Act {
-        CUT,
-        HEAL,
-        FORGET,
-        RESET,
-        KILL,
-        QUIT
+        CUT("cut", false),
+        CUT_TO_SERVER("cut to-server", false),
+        CUT_TO_CLIENT("cut to-client", false),
+        MUTE("mute", false),
+        CROWD("crowd", false),
+        HEAL("heal", false),
+        ROAM("roam", false),
+        WAN_CHANGE("wan-change", false),
+        FORGET("forget", true),
+        RESET("reset", true),
+        KILL("kill", true),
+        QUIT("quit", false);
+
+        /** As a script has it. */
+        final String spelled;
+
+        /** Whether the number of a connection may follow. */
+        final boolean ofOne;
+
+        Act(String spelled, boolean ofOne) {
+            this.spelled = spelled;
+            this.ofOne = ofOne;
+        }
     }
 
     /** Stands for every connection, where one could be named. */
@@ -28,7 +46,8 @@ final class LabScript {
      */
     record Step(Duration after, Act act, int connection) {}
 
-    private static final String ACTS = "cut, heal, forget, reset, kill or quit";
+    private static final String ACTS =
+            "cut, mute, crowd, heal, roam, wan-change, forget, reset, kill or quit";
 
     private LabScript() {}
 
@@ -70,36 +89,47 @@ final class LabScript {
         if (words.length < 2) {
             throw new IllegalArgumentException("expected a time and one of " + ACTS);
         }
-        Act act =
-                switch (words[1]) {
-                    case "cut" -> Act.CUT;
-                    case "heal" -> Act.HEAL;
-                    case "forget" -> Act.FORGET;
-                    case "reset" -> Act.RESET;
-                    case "kill" -> Act.KILL;
-                    case "quit" -> Act.QUIT;
-                    default ->
-                            throw new IllegalArgumentException(
-                                    "expected " + ACTS + ", got \"" + words[1] + "\"");
-                };
+        @Nullable Act act = null;
+        for (Act one : Act.values()) {
+            act = one.spelled.equals(words[1]) ? one : act;
+        }
+        if (act == null) {
+            throw new IllegalArgumentException("expected " + ACTS + ", got \"" + words[1] + "\"");
+        }
         if (words.length == 2) {
             return new Step(after, act, ALL);
         }
-        boolean ofOne = act == Act.RESET || act == Act.KILL;
-        if (!ofOne || words.length > 3) {
-            throw new IllegalArgumentException(
-                    "nothing can follow here, got \"" + words[ofOne ? 3 : 2] + "\"");
+        if (act == Act.CUT) {
+            act =
+                    switch (words[2]) {
+                        case "to-server" -> Act.CUT_TO_SERVER;
+                        case "to-client" -> Act.CUT_TO_CLIENT;
+                        default ->
+                                throw new IllegalArgumentException(
+                                        "expected to-server, to-client or nothing, got \""
+                                                + words[2]
+                                                + "\"");
+                    };
+        } else if (!act.ofOne) {
+            throw new IllegalArgumentException("nothing can follow here, got \"" + words[2] + "\"");
         }
+        if (words.length > 3) {
+            throw new IllegalArgumentException("nothing can follow here, got \"" + words[3] + "\"");
+        }
+        return new Step(after, act, act.ofOne ? connection(words[2]) : ALL);
+    }
+
+    private static int connection(String word) {
         int connection;
         try {
-            connection = Integer.parseInt(words[2]);
+            connection = Integer.parseInt(word);
         } catch (NumberFormatException e) {
             connection = 0;
         }
         if (connection < 1) {
             throw new IllegalArgumentException(
-                    "expected the number of a connection, got \"" + words[2] + "\"");
+                    "expected the number of a connection, got \"" + word + "\"");
         }
-        return new Step(after, act, connection);
+        return connection;
     }
 }

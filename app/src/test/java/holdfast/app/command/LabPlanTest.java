@@ -5,12 +5,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import holdfast.core.time.Moment;
+import holdfast.lab.middlebox.AddressChange;
+import holdfast.lab.middlebox.Crowding;
+import holdfast.lab.middlebox.Direction;
 import holdfast.lab.middlebox.IdleNat;
 import holdfast.lab.middlebox.Latency;
 import holdfast.lab.middlebox.Loss;
+import holdfast.lab.middlebox.MuteServer;
+import holdfast.lab.middlebox.OneWayLoss;
 import holdfast.lab.middlebox.Outage;
 import holdfast.lab.middlebox.RateLimit;
 import holdfast.lab.middlebox.Span;
+import holdfast.lab.middlebox.StatefulFirewall;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -194,12 +200,87 @@ class LabPlanTest {
                                 Span.of(
                                         Moment.ZERO.plus(Duration.ofMinutes(10)),
                                         Duration.ofSeconds(1))),
+                        AddressChange.byHand(AddressChange.Whose.CLIENT),
                         IdleNat.of(Duration.ofSeconds(30), IdleNat.Expiry.RESET_BOTH),
+                        AddressChange.byHand(AddressChange.Whose.ROUTER),
+                        OneWayLoss.byHand(Direction.TO_SERVER),
+                        OneWayLoss.byHand(Direction.TO_CLIENT),
                         new RateLimit(125_000, 31_250),
                         new Loss(0.01, 7),
-                        new Latency(Duration.ofMillis(80), Duration.ofMillis(20), 7));
+                        new Latency(Duration.ofMillis(80), Duration.ofMillis(20), 7),
+                        MuteServer.byHand());
         assertThat(one.to()).isEqualTo(other.to());
         assertThat(one.listen()).isEqualTo(other.listen());
+    }
+
+    @Test
+    void every_other_trouble_has_its_place_on_the_path() throws LabRefusal {
+        LabPlan plan =
+                plan(
+                        "--idle=30s",
+                        "--granularity=10s",
+                        "--refresh-by=client",
+                        "--refresh-with=payload",
+                        "--unsolicited=drop",
+                        "--firewall=1h",
+                        "--firewall-opening=10s",
+                        "--firewall-closing=20s",
+                        "--stranger=adopt",
+                        "--crowd=60s@5m",
+                        "--crowd-share=20%",
+                        "--outage-to-server=1s@1s",
+                        "--outage-to-client=1s@2s",
+                        "--mute=1s@3s",
+                        "--roam=4s",
+                        "--roam=2s",
+                        "--wan-change=5s");
+        Crowding crowding = Crowding.during(0.2, Span.of(second(300), Duration.ofSeconds(60)));
+        Duration one = Duration.ofSeconds(1);
+        assertThat(plan.boxes())
+                .containsExactly(
+                        AddressChange.of(AddressChange.Whose.CLIENT, second(2), second(4)),
+                        new StatefulFirewall(
+                                Duration.ofSeconds(10),
+                                Duration.ofHours(1),
+                                Duration.ofSeconds(20),
+                                StatefulFirewall.Stranger.ADOPT,
+                                crowding),
+                        new IdleNat(
+                                Duration.ofSeconds(30),
+                                IdleNat.Expiry.SILENT,
+                                Duration.ofSeconds(10),
+                                IdleNat.Refresh.TO_SERVER,
+                                true,
+                                IdleNat.Unsolicited.DROP,
+                                crowding),
+                        AddressChange.of(AddressChange.Whose.ROUTER, second(5)),
+                        OneWayLoss.during(Direction.TO_SERVER, Span.of(second(1), one)),
+                        OneWayLoss.during(Direction.TO_CLIENT, Span.of(second(2), one)),
+                        MuteServer.during(Span.of(second(3), one)));
+    }
+
+    @Test
+    void what_would_make_no_difference_is_refused() {
+        assertThat(refusal("--granularity=1s"))
+                .hasMessage("--granularity makes no difference without --idle");
+        assertThat(refusal("--stranger=drop"))
+                .hasMessage("--stranger makes no difference without --firewall");
+        assertThat(refusal("--crowd=1s@1s"))
+                .hasMessage("--crowd makes no difference without --idle or --firewall");
+        assertThat(refusal("--idle=1s", "--crowd-share=5%"))
+                .hasMessage("--crowd-share makes no difference without --crowd");
+        assertThat(refusal("--idle=1s", "--crowd=1s@1s", "--crowd-share=0%"))
+                .hasMessage("--crowd-share: a share is more than zero");
+        assertThat(refusal("--idle=1s", "--refresh-by=server"))
+                .hasMessage("--refresh-by: expected both or client, got \"server\"");
+        assertThat(refusal("--roam=-1s")).hasMessage("--roam: a time is not negative: \"-1s\"");
+        assertThat(refusal("--firewall=0s"))
+                .hasMessage("--firewall: an idle time is more than zero");
+        assertThat(refusal("--mute=0s@1s")).hasMessage("--mute: muteness lasts for more than zero");
+    }
+
+    private static Moment second(int seconds) {
+        return Moment.ZERO.plus(Duration.ofSeconds(seconds));
     }
 
     @Test
@@ -207,7 +288,7 @@ class LabPlanTest {
         List<IdleNat.Expiry> found = new ArrayList<>();
         for (String word :
                 new String[] {"silent", "reset", "reset-both", "close", "revive", "remap"}) {
-            found.add(plan("--expiry", word).expiry());
+            found.add(plan("--expiry", word).nat().expiry());
         }
         assertThat(found).containsExactly(IdleNat.Expiry.values());
         assertThat(refusal("--expiry", "loud"))
@@ -266,6 +347,13 @@ class LabPlanTest {
                         15s reset
                         15s reset 2
                         16s kill 1
+                        17s forget 3
+                        18s cut to-server
+                        19s cut to-client
+                        20s mute
+                        21s crowd
+                        22s roam
+                        23s wan-change
                         1m20s quit
                         """);
         assertThat(plan("--script", file.toString()).script())
@@ -276,6 +364,13 @@ class LabPlanTest {
                         step(15, LabScript.Act.RESET, 0),
                         step(15, LabScript.Act.RESET, 2),
                         step(16, LabScript.Act.KILL, 1),
+                        step(17, LabScript.Act.FORGET, 3),
+                        step(18, LabScript.Act.CUT_TO_SERVER, 0),
+                        step(19, LabScript.Act.CUT_TO_CLIENT, 0),
+                        step(20, LabScript.Act.MUTE, 0),
+                        step(21, LabScript.Act.CROWD, 0),
+                        step(22, LabScript.Act.ROAM, 0),
+                        step(23, LabScript.Act.WAN_CHANGE, 0),
                         step(80, LabScript.Act.QUIT, 0));
     }
 
@@ -283,12 +378,19 @@ class LabPlanTest {
     void a_bad_line_is_refused_with_file_and_line() throws IOException {
         assertThat(script("5s cut\n6s explode\n"))
                 .isEqualTo(
-                        "line 2: expected cut, heal, forget, reset, kill or quit, got \"explode\"");
+                        "line 2: expected cut, mute, crowd, heal, roam, wan-change, forget, reset,"
+                                + " kill or quit, got \"explode\"");
         assertThat(script("\ncut 5s\n"))
                 .isEqualTo("line 2: expected a time like 80ms, 30s or 5m, got \"cut\"");
-        assertThat(script("5s")).startsWith("line 1: expected a time and one of cut, heal");
+        assertThat(script("5s")).startsWith("line 1: expected a time and one of cut, mute");
         assertThat(script("-5s cut")).isEqualTo("line 1: a time is not negative: \"-5s\"");
-        assertThat(script("5s cut 1")).isEqualTo("line 1: nothing can follow here, got \"1\"");
+        assertThat(script("5s cut 1"))
+                .isEqualTo("line 1: expected to-server, to-client or nothing, got \"1\"");
+        assertThat(script("5s heal 1")).isEqualTo("line 1: nothing can follow here, got \"1\"");
+        assertThat(script("5s cut to-server 1"))
+                .isEqualTo("line 1: nothing can follow here, got \"1\"");
+        assertThat(script("5s forget me"))
+                .isEqualTo("line 1: expected the number of a connection, got \"me\"");
         assertThat(script("5s kill 1 2")).isEqualTo("line 1: nothing can follow here, got \"2\"");
         assertThat(script("5s kill it"))
                 .isEqualTo("line 1: expected the number of a connection, got \"it\"");

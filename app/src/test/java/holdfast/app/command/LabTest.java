@@ -262,7 +262,7 @@ class LabTest {
             lab.type("a2r");
             lab.await("#2    reset by hand");
             assertThatThrownBy(() -> heard(two, 1)).isInstanceOf(SocketException.class);
-            lab.type("f");
+            lab.type("af");
             lab.await("#1    the NAT forgets it");
             lab.type("q");
             assertThat(lab.end()).isZero();
@@ -377,7 +377,7 @@ class LabTest {
             lab.type("h1k");
             lab.await(">  1");
             lab.await("drop: killed; forgets in");
-            lab.await("r reset #1  k kill #1");
+            lab.await("f forget #1  r reset #1  k kill #1");
             lab.type("f");
             lab.await("drop: killed\033");
             int before = lab.text().length();
@@ -385,7 +385,7 @@ class LabTest {
             // About once a second, over what was drawn before.
             String later = lab.text().substring(before);
             assertThat(later.split("weather:", -1).length - 1).isBetween(1, 4);
-            assertThat(later).contains("\033[7A").doesNotContain("\n\n");
+            assertThat(later).contains("\033[8A").doesNotContain("\n\n");
         }
         lab.type("\003");
         assertThat(lab.end()).isZero();
@@ -399,12 +399,134 @@ class LabTest {
             for (int i = 0; i < 20; i++) {
                 sockets.add(lab.connect());
             }
-            // 12 rows: one for the cursor, six of a frame, four connections and this.
-            lab.await("      and 16 more");
+            // 12 rows: one for the cursor, seven of a frame, three connections and this.
+            lab.await("      and 17 more");
         } finally {
             for (Socket socket : sockets) {
                 socket.close();
             }
+        }
+    }
+
+    @Test
+    void one_connection_is_forgotten_and_the_other_is_well() throws Exception {
+        Path script = Files.writeString(directory.resolve("script"), "1s forget 1\n20s quit\n");
+        Running lab = lab(false, "--script", script.toString());
+        try (Socket one = lab.connect();
+                Socket two = lab.connect()) {
+            assertThat(said(one, "hello")).isEqualTo("hello");
+            assertThat(said(two, "hello")).isEqualTo("hello");
+            lab.await("#1    the NAT forgets it");
+            one.setSoTimeout(SILENCE_MILLIS);
+            assertThat(said(one, "gone")).isNull();
+            assertThat(said(two, "well")).isEqualTo("well");
+            assertThat(lab.text()).doesNotContain("#2    the NAT forgets it");
+            lab.type("2f");
+            lab.await("#2    is to be forgotten");
+            lab.await("#2    the NAT forgets it");
+        }
+    }
+
+    @Test
+    void a_path_cut_in_one_direction_lets_the_other_through() throws Exception {
+        Running lab = lab(false);
+        try (Socket socket = lab.connect()) {
+            assertThat(said(socket, "hello")).isEqualTo("hello");
+            lab.type("<");
+            lab.await("path  cut to client");
+            socket.setSoTimeout(SILENCE_MILLIS);
+            assertThat(said(socket, "heard?")).isNull();
+            lab.await("#1    lost: what the server says (one-way loss:");
+            assertThat(lab.text()).doesNotContain("lost: what the client says");
+            lab.type("h");
+            socket.setSoTimeout(SOON_MILLIS);
+            assertThat(heard(socket, 6)).isEqualTo("heard?");
+            lab.type(">");
+            lab.await("path  cut to server");
+            socket.setSoTimeout(SILENCE_MILLIS);
+            assertThat(said(socket, "heard?")).isNull();
+            lab.await("#1    lost: what the client says (one-way loss:");
+        }
+    }
+
+    @Test
+    void a_mute_server_takes_everything_and_never_answers() throws Exception {
+        Running lab = lab(false, "--mute", "1s@1s");
+        try (Socket socket = lab.connect()) {
+            assertThat(said(socket, "hello")).isEqualTo("hello");
+            lab.await("path  server falls silent");
+            socket.setSoTimeout(SILENCE_MILLIS);
+            assertThat(said(socket, "hello?")).isNull();
+            lab.await("#1    lost: what the client says (mute server: server is mute)");
+        }
+        lab.await("path  server speaks again");
+        try (Socket socket = lab.connect()) {
+            assertThat(said(socket, "hello")).isEqualTo("hello");
+            lab.type("m");
+            lab.await(Pattern.compile("falls silent[^$]*falls silent"));
+            socket.setSoTimeout(SILENCE_MILLIS);
+            assertThat(said(socket, "hello?")).isNull();
+        }
+    }
+
+    @Test
+    void who_moves_loses_the_connections_he_had_and_new_ones_are_well() throws Exception {
+        Running lab = lab(false, "--roam=1s");
+        try (Socket old = lab.connect()) {
+            assertThat(said(old, "hello")).isEqualTo("hello");
+            lab.await("path  client's address changes");
+            old.setSoTimeout(SILENCE_MILLIS);
+            assertThat(said(old, "gone")).isNull();
+            lab.await("#1    lost: what the client says (address change: address is gone)");
+            try (Socket fresh = lab.connect()) {
+                assertThat(said(fresh, "hello")).isEqualTo("hello");
+                lab.type("w");
+                lab.await("path  router's address changes");
+                // The server's kernel knows nobody at that address, and says so.
+                assertThatThrownBy(() -> said(fresh, "who?")).isInstanceOf(SocketException.class);
+                lab.await("#2    client gets a RST");
+            }
+            assertThat(lab.text()).doesNotContain("#1    client gets a RST");
+        }
+    }
+
+    @Test
+    void a_crowd_makes_the_box_forget_sooner() throws Exception {
+        Running lab = lab(false, "--idle=1h", "--crowd=60s@1s", "--crowd-share=0.01%");
+        try (Socket socket = lab.connect()) {
+            assertThat(said(socket, "hello")).isEqualTo("hello");
+            lab.await("path  tables are crowded");
+            lab.await("#1    the NAT forgets it");
+        }
+    }
+
+    @Test
+    void a_firewall_forgets_and_resets_strangers_where_it_is_told_to() throws Exception {
+        Running lab = lab(false, "--firewall=1s", "--stranger=reject");
+        try (Socket socket = lab.connect()) {
+            assertThat(said(socket, "hello")).isEqualTo("hello");
+            lab.await("#1    the firewall forgets it");
+            assertThatThrownBy(() -> said(socket, "anybody?")).isInstanceOf(SocketException.class);
+        }
+    }
+
+    @Test
+    void the_table_names_every_trouble() throws Exception {
+        Running lab = lab(true, "--idle=30s", "--outage-to-client=1h@1h");
+        try (Socket socket = lab.connect()) {
+            assertThat(said(socket, "hello")).isEqualTo("hello");
+            lab.await("path: open, outage to client in 59m");
+            lab.type(">");
+            lab.await("path: CUT to server by hand");
+            lab.await("drop what client says; forgets in");
+            lab.type("hm");
+            lab.await("path: server MUTE by hand");
+            lab.await("acknowledge, no answer: mute; forgets in");
+            lab.type("hl");
+            lab.await("path: CROWDED by hand");
+            lab.await("pass; forgets in 3s");
+            lab.type("ho");
+            lab.await("drop: client's address is gone; forgets in");
         }
     }
 }

@@ -33,10 +33,12 @@ public final class Link {
     static final Duration ECHO_PATIENCE = Duration.ofSeconds(1);
 
     /**
-     * A wake-up this late means that this process was not running, and may have unread bytes
-     * waiting.
+     * A wake-up this late may mean that this process was not running, and has unread bytes waiting.
+     * A clock can show no more: who was stopped across no wake-up at all, or was back within this
+     * time of one, and had bytes waiting that are not read when the end comes, condemns a peer that
+     * spoke.
      */
-    static final Duration LATE = Duration.ofMillis(200);
+    static final Duration LATE = Duration.ofMillis(5);
 
     /** How long those bytes get to be read before the link is condemned. */
     static final Duration SECOND_LOOK = Duration.ofMillis(200);
@@ -75,42 +77,49 @@ public final class Link {
      */
     public static Step on(LinkState state, LinkEvent event, Moment now, LivenessPolicy policy) {
         List<LinkCommand> commands = new ArrayList<>(2);
-        Moment expected = wakeAt(state, policy);
-        boolean overslept = expected.plus(ABSENCE).isBefore(now);
+        Duration late = now.since(wakeAt(state, policy));
         LinkState next =
                 switch (state) {
                     case LinkState.Opening opening ->
-                            opening(
-                                    overslept
-                                            ? excused(
-                                                    opening, now, now.since(expected).plus(ABSENCE))
-                                            : opening,
-                                    event,
-                                    now,
-                                    policy,
-                                    commands);
+                            opening(opening, event, now, late, policy, commands);
                     case LinkState.Up up ->
-                            judge(up.watch(), null, event, now, policy, overslept, commands);
+                            judge(up.watch(), null, event, now, late, policy, commands);
                     case LinkState.Suspect suspect ->
                             judge(
                                     suspect.watch(),
                                     suspect.since(),
                                     event,
                                     now,
+                                    late,
                                     policy,
-                                    overslept,
                                     commands);
                     case LinkState.Dead dead -> dead;
                 };
         return new Step(next, commands, wakeAt(next, policy));
     }
 
+    /**
+     * How long we were not there while the link was opening, as far as this event shows it. A sleep
+     * makes us late as well, and is not charged twice; what came due meanwhile is due {@link
+     * #ABSENCE} from now.
+     */
+    private static Duration absence(LinkEvent event, Duration late) {
+        Duration slept = event instanceof LinkEvent.Slept(Duration gap) ? gap : Duration.ZERO;
+        Duration overslept = late.compareTo(ABSENCE) > 0 ? late.plus(ABSENCE) : Duration.ZERO;
+        return slept.compareTo(overslept) > 0 ? slept : overslept;
+    }
+
     private static LinkState opening(
-            LinkState.Opening was,
+            LinkState.Opening before,
             LinkEvent event,
             Moment now,
+            Duration late,
             LivenessPolicy policy,
             List<LinkCommand> commands) {
+        Duration absence = absence(event, late);
+        // While a person is asked nothing is counted, whether we are there or not.
+        boolean absent = absence.isPositive() && before.asking() == null;
+        LinkState.Opening was = absent ? excused(before, now, absence) : before;
         LinkState.Opening is =
                 switch (event) {
                     case LinkEvent.Reached reached ->
@@ -132,10 +141,12 @@ public final class Link {
                                     was.asked());
                     case LinkEvent.PersonAnswered _ ->
                             was.asking() == null ? was : excused(was, now, now.since(was.asking()));
-                    case LinkEvent.Slept slept -> excused(was, now, slept.gap());
                     case LinkEvent.Authenticated _ -> null;
                     case LinkEvent.Ended _ -> null;
-                    case LinkEvent.TimePassed _, LinkEvent.Spoke _, LinkEvent.ProbeAnswered _ ->
+                    case LinkEvent.Slept _,
+                            LinkEvent.TimePassed _,
+                            LinkEvent.Spoke _,
+                            LinkEvent.ProbeAnswered _ ->
                             was;
                 };
         if (is == null) {
@@ -180,11 +191,11 @@ public final class Link {
             @Nullable Moment doubtedSince,
             LinkEvent event,
             Moment now,
+            Duration late,
             LivenessPolicy policy,
-            boolean overslept,
             List<LinkCommand> commands) {
         Watch watch = was;
-        boolean absent = overslept;
+        boolean absent = late.compareTo(ABSENCE) > 0;
         switch (event) {
             case LinkEvent.Heard heard -> watch = was.heard(heard.lastByte(), heard.lastPacket());
             case LinkEvent.Spoke spoke -> {
@@ -212,19 +223,20 @@ public final class Link {
             }
         }
         Moment due = due(watch, policy);
-        if (!now.isBefore(due)) {
-            if (watch.unanswered() + 1 > policy.countMax()) {
-                if (watch.secondLook() != null || !due.plus(LATE).isBefore(now)) {
-                    Cause cause = new Cause.Silent(now.since(watch.lastByte()), watch.unanswered());
-                    LinkState dead = end(cause, doubtedSince, now, commands);
-                    commands.add(new LinkCommand.Condemn(cause));
-                    return dead;
-                }
-                watch = watch.lookAgain(now.plus(SECOND_LOOK));
-            } else {
-                watch = watch.countedProbe(now);
-                commands.add(new LinkCommand.SendProbe(now));
-            }
+        Moment look = now.plus(SECOND_LOOK);
+        boolean last = watch.unanswered() >= policy.countMax();
+        boolean hasty = late.compareTo(LATE) > 0 && watch.secondLook() == null;
+        if (last && hasty && due.isBefore(look)) {
+            // The end is past, or comes before what may wait for us can have been read.
+            watch = watch.lookAgain(look);
+        } else if (!now.isBefore(due) && last) {
+            Cause cause = new Cause.Silent(now.since(watch.lastByte()), watch.unanswered());
+            LinkState dead = end(cause, doubtedSince, now, commands);
+            commands.add(new LinkCommand.Condemn(cause));
+            return dead;
+        } else if (!now.isBefore(due)) {
+            watch = watch.countedProbe(now);
+            commands.add(new LinkCommand.SendProbe(now));
         }
         return doubt(watch, doubtedSince, now, policy, commands);
     }

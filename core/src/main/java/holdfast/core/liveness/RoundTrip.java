@@ -15,26 +15,31 @@ public record RoundTrip(Duration smoothed, Duration variation) {
     public static final RoundTrip UNKNOWN = new RoundTrip(Duration.ZERO, Duration.ZERO);
 
     /** Below this, lateness is ordinary jitter, a busy peer or one lost packet. */
-    private static final Duration LEAST_PATIENCE = Duration.ofSeconds(2);
+    private static final long LEAST_PATIENCE = Duration.ofSeconds(2).toNanos();
 
     /**
      * Above this, lateness is never random loss (at 2 % loss, six lost rounds are one event in
      * 10^8): a person is better told.
      */
-    private static final Duration MOST_PATIENCE = Duration.ofSeconds(5);
+    private static final long MOST_PATIENCE = Duration.ofSeconds(5).toNanos();
 
     /** One retransmission time-out of a path that has just lost a packet. */
-    private static final Duration ONE_RETRANSMISSION = Duration.ofSeconds(1);
+    private static final long ONE_RETRANSMISSION = Duration.ofSeconds(1).toNanos();
+
+    // In nanoseconds, since Duration multiplies and divides by way of BigDecimal, and every step of
+    // every link asks for the patience.
 
     /** The estimate after one more reply took {@code sample}. */
     public RoundTrip with(Duration sample) {
         if (equals(UNKNOWN)) {
             return new RoundTrip(sample, sample.dividedBy(2));
         }
-        Duration error = smoothed.minus(sample).abs();
+        long newest = sample.toNanos();
+        long srtt = smoothed.toNanos();
+        long error = Math.abs(srtt - newest);
         return new RoundTrip(
-                smoothed.multipliedBy(7).plus(sample).dividedBy(8),
-                variation.multipliedBy(3).plus(error).dividedBy(4));
+                Duration.ofNanos((7 * srtt + newest) / 8),
+                Duration.ofNanos((3 * variation.toNanos() + error) / 4));
     }
 
     /**
@@ -42,14 +47,10 @@ public record RoundTrip(Duration smoothed, Duration variation) {
      * 5 s).
      */
     public Duration patience() {
-        if (equals(UNKNOWN)) {
-            return MOST_PATIENCE;
-        }
-        Duration late =
-                smoothed.multipliedBy(3).plus(variation.multipliedBy(4)).plus(ONE_RETRANSMISSION);
-        if (late.compareTo(LEAST_PATIENCE) < 0) {
-            return LEAST_PATIENCE;
-        }
-        return late.compareTo(MOST_PATIENCE) > 0 ? MOST_PATIENCE : late;
+        long late =
+                equals(UNKNOWN)
+                        ? MOST_PATIENCE
+                        : 3 * smoothed.toNanos() + 4 * variation.toNanos() + ONE_RETRANSMISSION;
+        return Duration.ofNanos(Math.clamp(late, LEAST_PATIENCE, MOST_PATIENCE));
     }
 }

@@ -220,6 +220,46 @@ final class LinkTest {
     }
 
     @Test
+    void who_is_awake_again_only_just_before_the_end_looks_a_second_time() {
+        Driven link = new Driven(policy(10, 1)).silenceUntil(11);
+        // Doubt was due at 12 s, and we did not run until 50 ms before the end.
+        link.step(new LinkEvent.TimePassed(), at(19.95));
+        assertThat(link.silenceUntil(20.1).state).isNotInstanceOf(LinkState.Dead.class);
+        assertThat(link.silenceUntil(30).diedAt()).isEqualTo(20.15);
+    }
+
+    @Test
+    void a_sleep_while_connecting_is_charged_to_nobody_and_only_once() {
+        LivenessPolicy policy =
+                new LivenessPolicy(seconds(60), 3, seconds(120), seconds(1000), false);
+        Driven link = new Driven(policy, Link.opening(Moment.ZERO, Moment.ZERO));
+        // Woken long after the time at which it asked to be, and told why.
+        link.step(new LinkEvent.Slept(seconds(300)), at(320));
+        assertThat(link.silenceUntil(900).diedAt()).isEqualTo(420.0);
+    }
+
+    @Test
+    void a_sleep_seen_late_while_connecting_leaves_the_peer_a_moment() {
+        LivenessPolicy policy =
+                new LivenessPolicy(seconds(60), 3, seconds(120), seconds(1000), false);
+        Driven link = new Driven(policy, Link.opening(Moment.ZERO, Moment.ZERO));
+        // Asleep from 119 to 127, and looked at the clock at 131.
+        link.step(new LinkEvent.Slept(seconds(8)), at(131));
+        assertThat(link.silenceUntil(900).diedAt()).isEqualTo(136.0);
+    }
+
+    @Test
+    void a_sleep_while_a_person_is_asked_does_not_begin_to_count_their_time() {
+        LivenessPolicy policy =
+                new LivenessPolicy(seconds(60), 3, seconds(120), seconds(1000), false);
+        Driven link = new Driven(policy, Link.opening(Moment.ZERO, Moment.ZERO));
+        link.event(20, new LinkEvent.PersonAsked());
+        link.event(320, new LinkEvent.Slept(seconds(200)));
+        link.event(900, new LinkEvent.PersonAnswered());
+        assertThat(link.silenceUntil(2000).diedAt()).isEqualTo(1000.0);
+    }
+
+    @Test
     void a_stopped_process_that_goes_on_is_absent_and_not_the_peer_silent() {
         Driven link = new Driven(policy(15, 0));
         link.step(new LinkEvent.TimePassed(), at(15 + 600));
@@ -235,10 +275,26 @@ final class LinkTest {
         assertThat(link.wakeAt).isEqualTo(at(2.7));
         assertThat(link.silenceUntil(5).diedAt()).isEqualTo(2.7);
 
+        Driven stopped = new Driven(policy(1, 0));
+        stopped.step(new LinkEvent.TimePassed(), at(1.013));
+        assertThat(stopped.wakeAt).as("back just after the end").isEqualTo(at(1.213));
+
+        Driven scheduled = new Driven(policy(1, 0));
+        scheduled.step(new LinkEvent.TimePassed(), at(1.004));
+        assertThat(scheduled.diedAt()).as("as late as any wake-up may be").isEqualTo(1.004);
+
         Driven lucky = new Driven(policy(1, 0));
         lucky.step(new LinkEvent.TimePassed(), at(2.5));
         lucky.step(new LinkEvent.Heard(at(2.6), at(2.6)), at(2.6));
         assertThat(lucky.wakeAt).isEqualTo(at(3.6));
+    }
+
+    @Test
+    void the_second_look_is_the_last_however_late_it_comes() {
+        Driven link = new Driven(policy(1, 0));
+        link.step(new LinkEvent.TimePassed(), at(2.5));
+        link.step(new LinkEvent.TimePassed(), at(3.5));
+        assertThat(link.diedAt()).isEqualTo(3.5);
     }
 
     @Test

@@ -27,8 +27,9 @@ public record AddressChange(Whose whose, List<Moment> at)
      * What is remembered of one flow.
      *
      * @param changes how many changes came before it was opened
+     * @param byHand how many were made by hand since
      */
-    public record Opened(int changes) {}
+    public record Opened(int changes, int byHand) {}
 
     /** Keeps clear of the mappings that a NAT on the same path hands out, counting from 0. */
     private static final int APART = 1 << 16;
@@ -39,6 +40,11 @@ public record AddressChange(Whose whose, List<Moment> at)
 
     public static AddressChange of(Whose whose, Moment... at) {
         return new AddressChange(whose, List.of(at));
+    }
+
+    /** Only when changed by hand. */
+    public static AddressChange byHand(Whose whose) {
+        return new AddressChange(whose, List.of());
     }
 
     @Override
@@ -53,15 +59,16 @@ public record AddressChange(Whose whose, List<Moment> at)
 
     @Override
     public Opened start(Flow flow) {
-        return new Opened(0);
+        return new Opened(0, 0);
     }
 
     @Override
     public Turn<Opened> on(Opened opened, Event event, Moment now) {
         return switch (event) {
             case Packet packet -> packet(opened, packet, changes(now));
-            case Event.TimePassed _, Event.Forget _, Event.Cut _, Event.Heal _, Event.Kill _ ->
-                    Turn.quiet(opened);
+            case Event.Roam roam when roam.whose() == whose ->
+                    Turn.quiet(new Opened(opened.changes, opened.byHand + 1));
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(opened);
         };
     }
 
@@ -78,9 +85,9 @@ public record AddressChange(Whose whose, List<Moment> at)
     private Turn<Opened> packet(Opened opened, Packet packet, int changes) {
         boolean outward = packet.direction() == Direction.TO_SERVER;
         if (outward && packet.kind() == Packet.Kind.OPEN) {
-            return Turn.pass(new Opened(changes));
+            return Turn.pass(new Opened(changes, 0));
         }
-        int since = changes - opened.changes;
+        int since = changes - opened.changes + opened.byHand;
         if (since == 0) {
             return Turn.pass(opened);
         }

@@ -50,7 +50,7 @@ public record FlowDeath(Map<Flow, Moment> deaths) implements Middlebox<FlowDeath
                             ? new Turn<>(fate, new Verdict.Drop("flow is dead"))
                             : Turn.pass(fate);
             case Event.Kill _ -> Turn.quiet(new Fate(fate.at, true));
-            case Event.TimePassed _, Event.Forget _, Event.Cut _, Event.Heal _ -> Turn.quiet(fate);
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(fate);
         };
     }
 }

@@ -20,6 +20,7 @@ import java.time.Duration;
  *     not count: true of everything that ends TCP and opens it anew
  * @param unsolicited what the server meets when it speaks first to a flow expired by {@link
  *     Expiry#REVIVE} or {@link Expiry#REMAP}; the other classes say it themselves
+ * @param crowding when its timer is shorter because its table fills up
  */
 public record IdleNat(
         Duration timeout,
@@ -27,7 +28,8 @@ public record IdleNat(
         Duration granularity,
         Refresh refreshedBy,
         boolean payloadOnly,
-        Unsolicited unsolicited)
+        Unsolicited unsolicited,
+        Crowding crowding)
         implements Middlebox<IdleNat.Entry> {
 
     /** What happens to a flow that was idle for too long. */
@@ -68,10 +70,16 @@ public record IdleNat(
      * @param active when it was last refreshed
      * @param inside the mapping its packets have on the client's side
      * @param outside the mapping they have on the server's side
+     * @param crowded since when the table is crowded by hand; {@link Moment#NEVER}: it is not
      */
-    public record Entry(boolean known, Moment active, int inside, int outside) {}
+    public record Entry(boolean known, Moment active, int inside, int outside, Moment crowded) {
 
-    private static final Entry NEVER_SEEN = new Entry(false, Moment.ZERO, 0, 0);
+        private Entry crowded(Moment since) {
+            return new Entry(known, active, inside, outside, since);
+        }
+    }
+
+    private static final Entry NEVER_SEEN = new Entry(false, Moment.ZERO, 0, 0, Moment.NEVER);
 
     public IdleNat {
         if (!timeout.isPositive() || granularity.isNegative()) {
@@ -80,25 +88,37 @@ public record IdleNat(
         }
     }
 
-    /** The plain kind: exact timer, refreshed by any packet of either side. */
+    /** The plain kind: exact timer, refreshed by any packet of either side, never crowded. */
     public static IdleNat of(Duration timeout, Expiry expiry) {
-        return new IdleNat(timeout, expiry, Duration.ZERO, Refresh.BOTH, false, Unsolicited.RESET);
+        return new IdleNat(
+                timeout,
+                expiry,
+                Duration.ZERO,
+                Refresh.BOTH,
+                false,
+                Unsolicited.RESET,
+                Crowding.BY_HAND);
     }
 
     public IdleNat granularity(Duration step) {
-        return new IdleNat(timeout, expiry, step, refreshedBy, payloadOnly, unsolicited);
+        return new IdleNat(timeout, expiry, step, refreshedBy, payloadOnly, unsolicited, crowding);
     }
 
     public IdleNat refreshedBy(Refresh by) {
-        return new IdleNat(timeout, expiry, granularity, by, payloadOnly, unsolicited);
+        return new IdleNat(timeout, expiry, granularity, by, payloadOnly, unsolicited, crowding);
     }
 
     public IdleNat refreshedByPayloadOnly() {
-        return new IdleNat(timeout, expiry, granularity, refreshedBy, true, unsolicited);
+        return new IdleNat(timeout, expiry, granularity, refreshedBy, true, unsolicited, crowding);
     }
 
     public IdleNat unsolicited(Unsolicited meets) {
-        return new IdleNat(timeout, expiry, granularity, refreshedBy, payloadOnly, meets);
+        return new IdleNat(timeout, expiry, granularity, refreshedBy, payloadOnly, meets, crowding);
+    }
+
+    public IdleNat crowded(Crowding when) {
+        return new IdleNat(
+                timeout, expiry, granularity, refreshedBy, payloadOnly, unsolicited, when);
     }
 
     @Override
@@ -118,12 +138,9 @@ public record IdleNat(
 
     @Override
     public Moment wakeAt(Entry entry) {
-        if (!entry.known) {
-            return Moment.NEVER;
-        }
-        Moment due = entry.active.plus(timeout);
-        long step = granularity.toNanos();
-        return step == 0 ? due : new Moment(Math.ceilDiv(due.nanos(), step) * step);
+        return entry.known
+                ? crowding.expires(entry.active, timeout, entry.crowded, granularity)
+                : Moment.NEVER;
     }
 
     @Override
@@ -136,7 +153,9 @@ public record IdleNat(
                     entry.known
                             ? new Turn<>(forgotten(entry), Verdict.QUIET, Note.FORGOTTEN)
                             : Turn.quiet(entry);
-            case Event.Cut _, Event.Heal _, Event.Kill _ -> Turn.quiet(entry);
+            case Event.Crowd _ -> Turn.quiet(entry.crowded(Moment.earlier(entry.crowded, now)));
+            case Event.Heal _ -> Turn.quiet(entry.crowded(Moment.NEVER));
+            case Event.ByHand _ -> Turn.quiet(entry);
         };
     }
 
@@ -151,14 +170,14 @@ public record IdleNat(
     }
 
     private static Entry forgotten(Entry entry) {
-        return new Entry(false, entry.active, entry.inside, entry.outside);
+        return new Entry(false, entry.active, entry.inside, entry.outside, entry.crowded);
     }
 
     private Turn<Entry> packet(Entry entry, Packet packet, Moment now) {
         boolean outward = packet.direction() == Direction.TO_SERVER;
         if (outward && packet.kind() == Packet.Kind.OPEN && !entry.known) {
             int mapping = packet.mapping();
-            return Turn.pass(new Entry(true, now, mapping, mapping));
+            return Turn.pass(new Entry(true, now, mapping, mapping, entry.crowded));
         }
         int here = outward ? entry.inside : entry.outside;
         int beyond = outward ? entry.outside : entry.inside;
@@ -169,7 +188,13 @@ public record IdleNat(
                     (outward || refreshedBy == Refresh.BOTH)
                             && (!payloadOnly || packet.bytes() > 0);
             boolean ends = packet.kind() == Packet.Kind.RST;
-            Entry next = new Entry(!ends, counts ? now : entry.active, entry.inside, entry.outside);
+            Entry next =
+                    new Entry(
+                            !ends,
+                            counts ? now : entry.active,
+                            entry.inside,
+                            entry.outside,
+                            entry.crowded);
             return new Turn<>(next, verdict);
         }
         if (packet.kind() == Packet.Kind.RST) {
@@ -186,14 +211,16 @@ public record IdleNat(
             case REVIVE -> {
                 // The same port is asked for again and is free, unless the inner side changed.
                 boolean same = packet.mapping() == entry.inside;
-                yield adopt(packet, now, same ? entry.outside : entry.outside + 1, Note.REVIVED);
+                yield adopt(
+                        entry, packet, now, same ? entry.outside : entry.outside + 1, Note.REVIVED);
             }
-            case REMAP -> adopt(packet, now, entry.outside + 1, Note.REMAPPED);
+            case REMAP -> adopt(entry, packet, now, entry.outside + 1, Note.REMAPPED);
         };
     }
 
-    private static Turn<Entry> adopt(Packet packet, Moment now, int outside, Note note) {
-        Entry next = new Entry(true, now, packet.mapping(), outside);
+    private static Turn<Entry> adopt(
+            Entry entry, Packet packet, Moment now, int outside, Note note) {
+        Entry next = new Entry(true, now, packet.mapping(), outside, entry.crowded);
         Verdict verdict = packet.mapping() == outside ? Verdict.PASS : new Verdict.Remap(outside);
         return new Turn<>(next, verdict, note);
     }

@@ -48,8 +48,7 @@ public record Latency(Duration base, Duration jitter, long seed)
     public Turn<Line> on(Line line, Event event, Moment now) {
         return switch (event) {
             case Packet packet -> delay(line, packet.direction(), now);
-            case Event.TimePassed _, Event.Forget _, Event.Cut _, Event.Heal _, Event.Kill _ ->
-                    Turn.quiet(line);
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(line);
         };
     }
 

@@ -42,8 +42,7 @@ public record Loss(double probability, long seed) implements Middlebox<Loss.Luck
                             luck.dice.shows() < probability
                                     ? new Verdict.Drop("lost by chance")
                                     : Verdict.PASS);
-            case Event.TimePassed _, Event.Forget _, Event.Cut _, Event.Heal _, Event.Kill _ ->
-                    Turn.quiet(luck);
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(luck);
         };
     }
 }

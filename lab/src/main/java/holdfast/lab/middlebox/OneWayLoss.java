@@ -3,14 +3,15 @@ package holdfast.lab.middlebox;
 import holdfast.core.time.Moment;
 import java.util.List;
 
-/** The path is dark in one direction only, in the given spans: the hardest kind to see. */
+/**
+ * The path is dark in one direction only, in the given spans and while it is cut by hand: the
+ * hardest kind to see.
+ */
 public record OneWayLoss(Direction direction, List<Span> spans)
-        implements Middlebox<OneWayLoss.Nothing> {
+        implements Middlebox<OneWayLoss.Cable> {
 
-    /** There is nothing to remember. */
-    public record Nothing() {}
-
-    private static final Nothing NOTHING = new Nothing();
+    /** Whether somebody cut this direction by hand. */
+    public record Cable(boolean cut) {}
 
     public OneWayLoss {
         spans = List.copyOf(spans);
@@ -18,6 +19,11 @@ public record OneWayLoss(Direction direction, List<Span> spans)
 
     public static OneWayLoss during(Direction direction, Span... spans) {
         return new OneWayLoss(direction, List.of(spans));
+    }
+
+    /** Only when cut by hand. */
+    public static OneWayLoss byHand(Direction direction) {
+        return new OneWayLoss(direction, List.of());
     }
 
     @Override
@@ -31,19 +37,21 @@ public record OneWayLoss(Direction direction, List<Span> spans)
     }
 
     @Override
-    public Nothing start(Flow flow) {
-        return NOTHING;
+    public Cable start(Flow flow) {
+        return new Cable(false);
     }
 
     @Override
-    public Turn<Nothing> on(Nothing state, Event event, Moment now) {
+    public Turn<Cable> on(Cable cable, Event event, Moment now) {
         return switch (event) {
             case Packet packet ->
-                    packet.direction() == direction && Outage.dark(spans, now)
-                            ? new Turn<>(state, new Verdict.Drop("path is down in this direction"))
-                            : Turn.pass(state);
-            case Event.TimePassed _, Event.Forget _, Event.Cut _, Event.Heal _, Event.Kill _ ->
-                    Turn.quiet(state);
+                    packet.direction() == direction && (cable.cut || Outage.dark(spans, now))
+                            ? new Turn<>(cable, new Verdict.Drop("path is down in this direction"))
+                            : Turn.pass(cable);
+            case Event.CutOneWay cut when cut.direction() == direction ->
+                    Turn.quiet(new Cable(true));
+            case Event.Heal _ -> Turn.quiet(new Cable(false));
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(cable);
         };
     }
 }

@@ -49,7 +49,7 @@ public record Outage(List<Span> spans) implements Middlebox<Outage.Cable> {
                             : Turn.pass(cable);
             case Event.Cut _ -> Turn.quiet(new Cable(true));
             case Event.Heal _ -> Turn.quiet(new Cable(false));
-            case Event.TimePassed _, Event.Forget _, Event.Kill _ -> Turn.quiet(cable);
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(cable);
         };
     }
 

@@ -2,7 +2,6 @@ package holdfast.lab.middlebox;
 
 import holdfast.core.time.Moment;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,17 +16,25 @@ import org.jspecify.annotations.Nullable;
  * box delays meets the next box when it gets there, not before, and a RST or FIN that a box sends
  * has to pass the boxes on its own way (so that one may vanish in another's silence). Owned by one
  * thread; moments handed in never go back.
+ *
+ * <p>Bounded: one timer for each box and flow, {@value #MOST_UNDER_WAY} packets under way, and what
+ * each box remembers of flows that have not {@link #ended}.
  */
 public final class Path {
 
+    /**
+     * How many packets may be held back by boxes at once; what comes beyond is lost. A hundred
+     * times what Linux lets wait on a device by default, so that no setting of a delay meets it
+     * with a few connections.
+     */
+    public static final int MOST_UNDER_WAY = 100_000;
+
     private final List<Slot<?>> slots = new ArrayList<>();
-    private final PriorityQueue<Due> dues =
-            new PriorityQueue<>(
-                    Comparator.comparing(Due::at)
-                            // A box whose time has come acts before what arrives in that moment.
-                            .thenComparing(due -> due.packet != null)
-                            .thenComparingLong(Due::order));
+    private final PriorityQueue<Due> dues = new PriorityQueue<>();
     private long order;
+    private int underWay;
+    // Boxes are told of a crowd for each flow, and those that come later find it there.
+    private Event.@Nullable Crowd crowd;
 
     private Path(List<? extends Middlebox<?>> boxes) {
         for (Middlebox<?> box : boxes) {
@@ -59,6 +66,7 @@ public final class Path {
         while ((due = dues.peek()) != null && due.at.compareTo(now) <= 0) {
             dues.remove();
             if (due.packet != null) {
+                underWay--;
                 travel(due.packet, due.slot, due.at, happenings);
             } else {
                 wake(due, happenings);
@@ -70,6 +78,11 @@ public final class Path {
     /** Somebody meddles with every box and every flow: {@link Event.Cut} and its like. */
     public List<Happening> meddle(Event event, Moment now) {
         List<Happening> happenings = advance(now);
+        switch (event) {
+            case Event.Crowd crowded -> crowd = crowded;
+            case Event.Heal _ -> crowd = null;
+            case Packet _, Event.TimePassed _, Event.ByHand _ -> {}
+        }
         for (int i = 0; i < slots.size(); i++) {
             for (Flow flow : List.copyOf(slots.get(i).flows.keySet())) {
                 tell(i, flow, event, now, happenings);
@@ -82,7 +95,7 @@ public final class Path {
     public List<Happening> meddle(Flow flow, Event event, Moment now) {
         List<Happening> happenings = advance(now);
         for (int i = 0; i < slots.size(); i++) {
-            if (slots.get(i).box.scope() == Middlebox.Scope.FLOW) {
+            if (!slots.get(i).shared) {
                 tell(i, flow, event, now, happenings);
             }
         }
@@ -95,7 +108,11 @@ public final class Path {
             slot.flows.remove(flow);
             slot.latest = null;
         }
-        dues.removeIf(due -> due.flow.equals(flow));
+        dues.removeIf(due -> {
+            boolean gone = due.flow.equals(flow);
+            underWay -= gone && due.packet != null ? 1 : 0;
+            return gone;
+        });
     }
 
     /** When {@link #advance} will next have something to tell, unless something sets out before. */
@@ -117,8 +134,8 @@ public final class Path {
     }
 
     /**
-     * How many packets and timers are waiting; bounded by what is under way plus one for each box
-     * and flow.
+     * How many packets and timers are waiting: at most {@link #MOST_UNDER_WAY}, and one for each
+     * box and flow.
      */
     int pending() {
         return dues.size();
@@ -135,6 +152,11 @@ public final class Path {
             switch (tell(i, packet.flow(), packet, now, happenings)) {
                 case Verdict.Pass pass when pass.after().isZero() -> {}
                 case Verdict.Pass pass -> {
+                    if (underWay == MOST_UNDER_WAY) {
+                        happenings.add(lost(packet, i, "too much is under way", false, now));
+                        return;
+                    }
+                    underWay++;
                     Moment arrives = now.plus(pass.after());
                     dues.add(new Due(arrives, order++, i + step, packet.flow(), packet));
                     return;
@@ -171,7 +193,7 @@ public final class Path {
     /** Tells box {@code i} of an event, notes what changed and sends off what it sends. */
     private Verdict tell(int i, Flow flow, Event event, Moment now, List<Happening> happenings) {
         Slot<?> slot = slots.get(i);
-        Turn<?> turn = slot.on(flow, event, now);
+        Turn<?> turn = slot.on(flow, event, crowd, now);
         if (turn.note() != Turn.Note.NOTHING) {
             happenings.add(new Happening.Noted(flow, slot.box.name(), turn.note(), now));
         }
@@ -220,30 +242,50 @@ public final class Path {
     }
 
     private void wake(Due due, List<Happening> happenings) {
-        Slot<?> slot = slots.get(due.slot);
-        if (slot.timerFired(due.flow, due.at)) {
+        if (slots.get(due.slot).fired(due)) {
             tell(due.slot, due.flow, new Event.TimePassed(), due.at, happenings);
         }
     }
 
     /**
      * One timer at most lies in the queue for each box and flow. It is left there when the box puts
-     * its moment off, as it does with every packet, and asks again when it fires.
+     * its moment off, as it does with every packet, and asks again when it fires; when the box
+     * wants to be woken earlier, as seldom happens, it is replaced.
      */
     private void schedule(int i, Flow flow) {
-        Moment wake = slots.get(i).schedule(flow);
+        Slot<?> slot = slots.get(i);
+        Moment wake = slot.earlier(flow);
         if (wake != null) {
-            dues.add(new Due(wake, order++, i, slots.get(i).key(flow), null));
+            Due due = new Due(wake, order++, i, slot.key(flow), null);
+            Due before = slot.queue(flow, due);
+            if (before != null) {
+                dues.remove(before);
+            }
+            dues.add(due);
         }
     }
 
     /** Something that happens by itself: a packet arrives at a box, or a box's time has come. */
-    private record Due(Moment at, long order, int slot, Flow flow, @Nullable Packet packet) {}
+    private record Due(Moment at, long order, int slot, Flow flow, @Nullable Packet packet)
+            implements Comparable<Due> {
+
+        @Override
+        public int compareTo(Due other) {
+            if (!at.equals(other.at)) {
+                return at.compareTo(other.at);
+            }
+            // A box whose time has come acts before what arrives in that moment.
+            return (packet == null) == (other.packet == null)
+                    ? Long.compare(order, other.order)
+                    : packet == null ? -1 : 1;
+        }
+    }
 
     /** One box and what it remembers. */
     private static final class Slot<S> {
 
         private final Middlebox<S> box;
+        private final boolean shared;
         private final Map<Flow, Memory<S>> flows = new HashMap<>();
         // What was asked for last, which is what is asked for next: most paths carry one flow.
         private @Nullable Flow latestKey;
@@ -251,13 +293,14 @@ public final class Path {
 
         Slot(Middlebox<S> box) {
             this.box = box;
-            if (box.scope() == Middlebox.Scope.PATH) {
+            shared = box.scope() == Middlebox.Scope.PATH;
+            if (shared) {
                 memory(Flow.EVERY);
             }
         }
 
         Flow key(Flow flow) {
-            return box.scope() == Middlebox.Scope.PATH ? Flow.EVERY : flow;
+            return shared ? Flow.EVERY : flow;
         }
 
         private Memory<S> memory(Flow flow) {
@@ -272,22 +315,32 @@ public final class Path {
             return memory;
         }
 
-        Turn<S> on(Flow flow, Event event, Moment now) {
+        Turn<S> on(Flow flow, Event event, Event.@Nullable Crowd crowd, Moment now) {
             Memory<S> memory = memory(flow);
+            if (memory.fresh && crowd != null) {
+                memory.state = box.on(memory.state, crowd, now).next();
+            }
+            memory.fresh = false;
             Turn<S> turn = box.on(memory.state, event, now);
             memory.state = turn.next();
             return turn;
         }
 
         /** The moment to put into the queue, or null where an earlier one lies there already. */
-        @Nullable Moment schedule(Flow flow) {
+        @Nullable Moment earlier(Flow flow) {
             Memory<S> memory = memory(flow);
             Moment wake = box.wakeAt(memory.state);
-            if (wake.equals(Moment.NEVER) || !wake.isBefore(memory.queued)) {
-                return null;
-            }
-            memory.queued = wake;
-            return wake;
+            Due queued = memory.queued;
+            boolean early = queued == null || wake.isBefore(queued.at);
+            return early && !wake.equals(Moment.NEVER) ? wake : null;
+        }
+
+        /** What lay in the queue before, if anything did. */
+        @Nullable Due queue(Flow flow, Due due) {
+            Memory<S> memory = memory(flow);
+            Due before = memory.queued;
+            memory.queued = due;
+            return before;
         }
 
         Moment wakeAt(Flow flow) {
@@ -295,20 +348,21 @@ public final class Path {
             return memory == null ? Moment.NEVER : box.wakeAt(memory.state);
         }
 
-        /** Whether this is the timer that counts: an earlier one may have taken its place. */
-        boolean timerFired(Flow flow, Moment at) {
-            Memory<S> memory = flows.get(flow);
-            if (memory == null || !memory.queued.equals(at)) {
+        /** Takes note that this timer is no longer in the queue; false: nobody waits for it. */
+        boolean fired(Due due) {
+            Memory<S> memory = flows.get(due.flow);
+            if (memory == null || !due.equals(memory.queued)) {
                 return false;
             }
-            memory.queued = Moment.NEVER;
+            memory.queued = null;
             return true;
         }
     }
 
     private static final class Memory<S> {
         private S state;
-        private Moment queued = Moment.NEVER;
+        private boolean fresh = true;
+        private @Nullable Due queued;
 
         Memory(S state) {
             this.state = state;

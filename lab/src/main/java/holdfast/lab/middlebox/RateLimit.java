@@ -44,8 +44,7 @@ public record RateLimit(long bytesPerSecond, int queueBytes) implements Middlebo
     public Turn<Line> on(Line line, Event event, Moment now) {
         return switch (event) {
             case Packet packet -> queue(line, packet, now);
-            case Event.TimePassed _, Event.Forget _, Event.Cut _, Event.Heal _, Event.Kill _ ->
-                    Turn.quiet(line);
+            case Event.TimePassed _, Event.ByHand _ -> Turn.quiet(line);
         };
     }
 

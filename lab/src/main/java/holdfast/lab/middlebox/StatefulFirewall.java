@@ -16,9 +16,14 @@ import java.time.Duration;
  * @param established how long an answered one may be idle
  * @param closing how long one may be idle after the first FIN
  * @param stranger what a packet meets that belongs to no known connection
+ * @param crowding when its timers are shorter because its table fills up
  */
 public record StatefulFirewall(
-        Duration opening, Duration established, Duration closing, Stranger stranger)
+        Duration opening,
+        Duration established,
+        Duration closing,
+        Stranger stranger,
+        Crowding crowding)
         implements Middlebox<StatefulFirewall.Entry> {
 
     /** What is done with a packet of a connection that was not seen being opened. */
@@ -40,15 +45,38 @@ public record StatefulFirewall(
         CLOSING
     }
 
-    /** What is remembered of one flow. */
-    public record Entry(Stage stage, Moment active) {}
+    /**
+     * What is remembered of one flow.
+     *
+     * @param crowded since when the table is crowded by hand; {@link Moment#NEVER}: it is not
+     */
+    public record Entry(Stage stage, Moment active, Moment crowded) {
 
-    private static final Entry NEVER_SEEN = new Entry(Stage.UNKNOWN, Moment.ZERO);
+        private Entry forgotten() {
+            return new Entry(Stage.UNKNOWN, Moment.ZERO, crowded);
+        }
+
+        private Entry crowded(Moment since) {
+            return new Entry(stage, active, since);
+        }
+    }
+
+    private static final Entry NEVER_SEEN = new Entry(Stage.UNKNOWN, Moment.ZERO, Moment.NEVER);
 
     public StatefulFirewall {
         if (!opening.isPositive() || !established.isPositive() || !closing.isPositive()) {
             throw new IllegalArgumentException("a firewall's idle times are positive");
         }
+    }
+
+    /** Crowded by hand only. */
+    public StatefulFirewall(
+            Duration opening, Duration established, Duration closing, Stranger stranger) {
+        this(opening, established, closing, stranger, Crowding.BY_HAND);
+    }
+
+    public StatefulFirewall crowded(Crowding when) {
+        return new StatefulFirewall(opening, established, closing, stranger, when);
     }
 
     /** Timers of a usual office firewall: 30 s to open, an hour idle, two minutes to close. */
@@ -76,28 +104,34 @@ public record StatefulFirewall(
     public Moment wakeAt(Entry entry) {
         return switch (entry.stage) {
             case UNKNOWN -> Moment.NEVER;
-            case OPENING -> entry.active.plus(opening);
-            case ESTABLISHED -> entry.active.plus(established);
-            case CLOSING -> entry.active.plus(closing);
+            case OPENING -> expires(entry, opening);
+            case ESTABLISHED -> expires(entry, established);
+            case CLOSING -> expires(entry, closing);
         };
+    }
+
+    private Moment expires(Entry entry, Duration timeout) {
+        return crowding.expires(entry.active, timeout, entry.crowded, Duration.ZERO);
     }
 
     @Override
     public Turn<Entry> on(Entry entry, Event event, Moment now) {
         return switch (event) {
             case Packet packet ->
-                    packet(now.isBefore(wakeAt(entry)) ? entry : NEVER_SEEN, packet, now);
+                    packet(now.isBefore(wakeAt(entry)) ? entry : entry.forgotten(), packet, now);
             case Event.TimePassed _ ->
                     now.isBefore(wakeAt(entry)) ? Turn.quiet(entry) : forget(entry);
             case Event.Forget _ -> forget(entry);
-            case Event.Cut _, Event.Heal _, Event.Kill _ -> Turn.quiet(entry);
+            case Event.Crowd _ -> Turn.quiet(entry.crowded(Moment.earlier(entry.crowded, now)));
+            case Event.Heal _ -> Turn.quiet(entry.crowded(Moment.NEVER));
+            case Event.ByHand _ -> Turn.quiet(entry);
         };
     }
 
     private static Turn<Entry> forget(Entry entry) {
         return entry.stage == Stage.UNKNOWN
                 ? Turn.quiet(entry)
-                : new Turn<>(NEVER_SEEN, Verdict.QUIET, Note.FORGOTTEN);
+                : new Turn<>(entry.forgotten(), Verdict.QUIET, Note.FORGOTTEN);
     }
 
     private Turn<Entry> packet(Entry entry, Packet packet, Moment now) {
@@ -105,7 +139,7 @@ public record StatefulFirewall(
         if (entry.stage == Stage.UNKNOWN) {
             boolean opens = outward && packet.kind() == Packet.Kind.OPEN;
             return opens
-                    ? Turn.pass(new Entry(Stage.OPENING, now))
+                    ? Turn.pass(new Entry(Stage.OPENING, now, entry.crowded))
                     : stranger(entry, packet, now, outward);
         }
         Stage stage =
@@ -117,7 +151,7 @@ public record StatefulFirewall(
                                     ? Stage.ESTABLISHED
                                     : entry.stage;
                 };
-        return Turn.pass(new Entry(stage, now));
+        return Turn.pass(new Entry(stage, now, entry.crowded));
     }
 
     private Turn<Entry> stranger(Entry entry, Packet packet, Moment now, boolean outward) {
@@ -136,7 +170,9 @@ public record StatefulFirewall(
             case ADOPT ->
                     outward && !ends
                             ? new Turn<>(
-                                    new Entry(Stage.ESTABLISHED, now), Verdict.PASS, Note.REVIVED)
+                                    new Entry(Stage.ESTABLISHED, now, entry.crowded),
+                                    Verdict.PASS,
+                                    Note.REVIVED)
                             : new Turn<>(entry, drop);
         };
     }

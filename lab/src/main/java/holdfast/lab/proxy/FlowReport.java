@@ -9,7 +9,8 @@ import holdfast.lab.middlebox.Flow;
  * @param active when the last packet of either side set out
  * @param toServer bytes delivered to the server
  * @param toClient bytes delivered to the client
- * @param known whether no box has forgotten it
+ * @param forgottenBy the name of the box that has forgotten it, the first if several have; empty:
+ *     none has
  * @param forgets when a box will forget it unless a packet refreshes it; {@link Moment#NEVER} if
  *     none will
  * @param clientOpen whether the client's end still has the connection
@@ -21,7 +22,13 @@ public record FlowReport(
         Moment active,
         long toServer,
         long toClient,
-        boolean known,
+        String forgottenBy,
         Moment forgets,
         boolean clientOpen,
-        boolean serverOpen) {}
+        boolean serverOpen) {
+
+    /** Whether no box has forgotten it. */
+    public boolean known() {
+        return forgottenBy.isEmpty();
+    }
+}

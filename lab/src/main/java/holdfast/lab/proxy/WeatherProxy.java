@@ -163,23 +163,43 @@ public final class WeatherProxy implements AutoCloseable {
         return new Moment(System.nanoTime() - zero);
     }
 
+    /** Somebody meddles with every box and every flow. */
+    public void meddle(Event.ByHand event) {
+        mailbox.add(() -> handle(path.meddle(event, now())));
+    }
+
+    /** Somebody meddles with one flow. */
+    public void meddle(Flow flow, Event.ByHand event) {
+        mailbox.add(() -> {
+            // A box would begin to remember a flow that is no more.
+            if (connections.containsKey(flow)) {
+                handle(path.meddle(flow, event, now()));
+            }
+        });
+    }
+
     /** Nothing gets through in either direction until {@link #heal}. */
     public void cut() {
-        mailbox.add(() -> handle(path.meddle(new Event.Cut(), now())));
+        meddle(new Event.Cut());
     }
 
     public void heal() {
-        mailbox.add(() -> handle(path.meddle(new Event.Heal(), now())));
+        meddle(new Event.Heal());
     }
 
     /** Every box loses its table. */
     public void forget() {
-        mailbox.add(() -> handle(path.meddle(new Event.Forget(), now())));
+        meddle(new Event.Forget());
+    }
+
+    /** Every box loses what it knows of this flow. */
+    public void forget(Flow flow) {
+        meddle(flow, new Event.Forget());
     }
 
     /** This flow alone gets nothing through any more. */
     public void kill(Flow flow) {
-        mailbox.add(() -> handle(path.meddle(flow, new Event.Kill(), now())));
+        meddle(flow, new Event.Kill());
     }
 
     /** Both ends of this flow get a RST at once. */
@@ -630,7 +650,7 @@ public final class WeatherProxy implements AutoCloseable {
         switch (noted.note()) {
             case NOTHING -> {}
             case FORGOTTEN -> {
-                connection.known = false;
+                connection.forgottenBy.add(noted.box());
                 Duration idle = noted.at().since(connection.active);
                 listener.accept(
                         new WeatherEvent.Forgotten(
@@ -640,11 +660,11 @@ public final class WeatherProxy implements AutoCloseable {
                                 noted.at()));
             }
             case REVIVED -> {
-                connection.known = true;
+                connection.forgottenBy.remove(noted.box());
                 listener.accept(new WeatherEvent.Revived(noted.flow(), noted.box(), noted.at()));
             }
             case REMAPPED -> {
-                connection.known = true;
+                connection.forgottenBy.remove(noted.box());
                 listener.accept(new WeatherEvent.Remapped(noted.flow(), noted.box(), noted.at()));
             }
         }
@@ -696,7 +716,7 @@ public final class WeatherProxy implements AutoCloseable {
         volatile @Nullable Socket dialling;
         boolean clientGone;
         boolean serverGone;
-        boolean known = true;
+        final LinkedHashSet<String> forgottenBy = new LinkedHashSet<>();
         int serverMapping;
         Moment active;
         Duration idle = Duration.ZERO;
@@ -786,7 +806,7 @@ public final class WeatherProxy implements AutoCloseable {
                     active,
                     toServer.delivered,
                     toClient.delivered,
-                    known,
+                    forgottenBy.isEmpty() ? "" : forgottenBy.getFirst(),
                     forgets,
                     !clientGone,
                     server != null && !serverGone);

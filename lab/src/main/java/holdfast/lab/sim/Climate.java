@@ -3,6 +3,7 @@ package holdfast.lab.sim;
 import holdfast.core.liveness.LivenessPolicy;
 import holdfast.core.time.Moment;
 import holdfast.lab.middlebox.AddressChange;
+import holdfast.lab.middlebox.Crowding;
 import holdfast.lab.middlebox.Direction;
 import holdfast.lab.middlebox.Event;
 import holdfast.lab.middlebox.FlowDeath;
@@ -18,6 +19,7 @@ import holdfast.lab.middlebox.Span;
 import holdfast.lab.middlebox.StatefulFirewall;
 import holdfast.lab.sim.Scenario.Meddling;
 import holdfast.lab.sim.Scenario.Side;
+import holdfast.lab.sim.Scenario.Visit;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -64,6 +66,7 @@ public final class Climate {
         private Duration unit = UNIT;
         private Duration length = LONGEST;
         private Duration roundTrip = Duration.ofMillis(100);
+        private int others;
 
         Drawing(long seed) {
             this.seed = seed;
@@ -82,6 +85,7 @@ public final class Climate {
             }
             Duration drawn = unit.multipliedBy(20 + random.nextInt(280));
             length = drawn.compareTo(LONGEST) < 0 ? drawn : LONGEST;
+            others = often(10) ? 1 + random.nextInt(3) : 0;
             List<Middlebox<?>> path = path();
             List<Meddling> meddlings = new ArrayList<>();
             if (!calm && often(10)) {
@@ -92,16 +96,35 @@ public final class Climate {
                 meddlings.add(new Meddling(cut, new Event.Cut()));
                 meddlings.add(new Meddling(cut.plus(some(4)), new Event.Heal()));
             }
+            if (!calm && often(5)) {
+                Moment crowd = moment();
+                meddlings.add(new Meddling(crowd, new Event.Crowd()));
+                meddlings.add(new Meddling(crowd.plus(some(20)), new Event.Heal()));
+            }
             meddlings.sort(Comparator.comparing(Meddling::at));
+            Side first = side(client, 15);
+            Side second = side(server, 4);
+            List<Visit> visits = new ArrayList<>();
+            for (int i = 0; i < others; i++) {
+                visits.add(
+                        new Visit(
+                                moment(),
+                                beside(first, server(client.interval())),
+                                beside(second, server)));
+            }
+            visits.sort(Comparator.comparing(Visit::at));
+            @Nullable Duration reconnects = often(15) ? some(10) : null;
             // A probe may wait behind a burst, whose window doubles with each round trip.
             return new Scenario(
                     seed,
                     length,
-                    side(client, 15),
-                    side(server, 4),
+                    first,
+                    second,
                     path,
                     meddlings,
-                    roundTrip.multipliedBy(7));
+                    roundTrip.multipliedBy(7),
+                    visits,
+                    reconnects);
         }
 
         private LivenessPolicy client() {
@@ -110,8 +133,8 @@ public final class Climate {
         }
 
         /**
-         * Of the same order as the client's: else the run is long for the one and busy for the
-         * other.
+         * Of another end, of the same order as the first client's: else the run is long for the one
+         * and busy for the other.
          */
         private LivenessPolicy server(Duration client) {
             Duration interval =
@@ -130,6 +153,12 @@ public final class Climate {
                     workload(),
                     often(sleepy) ? spans(Duration.ofSeconds(1)) : List.of(),
                     often(10) ? stops() : List.of());
+        }
+
+        /** Another program on the machine of {@code side}, which sleeps when that does. */
+        private Side beside(Side side, @Nullable LivenessPolicy policy) {
+            return new Side(
+                    policy, often(80), workload(), side.asleep(), often(10) ? stops() : List.of());
         }
 
         private Workload workload() {
@@ -160,7 +189,8 @@ public final class Climate {
                                 Duration.ofSeconds(30),
                                 drawnTimeout(),
                                 Duration.ofMinutes(2),
-                                one(StatefulFirewall.Stranger.values())));
+                                one(StatefulFirewall.Stranger.values()),
+                                crowding()));
             }
             if (!calm && often(15)) {
                 path.add(new Loss(random.nextDouble() * 0.05, random.nextLong()));
@@ -169,7 +199,10 @@ public final class Climate {
                 long rate = 8_000L << random.nextInt(10);
                 int queue = 16_000 << random.nextInt(3);
                 path.add(new RateLimit(rate, queue));
-                roundTrip = roundTrip.plus(Duration.ofMillis(2 * (queue + 200_000L) * 1000 / rate));
+                roundTrip =
+                        roundTrip.plus(
+                                Duration.ofMillis(
+                                        2 * (queue + 200_000L * (1 + others)) * 1000 / rate));
             }
             if (!calm && often(30)) {
                 path.add(new Outage(spans(Duration.ofMillis(100))));
@@ -204,7 +237,15 @@ public final class Climate {
             if (often(10) || expiry == IdleNat.Expiry.CLOSE) {
                 nat = nat.refreshedByPayloadOnly();
             }
+            nat = nat.crowded(crowding());
             return often(30) ? nat.unsolicited(IdleNat.Unsolicited.DROP) : nat;
+        }
+
+        /** Most tables never fill; others do, up to hardly anything left of their timers. */
+        private Crowding crowding() {
+            return calm || !often(15)
+                    ? Crowding.BY_HAND
+                    : new Crowding((1 + random.nextInt(90)) / 100.0, spans(Duration.ofMillis(100)));
         }
 
         private Duration drawnTimeout() {

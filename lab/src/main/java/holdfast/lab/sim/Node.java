@@ -29,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Node {
 
+    /** The first connection of a run. */
     static final Flow FLOW = new Flow(1);
 
     /** No packet of the stream: an acknowledgement that is TCP's own keepalive. */
@@ -64,6 +65,8 @@ final class Node {
     }
 
     private final World world;
+    private final Tie tie;
+    private final Flow flow;
     private final End end;
     private final Direction direction;
     private final Scenario.Side side;
@@ -117,13 +120,22 @@ final class Node {
     private Moment sameMoment = Moment.ZERO;
     private int stepsAtOnce;
 
-    Node(World world, End end, Scenario.Side side) {
+    Node(World world, Tie tie, End end, Scenario.Side side, Moment now) {
         this.world = world;
+        this.tie = tie;
+        flow = tie.flow;
         this.end = end;
         this.side = side;
         direction = end.speaks();
         policy = side.policy();
         referee = policy == null ? null : new Referee(this, policy);
+        // What was over before this connection began does not concern it.
+        while (sleeps < side.asleep().size() && !now.isBefore(side.asleep().get(sleeps).to())) {
+            sleeps++;
+        }
+        while (stops < side.stopped().size() && !now.isBefore(side.stopped().get(stops).to())) {
+            stops++;
+        }
     }
 
     // ------------------------------------------------------------------ what the world does to it
@@ -173,7 +185,7 @@ final class Node {
         } else if (sleeps < side.asleep().size()
                 && !now.isBefore(side.asleep().get(sleeps).from())) {
             asleepSince = now;
-            world.trouble(now);
+            tie.trouble(now);
             return;
         }
         kernel(now);
@@ -187,7 +199,7 @@ final class Node {
         Duration gap = now.since(asleepSince == null ? now : asleepSince);
         asleepSince = null;
         sleeps++;
-        world.trouble(now);
+        tie.trouble(now);
         sender.slept(gap);
         keepaliveAt = keepaliveAt.plus(gap);
         if (running && state != null) {
@@ -223,7 +235,7 @@ final class Node {
         } else if (stops < side.stopped().size()
                 && !now.isBefore(side.stopped().get(stops).from())) {
             stoppedSince = now;
-            world.trouble(now);
+            tie.trouble(now);
             return;
         }
         if (!unread.isEmpty() && !now.isBefore(readsFrom)) {
@@ -242,7 +254,7 @@ final class Node {
 
     private void resume(Moment now) {
         Duration length = now.since(stoppedSince == null ? now : stoppedSince);
-        world.trouble(now);
+        tie.trouble(now);
         stops++;
         boolean loopFirst = world.chance(2) == 0;
         readsFrom = loopFirst ? now.plus(Duration.ofNanos(world.chance(READER_LATE))) : now;
@@ -259,18 +271,18 @@ final class Node {
     /** A packet came out of the path at this end. */
     void receive(Packet packet, Moment now) {
         if (asleepSince != null) {
-            world.trouble(now);
+            tie.trouble(now);
             return;
         }
         if (packet.mapping() != 0) {
             if (end == End.SERVER && packet.kind() != Packet.Kind.RST) {
-                world.send(Packet.rst(FLOW, direction).mappedTo(packet.mapping()));
+                world.send(Packet.rst(flow, direction).mappedTo(packet.mapping()));
             }
             return;
         }
         if (tcp == Tcp.GONE || (tcp == Tcp.NONE && packet.kind() != Packet.Kind.OPEN)) {
             if (packet.kind() != Packet.Kind.RST) {
-                world.send(Packet.rst(FLOW, direction));
+                world.send(Packet.rst(flow, direction));
             }
             return;
         }
@@ -293,7 +305,7 @@ final class Node {
             return;
         }
         if (packet.kind() == Packet.Kind.DATA && tcp == Tcp.CLOSING) {
-            world.send(Packet.rst(FLOW, direction));
+            world.send(Packet.rst(flow, direction));
             gone(How.CLOSED, now);
             return;
         }
@@ -301,7 +313,7 @@ final class Node {
             tcp = Tcp.OPENING;
             sender.offer(Packet.Kind.OPEN, 0, Message.NOTHING);
         }
-        Segment<Message> segment = world.other(this).underWay.get(packet.sequence());
+        Segment<Message> segment = tie.other(this).underWay.get(packet.sequence());
         if (segment != null
                 && packet.kind() == Packet.Kind.DATA
                 && unread.size() >= RECEIVE_BUFFER) {
@@ -333,7 +345,7 @@ final class Node {
             emit(Packet.Kind.ACK, receiver.expected(), 0);
             return;
         }
-        if (world.other(this).shut) {
+        if (tie.other(this).shut) {
             refused = true;
             sender.refused();
         } else if (refused) {
@@ -379,7 +391,7 @@ final class Node {
     }
 
     private void emit(Packet.Kind kind, long sequence, int bytes) {
-        world.send(new Packet(FLOW, direction, kind, sequence, bytes, 0));
+        world.send(new Packet(flow, direction, kind, sequence, bytes, 0));
     }
 
     // --------------------------------------------------------------------------- its program
@@ -633,7 +645,7 @@ final class Node {
     }
 
     long lastTrouble() {
-        return world.lastTrouble().nanos();
+        return tie.lastTrouble.nanos();
     }
 
     void broken(Rule rule, Moment at, String what) {

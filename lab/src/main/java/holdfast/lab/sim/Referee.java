@@ -8,6 +8,7 @@ import holdfast.core.liveness.LivenessPolicy;
 import holdfast.core.liveness.Step;
 import holdfast.core.time.Moment;
 import holdfast.lab.sim.Run.Rule;
+import java.time.Duration;
 
 /**
  * Holds one end's decisions against what really happened to it. Keeps its own account of arrivals,
@@ -105,14 +106,14 @@ final class Referee {
             Moment wokenAt,
             boolean stopped) {
         long now = at.nanos();
-        boolean absent = false;
-        if (event instanceof LinkEvent.Slept slept) {
-            excused += slept.gap().toNanos();
-            absent = true;
+        long away = event instanceof LinkEvent.Slept(Duration gap) ? gap.toNanos() : 0;
+        long late = now - wokenAt.nanos();
+        if ((stopped || away > 0) && late > ABSENCE) {
+            // Opening, what was due while it did not run is due so long after it runs again.
+            away = Math.max(away, late + ABSENCE);
         }
-        if (stopped && now - wokenAt.nanos() > ABSENCE) {
-            absent = true;
-        }
+        boolean absent = away > 0;
+        excused += away;
         if (event instanceof LinkEvent.Reached) {
             heard(now, true);
         }
@@ -166,10 +167,14 @@ final class Referee {
         if (excuse) {
             return;
         }
-        if (interval > 0 && now - countedFrom >= interval) {
+        boolean echo =
+                policy.attended() && unheardSpeech >= 0 && now - unheardSpeech >= ECHO_PATIENCE;
+        unheardSpeech = -1;
+        // Both reasons at once, and none left of the one: who looks again may ask after an echo.
+        boolean asks = echo && countedSincePacket == policy.countMax();
+        if (interval > 0 && now - countedFrom >= interval && !asks) {
             countedFrom = now;
             countedSincePacket++;
-            unheardSpeech = -1;
             if (countedSincePacket > policy.countMax()) {
                 broken(
                         Rule.PROBES_WITHIN_BUDGET,
@@ -182,8 +187,7 @@ final class Referee {
             }
             return;
         }
-        if (policy.attended() && unheardSpeech >= 0 && now - unheardSpeech >= ECHO_PATIENCE) {
-            unheardSpeech = -1;
+        if (echo) {
             return;
         }
         broken(

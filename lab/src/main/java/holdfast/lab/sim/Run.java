@@ -3,6 +3,7 @@ package holdfast.lab.sim;
 import holdfast.core.liveness.Cause;
 import holdfast.core.time.Moment;
 import holdfast.lab.middlebox.End;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -10,10 +11,21 @@ import org.jspecify.annotations.Nullable;
  * What became of a scenario.
  *
  * @param end when both programs were gone, or the scenario's length
+ * @param client of the first connection
+ * @param server of the first connection
+ * @param others what became of those that came after it, in the order in which they were opened
  * @param violations what should never happen and did, earliest first; empty in every good run
  */
 public record Run(
-        Scenario scenario, Moment end, Outcome client, Outcome server, List<Violation> violations) {
+        Scenario scenario,
+        Moment end,
+        Outcome client,
+        Outcome server,
+        List<Ends> others,
+        List<Violation> violations) {
+
+    /** What became of one connection. */
+    public record Ends(Outcome client, Outcome server) {}
 
     /**
      * What became of one end.
@@ -71,6 +83,14 @@ public record Run(
     }
 
     public Run {
+        others = List.copyOf(others);
         violations = List.copyOf(violations);
+    }
+
+    /** What became of every connection, the first one first. */
+    public List<Ends> connections() {
+        List<Ends> all = new ArrayList<>(List.of(new Ends(client, server)));
+        all.addAll(others);
+        return all;
     }
 }

@@ -18,6 +18,8 @@ import org.jspecify.annotations.Nullable;
  * @param meddlings what somebody does to the path by hand, earliest first
  * @param roundTrip the longest that an exchange takes while nothing is lost: the invariants know by
  *     it what "in time" means
+ * @param others further connections through the same path, earliest first
+ * @param reconnects how long after its connection died a client connects anew; null: never
  */
 public record Scenario(
         long seed,
@@ -26,7 +28,9 @@ public record Scenario(
         Side server,
         List<? extends Middlebox<?>> path,
         List<Meddling> meddlings,
-        Duration roundTrip) {
+        Duration roundTrip,
+        List<Visit> others,
+        @Nullable Duration reconnects) {
 
     /**
      * One end.
@@ -55,11 +59,27 @@ public record Scenario(
         }
     }
 
+    /** One connection, opened at {@code at}. */
+    public record Visit(Moment at, Side client, Side server) {}
+
     /** Somebody does {@code event} to every box of the path. */
     public record Meddling(Moment at, Event event) {}
 
     public Scenario {
         path = List.copyOf(path);
         meddlings = List.copyOf(meddlings);
+        others = List.copyOf(others);
+    }
+
+    /** One connection alone, opened once. */
+    public Scenario(
+            long seed,
+            Duration length,
+            Side client,
+            Side server,
+            List<? extends Middlebox<?>> path,
+            List<Meddling> meddlings,
+            Duration roundTrip) {
+        this(seed, length, client, server, path, meddlings, roundTrip, List.of(), null);
     }
 }

@@ -42,8 +42,9 @@ public final class Simulation {
     /**
      * What came of it.
      *
+     * @param connections that were opened or tried, several of one seed and anew after a death
      * @param days simulated, from connecting until both ends were gone or the scenario was over
-     * @param opened runs in which both ends were authenticated
+     * @param opened connections of which both ends were authenticated
      * @param condemned links that a decision gave up
      * @param probes sent in all
      * @param failed how many seeds failed
@@ -51,6 +52,7 @@ public final class Simulation {
      */
     public record Report(
             long seeds,
+            long connections,
             double days,
             long opened,
             long condemned,
@@ -62,6 +64,7 @@ public final class Simulation {
 
     /** Runs {@code count} seeds from {@code from} on. */
     public static Report run(Climate climate, Decision decision, long from, long count) {
+        long connections = 0;
         double days = 0;
         long opened = 0;
         long condemned = 0;
@@ -71,10 +74,13 @@ public final class Simulation {
         for (long seed = from; seed < from + count; seed++) {
             Run run = World.run(climate.of(seed), decision, World.Watcher.NOBODY);
             days += run.end().nanos() / 86_400e9;
-            opened += run.client().up() != null && run.server().up() != null ? 1 : 0;
-            condemned += run.client().how() == Run.How.CONDEMNED ? 1 : 0;
-            condemned += run.server().how() == Run.How.CONDEMNED ? 1 : 0;
-            probes += run.client().probes() + run.server().probes();
+            for (Run.Ends ends : run.connections()) {
+                connections++;
+                opened += ends.client().up() != null && ends.server().up() != null ? 1 : 0;
+                condemned += ends.client().how() == Run.How.CONDEMNED ? 1 : 0;
+                condemned += ends.server().how() == Run.How.CONDEMNED ? 1 : 0;
+                probes += ends.client().probes() + ends.server().probes();
+            }
             if (!run.violations().isEmpty()) {
                 failed++;
                 if (failures.size() < MOST_FAILURES) {
@@ -82,6 +88,7 @@ public final class Simulation {
                 }
             }
         }
-        return new Report(count, days, opened, condemned, probes, failed, List.copyOf(failures));
+        return new Report(
+                count, connections, days, opened, condemned, probes, failed, List.copyOf(failures));
     }
 }

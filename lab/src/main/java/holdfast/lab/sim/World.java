@@ -4,18 +4,24 @@ import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.Step;
 import holdfast.core.time.Moment;
 import holdfast.lab.middlebox.End;
+import holdfast.lab.middlebox.Flow;
 import holdfast.lab.middlebox.Happening;
 import holdfast.lab.middlebox.Packet;
 import holdfast.lab.middlebox.Path;
+import holdfast.lab.middlebox.Span;
+import holdfast.lab.sim.Scenario.Visit;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
+import java.util.PriorityQueue;
 import java.util.SplittableRandom;
 
 /**
- * One simulated run: two ends and the path between them, from connecting until both programs are
- * gone or the scenario is over. Nothing here waits, and equal scenarios run equally.
+ * One simulated run: clients, servers and the path between them, from connecting until all programs
+ * are gone or the scenario is over. Nothing here waits, and equal scenarios run equally.
  */
 public final class World {
 
@@ -30,6 +36,9 @@ public final class World {
     /** More violations of one run than this tell nothing new. */
     private static final int MOST_VIOLATIONS = 20;
 
+    /** More connections of one run than this are not opened: who reconnects may do so for ever. */
+    private static final int MOST_TIES = 8;
+
     /** More turns of the loop in one moment than this, and it will never end. */
     private static final int MOST_TURNS = 10_000;
 
@@ -38,11 +47,13 @@ public final class World {
     private final Watcher watcher;
     private final SplittableRandom random;
     private final Path path;
-    private final Node client;
-    private final Node server;
+    private final List<Tie> ties = new ArrayList<>();
+    // Those of which at least one end is there.
+    private final List<Tie> alive = new ArrayList<>();
+    private final PriorityQueue<Visit> visits =
+            new PriorityQueue<>(Comparator.comparing(Visit::at));
     private final Deque<Packet> outbox = new ArrayDeque<>();
     private final List<Run.Violation> violations = new ArrayList<>();
-    private Moment lastTrouble = Moment.ZERO;
     private int meddled;
 
     private World(Scenario scenario, Decision decision, Watcher watcher) {
@@ -51,8 +62,7 @@ public final class World {
         this.watcher = watcher;
         random = new SplittableRandom(scenario.seed());
         path = Path.of(scenario.path());
-        client = new Node(this, End.CLIENT, scenario.client());
-        server = new Node(this, End.SERVER, scenario.server());
+        visits.addAll(scenario.others());
     }
 
     /** What becomes of {@code scenario} when {@code decision} decides at both ends. */
@@ -69,13 +79,19 @@ public final class World {
         Moment last = Moment.ZERO.plus(scenario.length());
         Moment now = Moment.ZERO;
         int turns = 0;
-        client.connect(now);
+        open(new Visit(now, scenario.client(), scenario.server()), now);
         post(now);
-        while (!(client.over() && server.over()) && violations.size() < MOST_VIOLATIONS) {
-            Moment next =
-                    Moment.earlier(path.wakeAt(), Moment.earlier(client.wakeAt(), server.wakeAt()));
+        while ((!alive.isEmpty() || !visits.isEmpty()) && violations.size() < MOST_VIOLATIONS) {
+            Moment next = path.wakeAt();
+            for (int i = 0; i < alive.size(); i++) {
+                next = Moment.earlier(next, alive.get(i).wakeAt());
+            }
             if (meddled < scenario.meddlings().size()) {
                 next = Moment.earlier(next, scenario.meddlings().get(meddled).at());
+            }
+            Visit visit = visits.peek();
+            if (visit != null) {
+                next = Moment.earlier(next, visit.at());
             }
             next = Moment.later(now, next);
             turns = now.isBefore(next) ? 0 : turns + 1;
@@ -94,22 +110,76 @@ public final class World {
             post(now);
             while (meddled < scenario.meddlings().size()
                     && !now.isBefore(scenario.meddlings().get(meddled).at())) {
-                lastTrouble = now;
+                for (Tie tie : alive) {
+                    tie.trouble(now);
+                }
                 happened(path.meddle(scenario.meddlings().get(meddled++).event(), now));
                 post(now);
             }
-            if (!now.isBefore(client.wakeAt())) {
-                client.advance(now);
+            if (visit != null && !now.isBefore(visit.at())) {
+                open(visits.remove(), now);
                 post(now);
             }
-            if (!now.isBefore(server.wakeAt())) {
-                server.advance(now);
-                post(now);
+            for (int i = 0; i < alive.size(); i++) {
+                Tie tie = alive.get(i);
+                if (!now.isBefore(tie.client.wakeAt())) {
+                    tie.client.advance(now);
+                    post(now);
+                }
+                if (!now.isBefore(tie.server.wakeAt())) {
+                    tie.server.advance(now);
+                    post(now);
+                }
+            }
+            bury(now);
+        }
+        List<Run.Ends> ends = new ArrayList<>();
+        for (Tie tie : ties) {
+            tie.client.settle(now);
+            tie.server.settle(now);
+            ends.add(tie.outcome());
+        }
+        return new Run(
+                scenario,
+                now,
+                ends.getFirst().client(),
+                ends.getFirst().server(),
+                ends.subList(1, ends.size()),
+                violations);
+    }
+
+    /** A client connects, or will when its machine and its program are awake. */
+    private void open(Visit visit, Moment now) {
+        for (List<Span> away : List.of(visit.client().asleep(), visit.client().stopped())) {
+            for (Span span : away) {
+                if (span.contains(now)) {
+                    visits.add(new Visit(span.to(), visit.client(), visit.server()));
+                    return;
+                }
             }
         }
-        client.settle(now);
-        server.settle(now);
-        return new Run(scenario, now, client.outcome(), server.outcome(), violations);
+        Tie tie = new Tie(this, new Flow(ties.size() + 1), visit, now);
+        ties.add(tie);
+        alive.add(tie);
+        tie.client.connect(now);
+    }
+
+    /** Forgets the connections that neither end has, and lets clients connect anew. */
+    private void bury(Moment now) {
+        Duration pause = scenario.reconnects();
+        for (int i = alive.size() - 1; i >= 0; i--) {
+            Tie tie = alive.get(i);
+            if (tie.client.over() && !tie.mourned) {
+                tie.mourned = true;
+                if (pause != null && ties.size() + visits.size() < MOST_TIES) {
+                    visits.add(new Visit(now.plus(pause), tie.visit.client(), tie.visit.server()));
+                }
+            }
+            if (tie.over()) {
+                alive.remove(i);
+                path.ended(tie.flow);
+            }
+        }
     }
 
     /** Sends what waits to set out, and what that brings about in the same moment. */
@@ -123,14 +193,17 @@ public final class World {
     private void happened(List<Happening> happenings) {
         for (int i = 0; i < happenings.size(); i++) {
             switch (happenings.get(i)) {
-                case Happening.Delivered delivered ->
-                        node(End.speaker(delivered.packet().direction()).other())
-                                .receive(delivered.packet(), delivered.at());
+                case Happening.Delivered(Packet packet, Moment at) ->
+                        tie(packet)
+                                .node(End.speaker(packet.direction()).other())
+                                .receive(packet, at);
                 case Happening.Lost lost -> {
-                    lastTrouble = lost.at();
+                    Packet packet = lost.packet();
+                    tie(packet).trouble(lost.at());
                     if (lost.acknowledged()) {
-                        node(End.speaker(lost.packet().direction()))
-                                .absorbed(lost.packet(), lost.at());
+                        tie(packet)
+                                .node(End.speaker(packet.direction()))
+                                .absorbed(packet, lost.at());
                     }
                 }
                 case Happening.Noted _ -> {}
@@ -138,26 +211,14 @@ public final class World {
         }
     }
 
-    private Node node(End end) {
-        return end == End.CLIENT ? client : server;
+    private Tie tie(Packet packet) {
+        return ties.get(packet.flow().number() - 1);
     }
 
     // --------------------------------------------------------------------------- for the nodes
 
-    Node other(Node node) {
-        return node == client ? server : client;
-    }
-
     void send(Packet packet) {
         outbox.add(packet);
-    }
-
-    void trouble(Moment now) {
-        lastTrouble = now;
-    }
-
-    Moment lastTrouble() {
-        return lastTrouble;
     }
 
     /** A number from 0, less than {@code bound}. */
