@@ -8,11 +8,12 @@ import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.util.buffer.Buffer;
 
 /**
- * Holds back what would follow a channel's SSH_MSG_CHANNEL_CLOSE (RFC 4254 section 5.3: nothing may).
+ * Holds back what would follow a channel's SSH_MSG_CHANNEL_CLOSE (RFC 4254 section 5.3: nothing
+ * may).
  *
  * <p>MINA looks whether a channel is open and then writes; another thread may close it in between,
- * and OpenSSH ends the whole connection for a packet to a channel that it has forgotten. So the last
- * look is here, under the lock that orders packets. Thread-safe.
+ * and OpenSSH ends the whole connection for a packet to a channel that it has forgotten. So the
+ * last look is here, under the lock that orders packets. Thread-safe.
  */
 public final class ClosedChannels {
 
@@ -20,7 +21,8 @@ public final class ClosedChannels {
     private final Set<Long> closed = new HashSet<>();
 
     /**
-     * Whether {@code packet} may be written; a close is noted. To be called in the order of writing.
+     * Whether {@code packet} may be written; a close is noted. To be called in the order of
+     * writing.
      */
     public synchronized boolean permits(Buffer packet) {
         int at = packet.rpos();
