@@ -163,7 +163,9 @@ public final class Tether {
     /** {@code 4M}, {@code 512K} or bytes; what is used is the power of two below. */
     private static int bytes(String text) {
         int unit =
-                switch (text.isEmpty() ? ' ' : Character.toUpperCase(text.charAt(text.length() - 1))) {
+                switch (text.isEmpty()
+                        ? ' '
+                        : Character.toUpperCase(text.charAt(text.length() - 1))) {
                     case 'K' -> 1024;
                     case 'M' -> 1024 * 1024;
                     default -> 1;
@@ -248,9 +250,7 @@ public final class Tether {
         CountDownLatch end = new CountDownLatch(1);
         try (TetherListener listener =
                 new TetherListener(
-                        addresses,
-                        new TetherListener.Rules(target, hold, buffer, most),
-                        watcher)) {
+                        addresses, new TetherListener.Rules(target, hold, buffer, most), watcher)) {
             CountDownLatch ended = new CountDownLatch(1);
             Runtime.getRuntime()
                     .addShutdownHook(

@@ -322,7 +322,8 @@ public final class TetherListener implements AutoCloseable {
                 SocketChannel made = SocketChannel.open();
                 try {
                     made.socket()
-                            .connect(new InetSocketAddress(one, where.getPort()), CONNECTING_MILLIS);
+                            .connect(
+                                    new InetSocketAddress(one, where.getPort()), CONNECTING_MILLIS);
                     made.setOption(StandardSocketOptions.TCP_NODELAY, true);
                     return made;
                 } catch (IOException e) {

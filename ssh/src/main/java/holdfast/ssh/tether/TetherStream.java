@@ -368,8 +368,7 @@ public final class TetherStream implements ByteChannel {
     private void accept() throws IOException {
         ourLine.append("SSH-2.0-").append(software).append(' ').append(offer.carryWord());
         ourLineSent = true;
-        ByteBuffer line =
-                ByteBuffer.wrap((ourLine + "\r\n").getBytes(StandardCharsets.US_ASCII));
+        ByteBuffer line = ByteBuffer.wrap((ourLine + "\r\n").getBytes(StandardCharsets.US_ASCII));
         while (line.hasRemaining()) {
             first.write(line);
         }
