@@ -188,8 +188,7 @@ final class TetherTrial {
         return tethered(stage, lab, sshd, LISTEN, words);
     }
 
-    private static Command tethered(
-            Stage stage, NatLab lab, Sshd sshd, int port, String... words) {
+    private static Command tethered(Stage stage, NatLab lab, Sshd sshd, int port, String... words) {
         List<String> argv = new ArrayList<>();
         argv.add(words[0]);
         argv.addAll(List.of("-F", sshd.config().toString()));

@@ -247,25 +247,20 @@ public final class Tether {
                         }
                     }
                 };
-        CountDownLatch end = new CountDownLatch(1);
-        try (TetherListener listener =
-                new TetherListener(
-                        addresses, new TetherListener.Rules(target, hold, buffer, most), watcher)) {
-            CountDownLatch ended = new CountDownLatch(1);
-            Runtime.getRuntime()
-                    .addShutdownHook(
-                            new Thread(
-                                    () -> {
-                                        listener.close();
-                                        ended.countDown();
-                                    },
-                                    "tether end"));
+        try {
+            TetherListener listener =
+                    new TetherListener(
+                            addresses,
+                            new TetherListener.Rules(target, hold, buffer, most),
+                            watcher);
+            // Until it is told to go: then every client is told, too.
+            Runtime.getRuntime().addShutdownHook(new Thread(listener::close, "tether end"));
             listener.serve();
             for (InetSocketAddress one : listener.addresses()) {
                 say("listening on " + show(one) + " for " + to);
             }
             Daemon.notify("READY=1");
-            end.await();
+            new CountDownLatch(1).await();
             return 0;
         } catch (IOException e) {
             say("cannot listen: " + e.getMessage());
@@ -441,7 +436,7 @@ public final class Tether {
         }
     }
 
-    private void say(String line) {
+    private void say(@Nullable String line) {
         String text = "holdfast tether: " + line + (terminal ? "\r\n" : "\n");
         try {
             STDERR.write(text.getBytes(StandardCharsets.UTF_8));

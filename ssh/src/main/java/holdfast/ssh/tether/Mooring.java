@@ -52,6 +52,7 @@ final class Mooring {
     private CarrierState state = Carriers.begin(now());
     private @Nullable ScheduledFuture<?> alarm;
     private @Nullable ScheduledFuture<?> ripening;
+    private @Nullable ScheduledFuture<?> farewell;
     private Moment alarmAt = Moment.NEVER;
     private boolean young = true;
     private boolean parkedYoung;
@@ -486,10 +487,7 @@ final class Mooring {
         if (!wakeAt.isBefore(alarmAt) || wakeAt.equals(Moment.NEVER)) {
             return;
         }
-        ScheduledFuture<?> older = alarm;
-        if (older != null) {
-            older.cancel(false);
-        }
+        cancel(alarm);
         alarmAt = wakeAt;
         alarm =
                 timer.schedule(
@@ -512,15 +510,15 @@ final class Mooring {
 
     // --- the end
 
-    private void endIn(Duration time) {
-        timer.schedule(
-                () -> {
-                    synchronized (this) {
-                        end();
-                    }
-                },
-                time.toMillis(),
-                TimeUnit.MILLISECONDS);
+    private synchronized void endIn(Duration time) {
+        if (over) {
+            return;
+        }
+        farewell = timer.schedule(this::endNow, time.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    private synchronized void endNow() {
+        end();
     }
 
     /** The listener stops. */
@@ -544,20 +542,21 @@ final class Mooring {
         unparkYoung();
         TetherListener.close(channel);
         TetherListener.close(target);
-        ScheduledFuture<?> due = alarm;
-        if (due != null) {
-            due.cancel(false);
-        }
-        ScheduledFuture<?> ripe = ripening;
-        if (ripe != null) {
-            ripe.cancel(false);
-        }
+        cancel(alarm);
+        cancel(ripening);
+        cancel(farewell);
         Bytes id = tether.id();
         if (id != null) {
             // Not under our monitor: the listener asks its tethers under its own.
             Thread.ofVirtual().start(() -> listener.forget(id));
         }
         notifyAll();
+    }
+
+    private static void cancel(@Nullable ScheduledFuture<?> due) {
+        if (due != null) {
+            due.cancel(false);
+        }
     }
 
     @SuppressWarnings("WaitNotInLoop") // every caller looks again at what it waits for

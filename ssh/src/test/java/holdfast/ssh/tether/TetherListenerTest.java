@@ -26,6 +26,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -107,14 +108,12 @@ final class TetherListenerTest {
 
     private ServerSocket target() {
         ServerSocket server = target;
-        assertThat(server).isNotNull();
-        return server;
+        return Objects.requireNonNull(server);
     }
 
     private TetherListener listener() {
         TetherListener listener = made;
-        assertThat(listener).isNotNull();
-        return listener;
+        return Objects.requireNonNull(listener);
     }
 
     private static void echo(Socket one) {
@@ -146,8 +145,10 @@ final class TetherListenerTest {
     }
 
     private static TetherLine.Offer offer(String line) {
-        assertThat(TetherLine.of(line)).isInstanceOf(TetherLine.Offer.class);
-        return (TetherLine.Offer) TetherLine.of(line);
+        if (TetherLine.of(line) instanceof TetherLine.Offer offer) {
+            return offer;
+        }
+        throw new AssertionError("no offer: " + line);
     }
 
     @Test
@@ -159,7 +160,8 @@ final class TetherListenerTest {
             Thread.ofVirtual()
                     .start(() -> {
                         try {
-                            client.getOutputStream().write(OURS.getBytes(StandardCharsets.US_ASCII));
+                            client.getOutputStream()
+                                    .write(OURS.getBytes(StandardCharsets.US_ASCII));
                             client.getOutputStream().write(sent);
                             client.shutdownOutput();
                         } catch (IOException e) {
@@ -279,8 +281,7 @@ final class TetherListenerTest {
         int token = in.readUnsignedByte();
         client.getOutputStream().write(new byte[] {Frame.PONG, (byte) token});
         Prover prover = key.agree(offer(serverLine).key(), ours, serverLine);
-        assertThat(prover).isNotNull();
-        return new Rightful(client, Bytes.of(id), prover);
+        return new Rightful(client, Bytes.of(id), Objects.requireNonNull(prover));
     }
 
     private byte[] resume(Bytes id, Prover prover, long generation, long received)
