@@ -61,7 +61,10 @@ public final class Tether {
     private static final int LEAST_BUFFER = 64 * 1024;
     private static final int MOST_BUFFER = 32 * 1024 * 1024;
     private static final int CONNECT_MILLIS = 5_000;
-    private static final Duration IDLE = Duration.ofSeconds(15);
+
+    /** A person who only reads is to learn of a silent loss, too; mosh says as much. */
+    private static final Duration IDLE = Duration.ofSeconds(3);
+
     private static final int CHUNK = 64 * 1024;
 
     private static final FileOutputStream STDERR = new FileOutputStream(FileDescriptor.err);
