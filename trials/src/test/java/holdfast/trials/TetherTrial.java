@@ -37,7 +37,7 @@ final class TetherTrial {
     private static final Duration PATIENCE = Duration.ofSeconds(15);
 
     private static final int LISTEN = 2022;
-    private static final int ROUNDS = 3;
+    private static final int ROUNDS = 2;
     private static final int CUTS = 20;
     private static final int MEGABYTES = 100;
 
@@ -81,7 +81,12 @@ final class TetherTrial {
         Files.createFile(stop);
         Ended ended = counter.end(SOON);
         System.out.println("tether, path back to first byte: " + String.join("; ", report));
-        System.out.println("tether, median and worst: " + median(back) + ", " + worst(back));
+        System.out.println(
+                "tether, median and worst: "
+                        + median(back).toMillis()
+                        + " ms, "
+                        + worst(back).toMillis()
+                        + " ms");
         assertThat(ended.err()).isEmpty();
         assertThat(ended.status()).isZero();
         assertCounts(ended.out());
