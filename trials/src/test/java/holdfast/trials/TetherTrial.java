@@ -42,8 +42,9 @@ final class TetherTrial {
     private static final int MEGABYTES = 100;
 
     /** Counts until a file is there. */
-    private static final String COUNTER =
-            "i=0; until [ -e %s ]; do i=$((i+1)); echo $i; sleep 0.05; done";
+    private static String counter(Path until) {
+        return "i=0; until [ -e " + until + " ]; do i=$((i+1)); echo $i; sleep 0.05; done";
+    }
 
     @Test
     void a_counter_goes_on_through_every_trouble(Stage stage)
@@ -52,8 +53,7 @@ final class TetherTrial {
         Sshd sshd = stage.sshd(lab);
         Running listener = listener(stage, lab, sshd);
         Path stop = stage.directory().resolve("stop");
-        Running counter =
-                tethered(stage, lab, sshd, "ssh", "trial", COUNTER.formatted(stop)).start();
+        Running counter = tethered(stage, lab, sshd, "ssh", "trial", counter(stop)).start();
         counter.out().await("20\n", SOON);
 
         List<String> report = new ArrayList<>();
