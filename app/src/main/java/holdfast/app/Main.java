@@ -4,6 +4,7 @@ import holdfast.app.command.Demo;
 import holdfast.app.command.Lab;
 import holdfast.app.command.Ssh;
 import holdfast.app.command.Sshd;
+import holdfast.app.command.Tether;
 import holdfast.app.command.Train;
 import java.util.List;
 
@@ -21,6 +22,7 @@ public final class Main {
               sshd [OPTION...]                        serve logins, as sshd does, and notice the dead; sshd status, sshd --here
               demo                                    see a connection die and another live, in half a minute
               lab --listen ADDRESS:PORT --to HOST     trouble your own connections as networks do; see lab --help
+              tether --listen PORT --to HOST:PORT     keep connections of any ssh to any sshd over lost ones; see tether --help
               --version                               print the version
               --help                                  print this
 
@@ -45,6 +47,7 @@ public final class Main {
             case "train" -> Train.run(); // for the launcher
             case "demo" -> Demo.run(rest);
             case "lab" -> Lab.run(rest);
+            case "tether" -> Tether.run(rest);
             case "--version", "version" -> {
                 System.out.println("holdfast " + VERSION);
                 yield 0;

@@ -236,9 +236,11 @@ final class ConfigTrial {
         Path bad = stage.directory().resolve("bad");
         Files.writeString(
                 bad,
-                "-----BEGIN OPENSSH PRIVATE KEY-----\n"
-                        + "nonsense\n"
-                        + "-----END OPENSSH PRIVATE KEY-----\n");
+                """
+                -----BEGIN OPENSSH PRIVATE KEY-----
+                nonsense
+                -----END OPENSSH PRIVATE KEY-----
+                """);
         assertThat(bad.toFile().setReadable(false, false)).isTrue();
         assertThat(bad.toFile().setReadable(true, true)).isTrue();
         Ended ended =

@@ -56,6 +56,11 @@ public final class Greeting {
         return outcome;
     }
 
+    /** The server's offer as soon as it has come, before its identification; null: none yet. */
+    public Outcome.@Nullable Said offer() {
+        return offer;
+    }
+
     /** Reads on until the outcome is known; how many bytes were consumed. */
     public int read(byte[] bytes, int offset, int length) {
         int at = offset;

@@ -26,6 +26,9 @@ public final class Resuming {
     private final String software;
     private final Greeting greeting = Greeting.ofServerToResume();
     private final FrameReader reader = new FrameReader();
+    // What a listener may have said after its offer, before it had our line; null: nothing more.
+    private @Nullable Greeting rest;
+    private boolean restBegun;
     private TetherLine.@Nullable Resume request;
     private String serverLine = "";
     private byte[] unsent = new byte[0];
@@ -69,11 +72,23 @@ public final class Resuming {
             Greeting.Outcome said = greeting.outcome();
             if (said instanceof Greeting.Outcome.Said offer) {
                 ask(offer.line());
+                rest = offer.line().startsWith("SSH-") ? null : Greeting.ofServer();
             } else if (said != null) {
                 outcome = new Outcome.Failed(CarrierEvent.Failure.FOREIGN);
             }
         }
-        if (request != null && outcome == null) {
+        Greeting lines = rest;
+        if (lines != null && used < length) {
+            // A frame begins with its type, which is no letter of a line.
+            if (restBegun || bytes[offset + used] > Frame.REFUSED) {
+                restBegun = true;
+                used += lines.read(bytes, offset + used, length - used);
+                rest = lines.outcome() == null ? lines : null;
+            } else {
+                rest = null;
+            }
+        }
+        if (request != null && rest == null && outcome == null) {
             used += reader.read(bytes, offset + used, length - used, new Answer(request));
             if (reader.fault() != null && outcome == null) {
                 outcome = new Outcome.Failed(CarrierEvent.Failure.TURNED_AWAY);

@@ -19,6 +19,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousCloseException;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.ClosedChannelException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.HashMap;
@@ -78,6 +79,9 @@ public final class TetherStream implements ByteChannel {
     /** How long closing waits for CLOSE to be sent. */
     private static final Duration FAREWELL = Duration.ofMillis(200);
 
+    /** How long a server may take to say its first line before what we hold for it is sent. */
+    private static final Duration SILENT_SERVER = Duration.ofSeconds(10);
+
     private enum Mode {
         /** The lines are being exchanged. */
         GREETING,
@@ -95,6 +99,8 @@ public final class TetherStream implements ByteChannel {
     private final int buffer;
     private final String software;
     private final TetherLine.Offer offer;
+    private final boolean carries;
+    private final Duration hold;
 
     private final Object lock = new Object();
     // All of these are guarded by the lock.
@@ -142,6 +148,21 @@ public final class TetherStream implements ByteChannel {
             LinkClock clock,
             Dial dial,
             Watcher watcher) {
+        this(first, software, buffer, policy, clock, dial, watcher, false, Duration.ofDays(366));
+    }
+
+    private TetherStream(
+            ByteChannel first,
+            String software,
+            int buffer,
+            CarrierPolicy policy,
+            LinkClock clock,
+            Dial dial,
+            Watcher watcher,
+            boolean carries,
+            Duration hold) {
+        this.carries = carries;
+        this.hold = hold;
         this.first = first;
         this.software = software;
         this.buffer = Integer.highestOneBit(buffer);
@@ -152,6 +173,24 @@ public final class TetherStream implements ByteChannel {
         this.key = TetherKey.generate();
         this.offer = key.offer(this.buffer);
         this.channel = first;
+    }
+
+    /**
+     * One for an SSH client that sends an identification of its own, which is held until the server
+     * has offered a tether or has not.
+     *
+     * @param hold how long it looks for another connection at most, whatever the server says
+     */
+    public static TetherStream carrying(
+            ByteChannel first,
+            String software,
+            int buffer,
+            CarrierPolicy policy,
+            LinkClock clock,
+            Dial dial,
+            Watcher watcher,
+            Duration hold) {
+        return new TetherStream(first, software, buffer, policy, clock, dial, watcher, true, hold);
     }
 
     /** The identification line that SSH above must send, without its end: V_C. */
@@ -299,9 +338,16 @@ public final class TetherStream implements ByteChannel {
         synchronized (lock) {
             int used = greeting.read(bytes, 0, count);
             into.put(bytes, 0, used);
+            Greeting.Outcome.Said offered = greeting.offer();
+            if (carries && offered != null && !ourLineSent && mode == Mode.GREETING) {
+                accept();
+            }
             switch (greeting.outcome()) {
                 case null -> {}
-                case Greeting.Outcome.Plain _ -> mode = Mode.PLAIN;
+                case Greeting.Outcome.Plain _ -> {
+                    mode = Mode.PLAIN;
+                    watcher.said("tether: the server offers none: plain SSH");
+                }
                 case Greeting.Outcome.Said said -> begin(said);
             }
             int rest = count - used;
@@ -318,9 +364,19 @@ public final class TetherStream implements ByteChannel {
         }
     }
 
+    /** Takes the offer: nothing was sent before, so the socket has room for the line. */
+    private void accept() throws IOException {
+        ourLine.append("SSH-2.0-").append(software).append(' ').append(offer.carryWord());
+        ourLineSent = true;
+        ByteBuffer line = ByteBuffer.wrap((ourLine + "\r\n").getBytes(StandardCharsets.US_ASCII));
+        while (line.hasRemaining()) {
+            first.write(line);
+        }
+    }
+
     private void begin(Greeting.Outcome.Said said) throws IOException {
         if (!(said.what() instanceof TetherLine.Offer theirs)
-                || !(TetherLine.of(ourLine.toString()) instanceof TetherLine.Offer)) {
+                || !agreed(TetherLine.of(ourLine.toString()))) {
             mode = Mode.PLAIN; // we have not offered: SSH above sent a line of its own
             return;
         }
@@ -338,9 +394,17 @@ public final class TetherStream implements ByteChannel {
         carrier = stream.begin();
         state = Carriers.begin(clock.now());
         mode = Mode.TETHERED;
-        watcher.said("tether: agreed with " + said.line().split(" ", 2)[0]);
+        watcher.said("tether: agreed");
         Thread.ofPlatform().daemon().name("tether").start(this::decide);
         Thread.ofPlatform().daemon().name("tether-writer").start(this::writeWhatIsLeft);
+    }
+
+    private static boolean agreed(@Nullable TetherLine ours) {
+        return switch (ours) {
+            case TetherLine.Offer _, TetherLine.Carry _ -> true;
+            case TetherLine.Resume _ -> false;
+            case null -> false;
+        };
     }
 
     private void received(Tether.Carrier on, byte[] bytes, int offset, int count) {
@@ -355,7 +419,8 @@ public final class TetherStream implements ByteChannel {
                 mailbox.add(new CarrierEvent.PingAnswered(news.pong(), heard));
             }
             if (news.held() && tether != null) {
-                mailbox.add(new CarrierEvent.Held(tether.hold()));
+                Duration theirs = tether.hold();
+                mailbox.add(new CarrierEvent.Held(theirs.compareTo(hold) < 0 ? theirs : hold));
             }
             if (tether != null && tether.peerClosed() >= 0) {
                 mailbox.add(new CarrierEvent.Finished());
@@ -411,6 +476,16 @@ public final class TetherStream implements ByteChannel {
                     throw broken;
                 }
                 now = mode;
+                if (now == Mode.GREETING && carries) {
+                    Moment until = clock.now().plus(SILENT_SERVER);
+                    while (mode == Mode.GREETING && !closed && clock.now().isBefore(until)) {
+                        awaitUntil(until);
+                    }
+                    if (mode == Mode.GREETING && !ourLineSent) {
+                        mode = Mode.PLAIN; // it may be waiting for us
+                    }
+                    continue;
+                }
                 if (now == Mode.GREETING && ourLineSent) {
                     await(); // what follows our line depends on theirs
                     continue;

@@ -1,0 +1,279 @@
+package holdfast.trials;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import holdfast.trials.harness.Client;
+import holdfast.trials.harness.Command;
+import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.NatLab;
+import holdfast.trials.harness.Running;
+import holdfast.trials.harness.Signals;
+import holdfast.trials.harness.Sshd;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** Stock ssh and stock sshd, joined by the two ends of {@code holdfast tether}. */
+@ExtendWith(Staged.class)
+final class TetherTrial {
+
+    private static final Duration SOON = Duration.ofSeconds(30);
+    private static final Duration LONG = Duration.ofMinutes(5);
+    private static final Duration NEVER_IDLE = Duration.ofMinutes(10);
+
+    /** Longer than the promise, so that a failure tells by how much. */
+    private static final Duration PATIENCE = Duration.ofSeconds(15);
+
+    private static final int LISTEN = 2022;
+    private static final int ROUNDS = 2;
+    private static final int CUTS = 20;
+    private static final int MEGABYTES = 100;
+
+    /** Counts until a file is there. */
+    private static String counter(Path until) {
+        return "i=0; until [ -e " + until + " ]; do i=$((i+1)); echo $i; sleep 0.05; done";
+    }
+
+    @Test
+    void a_counter_goes_on_through_every_trouble(Stage stage)
+            throws InterruptedException, IOException {
+        NatLab lab = stage.natLab(NatLab.Mode.BLACKHOLE, NEVER_IDLE);
+        Sshd sshd = stage.sshd(lab);
+        Running listener = listener(stage, lab, sshd);
+        Path stop = stage.directory().resolve("stop");
+        Running counter = tethered(stage, lab, sshd, "ssh", "trial", counter(stop)).start();
+        counter.out().await("20\n", SOON);
+
+        List<String> report = new ArrayList<>();
+        List<Duration> back = new ArrayList<>();
+        for (int round = 0; round < ROUNDS; round++) {
+            lab.forget();
+            back.add(goesOn(counter, "the NAT forgot", report));
+            lab.kill();
+            Thread.sleep(300);
+            lab.heal();
+            back.add(goesOn(counter, "RST from the middle", report));
+            lab.roam(round % 2 == 0 ? "10.77.1.3" : "10.77.1.2");
+            back.add(goesOn(counter, "another address", report));
+        }
+        lab.cut();
+        Thread.sleep(10_000);
+        lab.heal();
+        back.add(goesOn(counter, "10 s without a path", report));
+        List<Long> client = Signals.tree(counter.pid());
+        Signals.send("STOP", client);
+        Thread.sleep(20_000);
+        Signals.send("CONT", client);
+        back.add(goesOn(counter, "client stopped for 20 s", report));
+
+        Files.createFile(stop);
+        Ended ended = counter.end(SOON);
+        System.out.println("tether, path back to first byte: " + String.join("; ", report));
+        System.out.println(
+                "tether, median and worst: "
+                        + median(back).toMillis()
+                        + " ms, "
+                        + worst(back).toMillis()
+                        + " ms");
+        assertThat(ended.err()).isEmpty();
+        assertThat(ended.status()).isZero();
+        assertCounts(ended.out());
+        // A loss that nobody tells is noticed by a PING after 3 s and its patience of 2 to 5 s.
+        assertThat(worst(back)).isLessThan(Duration.ofSeconds(10));
+        assertNothingLeft(stage, lab, sshd, listener);
+    }
+
+    @Test
+    void an_sftp_copy_survives_twenty_cuts_at_random_moments(Stage stage)
+            throws InterruptedException, IOException {
+        NatLab lab = stage.natLab(NatLab.Mode.BLACKHOLE, NEVER_IDLE);
+        Sshd sshd = stage.sshd(lab);
+        Running listener = listener(stage, lab, sshd);
+        long seed = System.nanoTime();
+        System.out.println("seed " + seed);
+        Path there = stage.directory().resolve("there");
+        try (InputStream bytes = new RandomBytes(seed, MEGABYTES * 1_000_000L);
+                OutputStream file = Files.newOutputStream(there)) {
+            bytes.transferTo(file);
+        }
+        Path here = stage.directory().resolve("here");
+        Path again = stage.directory().resolve("again");
+        Running copy =
+                tethered(stage, lab, sshd, "sftp", "-q", "-l", "40000", "-b", "-", "trial")
+                        .input("get " + there + " " + here + "\nput " + here + " " + again + "\n")
+                        .start();
+        SplittableRandom random = new SplittableRandom(seed);
+        for (int cut = 0; cut < CUTS; cut++) {
+            Thread.sleep(random.nextInt(300, 1800));
+            assertThat(copy.alive()).as("at cut %d: %s", cut, copy.report()).isTrue();
+            switch (random.nextInt(3)) {
+                case 0 -> lab.forget();
+                case 1 -> {
+                    lab.kill();
+                    Thread.sleep(100);
+                    lab.heal();
+                }
+                default -> {
+                    lab.cut();
+                    Thread.sleep(random.nextInt(200, 3000));
+                    lab.heal();
+                }
+            }
+        }
+        Ended ended = copy.end(LONG);
+        assertThat(ended.status()).as(ended.err()).isZero();
+        assertThat(Files.mismatch(there, here)).isEqualTo(-1);
+        assertThat(Files.mismatch(there, again)).isEqualTo(-1);
+        assertNothingLeft(stage, lab, sshd, listener);
+    }
+
+    @Test
+    void each_end_alone_is_plain_ssh(Stage stage) throws InterruptedException {
+        NatLab lab = stage.natLab(NatLab.Mode.BLACKHOLE, NEVER_IDLE);
+        Sshd sshd = stage.sshd(lab);
+        Running listener = listener(stage, lab, sshd);
+        String script = "echo out; echo err >&2; cat; exit 7";
+        String text = "x".repeat(300_000);
+        Ended throughListener =
+                stage.openSsh(
+                                sshd,
+                                "-o",
+                                "HostKeyAlias=[" + NatLab.SERVER + "]:" + sshd.port(),
+                                "-p",
+                                String.valueOf(LISTEN),
+                                "trial",
+                                script)
+                        .behind(lab.client())
+                        .input(text)
+                        .end(SOON);
+        Ended underConnect =
+                tethered(stage, lab, sshd, sshd.port(), "ssh", "trial", script)
+                        .input(text)
+                        .end(SOON);
+        for (Ended ended : List.of(throughListener, underConnect)) {
+            assertThat(ended.out()).isEqualTo("out\n" + text);
+            assertThat(ended.err()).isEqualTo("err\n");
+            assertThat(ended.status()).isEqualTo(7);
+        }
+        assertThat(listener.err().text()).doesNotContain("tether begins");
+        assertNothingLeft(stage, lab, sshd, listener);
+    }
+
+    // --- both ends
+
+    private static Running listener(Stage stage, NatLab lab, Sshd sshd)
+            throws InterruptedException {
+        Running listener =
+                stage.run(
+                                launcher(),
+                                "tether",
+                                "--listen",
+                                NatLab.SERVER + ":" + LISTEN,
+                                "--to",
+                                NatLab.SERVER + ":" + sshd.port(),
+                                "-v")
+                        .behind(lab.server())
+                        .start();
+        listener.err().await("listening on", SOON);
+        return listener;
+    }
+
+    private static Command tethered(Stage stage, NatLab lab, Sshd sshd, String... words) {
+        return tethered(stage, lab, sshd, LISTEN, words);
+    }
+
+    private static Command tethered(Stage stage, NatLab lab, Sshd sshd, int port, String... words) {
+        List<String> argv = new ArrayList<>();
+        argv.add(words[0]);
+        argv.addAll(List.of("-F", sshd.config().toString()));
+        argv.add("-o");
+        argv.add(
+                "ProxyCommand=%s tether --connect %s:%d"
+                        .formatted(launcher(), NatLab.SERVER, port));
+        argv.addAll(Arrays.asList(words).subList(1, words.length));
+        return stage.run(argv.toArray(String[]::new)).behind(lab.client());
+    }
+
+    private static String launcher() {
+        return Client.checkout().resolve("holdfast").toString();
+    }
+
+    // --- what is measured and proved
+
+    private static Duration goesOn(Running counter, String what, List<String> report)
+            throws InterruptedException {
+        long from = System.nanoTime();
+        int before = counter.out().size();
+        // What was in the pipes already comes at once: it is news only after a pause.
+        Thread.sleep(20);
+        before = Math.max(before, counter.out().size());
+        while (counter.out().size() == before) {
+            Duration waited = Duration.ofNanos(System.nanoTime() - from);
+            if (waited.compareTo(PATIENCE) > 0 || !counter.alive()) {
+                throw new AssertionError(what + ": nothing more: " + counter.report());
+            }
+            Thread.sleep(2);
+        }
+        Duration took = Duration.ofNanos(System.nanoTime() - from);
+        report.add(what + " " + took.toMillis() + " ms");
+        Thread.sleep(1_000);
+        return took;
+    }
+
+    private static Duration median(List<Duration> all) {
+        List<Duration> sorted = all.stream().sorted().toList();
+        return sorted.get(sorted.size() / 2);
+    }
+
+    private static Duration worst(List<Duration> all) {
+        return all.stream().max(Duration::compareTo).orElseThrow();
+    }
+
+    private static void assertCounts(String out) {
+        int last = (int) out.lines().count();
+        String expected =
+                IntStream.rangeClosed(1, last)
+                        .mapToObj(String::valueOf)
+                        .collect(Collectors.joining("\n", "", "\n"));
+        assertThat(out).isEqualTo(expected);
+    }
+
+    /** No session, no socket: then the listener is told to go, and goes. */
+    private static void assertNothingLeft(Stage stage, NatLab lab, Sshd sshd, Running listener)
+            throws InterruptedException {
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (!sshd.sessions().isEmpty() && System.nanoTime() < deadline) {
+            Thread.sleep(50);
+        }
+        assertThat(sshd.sessions()).as(listener.err().text()).isEmpty();
+        String sockets = "";
+        do {
+            sockets =
+                    stage.run("ss", "-tnH", "state", "connected", "exclude", "time-wait")
+                            .behind(lab.server())
+                            .end(SOON)
+                            .out();
+            // What a dead carrier left unsent is the kernel's, no process has it any more.
+            sockets =
+                    sockets.lines()
+                            .filter(line -> !line.startsWith("FIN-WAIT"))
+                            .filter(line -> !line.startsWith("LAST-ACK"))
+                            .collect(Collectors.joining("\n"));
+        } while (!sockets.isEmpty() && System.nanoTime() < deadline);
+        assertThat(sockets.getBytes(StandardCharsets.UTF_8)).as(sockets).isEmpty();
+        listener.signal("TERM");
+        listener.end(SOON);
+    }
+}
