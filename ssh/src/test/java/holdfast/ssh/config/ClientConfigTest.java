@@ -645,7 +645,8 @@ class ClientConfigTest {
                                             : StandardCharsets.ISO_8859_1);
             Files.write(file, bytes);
             String error = machine.error("web");
-            if (!error.equals("no error")) {
+            // Where a jump leads is known when all is read: OpenSSH names no line either.
+            if (!error.equals("no error") && !error.startsWith("jumphost loop via ")) {
                 errors++;
                 assertThat(error)
                         .as("seed %d, round %d", seed, i)

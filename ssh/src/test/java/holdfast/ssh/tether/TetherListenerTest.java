@@ -26,6 +26,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -205,6 +206,9 @@ final class TetherListenerTest {
                                 for (int at = 0; at < sent.length; at += 30_000) {
                                     stream.write(ByteBuffer.wrap(sent, at, 30_000));
                                     if (at % 600_000 == 300_000) {
+                                        // Until the listener has said that it holds it, a loss
+                                        // is the end.
+                                        LockSupport.parkNanos(at == 300_000 ? 500_000_000 : 0);
                                         carriers.getLast().close();
                                     }
                                 }
