@@ -116,7 +116,9 @@ final class Doubt implements AutoCloseable {
         }
         for (String code : codes.split(";", -1)) {
             if (code.isEmpty() || code.equals("0")) {
-                now.clear();
+                // Not the character set: tmux says of that when it changes, and a reset is no
+                // change.
+                now.removeIf(set -> !set.equals("graphics"));
             } else if (code.length() == 2) {
                 now.removeIf(other -> other.length() > 1 && other.charAt(0) == code.charAt(0));
                 if (code.charAt(1) != '9') {
