@@ -234,6 +234,44 @@ final class ServerPeerTrial {
     }
 
     @Test
+    void a_client_that_promised_to_open_no_more_sessions_is_held_to_it(Stage stage)
+            throws Exception {
+        needsPython("paramiko");
+        Sshd sshd = stage.holdfastSshd();
+        Ended ended =
+                stage.run(
+                                PYTHON,
+                                "-W",
+                                "ignore",
+                                "-c",
+                                """
+                                import paramiko, sys
+                                host, port, user, key, known = sys.argv[1:]
+                                c = paramiko.SSHClient()
+                                c.load_host_keys(known)
+                                c.connect(host, int(port), user, key_filename=key,
+                                          allow_agent=False, look_for_keys=False)
+                                t = c.get_transport()
+                                assert c.exec_command("echo one")[1].read() == b"one\\n"
+                                t.global_request("no-more-sessions@openssh.com", wait=False)
+                                t.open_channel("direct-tcpip", (host, int(port)), (host, 1)).close()
+                                try:
+                                    t.open_session(timeout=10)
+                                    print("opened")
+                                except (paramiko.SSHException, EOFError):
+                                    print("held to it")
+                                """,
+                                sshd.address(),
+                                Integer.toString(sshd.port()),
+                                Sshd.user(),
+                                Keys.of("ed25519", "user").toString(),
+                                sshd.knownHosts().toString())
+                        .end(SOON);
+        assertThat(ended.out()).as(ended.err()).isEqualTo("held to it\n");
+        assertThat(sshd.log()).contains("additional sessions disabled");
+    }
+
+    @Test
     void paramiko_runs_commands_and_sftp_and_says_that_it_lives(Stage stage) throws Exception {
         needsPython("paramiko");
         Sshd sshd = stage.holdfastSshd();

@@ -213,6 +213,22 @@ final class ServerTrial {
     }
 
     @Test
+    void hup_without_a_host_key_left_changes_nothing_and_stops_nothing(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.holdfastSshd();
+        Path config = sshd.directory().resolve("sshd_config");
+        Files.writeString(
+                config,
+                Files.readString(config).replaceAll("(?m)^HostKey .*$", "HostKey /nonexistent")
+                        + "SetEnv NEWS=read\n");
+        Signals.send("HUP", List.of(sshd.pid()));
+        await(() -> sshd.log().contains("no hostkeys available"), "not told");
+        assertThat(stage.openSsh(sshd, "trial", "echo in$NEWS").end(SOON).out())
+                .as(sshd.log())
+                .isEqualTo("in\n");
+    }
+
+    @Test
     void term_tells_the_clients_and_takes_the_pid_file_away(Stage stage) throws Exception {
         Path pidFile = stage.directory().resolve("pid");
         Sshd sshd = stage.holdfastSshd("PidFile " + pidFile);

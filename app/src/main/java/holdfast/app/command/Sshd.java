@@ -252,7 +252,7 @@ public final class Sshd {
         } catch (ConfigException e) {
             log.error(e.text() + "; the configuration stays as it was");
         } catch (IOException e) {
-            log.error(e.getMessage() + " The listeners stay as they were.");
+            log.error(e.getMessage() + "; what it concerns stays as it was");
         }
         Daemon.notify("READY=1");
     }

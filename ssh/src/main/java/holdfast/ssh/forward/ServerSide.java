@@ -65,8 +65,6 @@ public final class ServerSide {
 
     private static final AttributeKey<Listeners> LISTENERS = new AttributeKey<>();
 
-    private static final AttributeKey<Boolean> NO_MORE_SESSIONS = new AttributeKey<>();
-
     private final Function<Session, User> users;
 
     /** The half of all sessions of a server, whose users it asks for. */
@@ -202,17 +200,8 @@ public final class ServerSide {
             }
             case "cancel-streamlocal-forward@openssh.com" ->
                     cancel(session, "unix " + buffer.getString());
-            case "no-more-sessions@openssh.com" -> {
-                session.setAttribute(NO_MORE_SESSIONS, true);
-                yield RequestHandler.Result.ReplySuccess;
-            }
             default -> RequestHandler.Result.Unsupported;
         };
-    }
-
-    /** Whether the client has said that it will open no further session. */
-    public static boolean noMoreSessions(Session session) {
-        return Boolean.TRUE.equals(session.getAttribute(NO_MORE_SESSIONS));
     }
 
     private RequestHandler.Result cancel(Session session, String name) {

@@ -45,7 +45,6 @@ import org.apache.sshd.common.random.JceRandomFactory;
 import org.apache.sshd.common.random.SingletonRandomFactory;
 import org.apache.sshd.core.CoreModuleProperties;
 import org.apache.sshd.server.SshServer;
-import org.apache.sshd.server.global.NoMoreSessionsHandler;
 import org.apache.sshd.server.session.ServerSessionImpl;
 import org.apache.sshd.server.session.SessionFactory;
 import org.jspecify.annotations.Nullable;
@@ -61,10 +60,21 @@ public final class Server implements AutoCloseable {
     /** One thing that a server does for its clients: lets them in, runs their programs. */
     public interface Part {
         /**
-         * Puts itself into MINA's server before it starts, and again, in an own way, whenever the
-         * configuration has been read anew.
+         * Puts itself into MINA's server before it starts, and again, in place of what it was,
+         * whenever the configuration has been read anew.
+         *
+         * @throws IOException if it cannot go by this configuration; nothing of it has been changed
          */
-        void fit(SshServer mina, Server server);
+        void fit(SshServer mina, Server server) throws IOException;
+
+        /** What a part adds before what is there already; each once, however often it is called. */
+        static <T> List<T> joined(List<T> added, @Nullable List<? extends T> there) {
+            Set<T> all = new LinkedHashSet<>(added);
+            if (there != null) {
+                all.addAll(there);
+            }
+            return List.copyOf(all);
+        }
     }
 
     /** Longer than any session; zero is refused for some of MINA's settings. */
@@ -97,8 +107,10 @@ public final class Server implements AutoCloseable {
 
     /**
      * @param version how the identification line names this program
+     * @throws IOException if one of the parts cannot go by the configuration
      */
-    public Server(ServerConfig config, List<Part> parts, String version, Log log) {
+    public Server(ServerConfig config, List<Part> parts, String version, Log log)
+            throws IOException {
         JdkCrypto.install();
         this.config = config;
         this.parts = List.copyOf(parts);
@@ -115,8 +127,7 @@ public final class Server implements AutoCloseable {
         mina.setIoServiceFactoryFactory(new Nio2ServiceFactoryFactory());
         mina.setRandomFactory(new SingletonRandomFactory(JceRandomFactory.INSTANCE));
         mina.setFileSystemFactory(NoneFileSystemFactory.INSTANCE);
-        mina.setGlobalRequestHandlers(
-                List.of(new KeepAliveHandler(), NoMoreSessionsHandler.INSTANCE));
+        mina.setGlobalRequestHandlers(List.of(new KeepAliveHandler()));
         mina.setSessionFactory(new Transports());
         mina.addChannelListener(new ChannelWatch());
         patient();
@@ -124,7 +135,7 @@ public final class Server implements AutoCloseable {
     }
 
     /** Everything that a new reading of the configuration may change. */
-    private void fit() {
+    private void fit() throws IOException {
         ServerSettings settings = config.global();
         Algorithms.install(
                 mina,
@@ -218,12 +229,20 @@ public final class Server implements AutoCloseable {
     /**
      * Takes a new configuration for connections to come. Those that are there keep theirs.
      *
-     * @throws IOException if it can listen on none of the addresses; the old listeners stay then
+     * @throws IOException if one of the parts cannot go by it, and all stays as it was; or if it
+     *     can listen on none of the addresses, and the old listeners stay
      */
     public void reload(ServerConfig now) throws IOException {
+        ServerConfig before = config;
         config = now;
+        try {
+            fit();
+        } catch (IOException e) {
+            config = before;
+            fit();
+            throw e;
+        }
         doorkeeper.rules(rules());
-        fit();
         listen(mina.bound());
     }
 

@@ -44,7 +44,7 @@ import org.jspecify.annotations.Nullable;
 public final class ServerAuth implements Server.Part, AutoCloseable {
 
     /** Says that a server has nothing to prove itself with. */
-    public static final class NoHostKeys extends RuntimeException {
+    public static final class NoHostKeys extends IOException {
         private static final long serialVersionUID = 1;
 
         NoHostKeys() {
@@ -97,12 +97,13 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
      * @throws NoHostKeys if none can be loaded
      */
     @Override
-    public void fit(SshServer mina, Server server) {
+    public void fit(SshServer mina, Server server) throws NoHostKeys {
         install(mina, server::config, server.log());
     }
 
     /** {@link #fit} for a server whose configuration comes from elsewhere. */
-    public void install(SshServer mina, Supplier<ServerConfig> configuration, Log log) {
+    public void install(SshServer mina, Supplier<ServerConfig> configuration, Log log)
+            throws NoHostKeys {
         ServerSettings settings = configuration.get().global();
         HostKeys loaded = HostKeys.load(settings, log);
         if (loaded.isEmpty()) {

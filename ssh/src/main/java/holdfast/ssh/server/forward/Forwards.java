@@ -9,7 +9,6 @@ import holdfast.ssh.server.Permissions;
 import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.AsUser;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.apache.sshd.common.channel.Channel;
@@ -18,7 +17,6 @@ import org.apache.sshd.common.channel.RequestHandler;
 import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.common.session.Session;
 import org.apache.sshd.server.SshServer;
-import org.apache.sshd.server.global.NoMoreSessionsHandler;
 import org.jspecify.annotations.Nullable;
 
 /** The server's part that forwards: {@code ssh -L}, {@code -R}, {@code -D} and {@code -W}. */
@@ -35,31 +33,9 @@ public final class Forwards implements Server.Part {
 
     /** Puts itself beside what {@code mina} has already; once, however often it is called. */
     public void install(SshServer mina) {
-        List<? extends ChannelFactory> present = mina.getChannelFactories();
-        List<ChannelFactory> all = new ArrayList<>(present == null ? List.of() : present);
-        for (ChannelFactory own : channels) {
-            if (!all.contains(own)) {
-                all.add(own);
-            }
-        }
-        mina.setChannelFactories(all);
-        List<RequestHandler<ConnectionService>> handlers = mina.getGlobalRequestHandlers();
-        List<RequestHandler<ConnectionService>> first = new ArrayList<>();
-        first.add(requests);
-        for (RequestHandler<ConnectionService> other :
-                handlers == null ? List.<RequestHandler<ConnectionService>>of() : handlers) {
-            // MINA's own refuses every channel after it, forwarded connections too; OpenSSH's means
-            // sessions alone (PROTOCOL section 2.2), and the session part asks for it.
-            if (!other.equals(requests) && !other.equals(NoMoreSessionsHandler.INSTANCE)) {
-                first.add(other);
-            }
-        }
-        mina.setGlobalRequestHandlers(first);
-    }
-
-    /** Whether the client has said that it will open no further session. */
-    public static boolean noMoreSessions(Session session) {
-        return ServerSide.noMoreSessions(session);
+        mina.setChannelFactories(Server.Part.joined(channels, mina.getChannelFactories()));
+        mina.setGlobalRequestHandlers(
+                Server.Part.joined(List.of(requests), mina.getGlobalRequestHandlers()));
     }
 
     private static ServerSide.User user(Session session) {

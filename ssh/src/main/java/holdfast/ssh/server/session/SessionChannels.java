@@ -1,50 +1,59 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpServer;
 import java.io.IOException;
+import java.util.List;
 import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.channel.ChannelFactory;
 import org.apache.sshd.common.channel.RequestHandler;
 import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.common.session.Session;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.apache.sshd.server.SshServer;
 
-/** What a server plugs in to have sessions. */
-public final class SessionChannels {
+/** The server's part that runs sessions: shells, commands, subsystems. */
+public final class SessionChannels implements Server.Part {
 
-    private SessionChannels() {}
+    private final ChannelFactory channels;
+    private final RequestHandler<ConnectionService> requests = SessionChannels::request;
 
-    /**
-     * Makes the channels of type {@code session}, for users that {@link ServerTransport#admit} has
-     * let in.
-     */
-    public static ChannelFactory factory() {
+    public SessionChannels() {
         Errands.begin();
         SftpServer.prepare();
-        return new ChannelFactory() {
-            @Override
-            public String getName() {
-                return "session";
-            }
+        channels =
+                new ChannelFactory() {
+                    @Override
+                    public String getName() {
+                        return "session";
+                    }
 
-            @Override
-            public Channel createChannel(Session session) throws IOException {
-                return new SessionChannel(ServerTransport.of(session), Sessions.of(session));
-            }
-        };
+                    @Override
+                    public Channel createChannel(Session session) throws IOException {
+                        return new SessionChannel(
+                                ServerTransport.of(session), Sessions.of(session));
+                    }
+                };
+    }
+
+    @Override
+    public void fit(SshServer mina, Server server) {
+        mina.setChannelFactories(Server.Part.joined(List.of(channels), mina.getChannelFactories()));
+        mina.setGlobalRequestHandlers(
+                Server.Part.joined(List.of(requests), mina.getGlobalRequestHandlers()));
     }
 
     /**
-     * Takes no-more-sessions@openssh.com. In place of MINA's own handler, which would refuse
-     * forwards too.
+     * Takes no-more-sessions@openssh.com, which concerns sessions alone (OpenSSH PROTOCOL section
+     * 2.2): MINA's own handler would refuse forwarded connections too.
      */
-    public static RequestHandler<ConnectionService> noMoreSessions() {
-        return (service, request, wantReply, buffer) -> {
-            if (!request.equals("no-more-sessions@openssh.com")) {
-                return RequestHandler.Result.Unsupported;
-            }
-            Sessions.of(service.getSession()).noMore();
-            return RequestHandler.Result.ReplySuccess;
-        };
+    private static RequestHandler.Result request(
+            ConnectionService service, String request, boolean wantReply, Buffer buffer) {
+        if (!request.equals("no-more-sessions@openssh.com")) {
+            return RequestHandler.Result.Unsupported;
+        }
+        Sessions.of(service.getSession()).noMore();
+        return RequestHandler.Result.ReplySuccess;
     }
 }

@@ -73,7 +73,7 @@ final class SessionServer implements AutoCloseable {
         server =
                 new Server(
                         ServerConfig.of(all),
-                        List.of((mina, of) -> fit(mina, hostKey, settings)),
+                        List.of((mina, of) -> fit(mina, hostKey, settings), new SessionChannels()),
                         "Holdfast_test",
                         new Log(Log.Level.DEBUG3, log::add));
         server.start();
@@ -95,8 +95,6 @@ final class SessionServer implements AutoCloseable {
                 throw new IllegalStateException(e);
             }
         });
-        mina.setChannelFactories(List.of(SessionChannels.factory()));
-        mina.setGlobalRequestHandlers(List.of(SessionChannels.noMoreSessions()));
     }
 
     /** What the next logins may do. */
