@@ -68,7 +68,7 @@ public final class ServerTokens {
     /**
      * The words of AuthorizedKeysCommand or AuthorizedPrincipalsCommand, each with its tokens
      * replaced after the words were told apart, so that no value can become two of them. The first
-     * is the program.
+     * is the program and takes none.
      */
     public static List<String> command(String text, Map<Character, String> tokens)
             throws ConfigException {
@@ -77,7 +77,8 @@ public final class ServerTokens {
             throw ConfigException.of("command \"" + text + "\" contains invalid quotes");
         }
         List<String> expanded = new ArrayList<>(words.size());
-        for (String word : words) {
+        expanded.add(words.getFirst());
+        for (String word : words.subList(1, words.size())) {
             expanded.add(expand(word, tokens));
         }
         return expanded;

@@ -1,5 +1,7 @@
 package holdfast.ssh.server.auth;
 
+import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.Account;
 import java.io.ByteArrayInputStream;
@@ -37,14 +39,10 @@ final class Commands {
             String user,
             Account runner,
             Log log) {
-        List<String> words = new ArrayList<>();
+        List<String> words;
         try {
-            List<String> split = split(command);
-            words.add(split.get(0));
-            for (String word : split.subList(1, split.size())) {
-                words.add(tokens.expand(word));
-            }
-        } catch (IllegalArgumentException e) {
+            words = new ArrayList<>(ServerTokens.command(command, tokens.values()));
+        } catch (ConfigException e) {
             log.error(keyword + " \"" + command + "\" contains invalid quotes or tokens");
             return null;
         }
@@ -141,46 +139,5 @@ final class Commands {
             alarm.cancel(false);
             process.destroyForcibly();
         }
-    }
-
-    /** Words with quotes of both kinds, as OpenSSH's argv_split takes a command apart. */
-    static List<String> split(String command) {
-        List<String> words = new ArrayList<>();
-        StringBuilder word = null;
-        char quote = 0;
-        for (int i = 0; i < command.length(); i++) {
-            char c = command.charAt(i);
-            if (quote == 0 && (c == ' ' || c == '\t')) {
-                if (word != null) {
-                    words.add(word.toString());
-                    word = null;
-                }
-                continue;
-            }
-            if (word == null) {
-                word = new StringBuilder();
-            }
-            if (c == '\\'
-                    && i + 1 < command.length()
-                    && "\"'\\".indexOf(command.charAt(i + 1)) >= 0) {
-                word.append(command.charAt(++i));
-            } else if (quote == 0 && (c == '"' || c == '\'')) {
-                quote = c;
-            } else if (quote != 0 && c == quote) {
-                quote = 0;
-            } else {
-                word.append(c);
-            }
-        }
-        if (quote != 0) {
-            throw new IllegalArgumentException("unbalanced quotes");
-        }
-        if (word != null) {
-            words.add(word.toString());
-        }
-        if (words.isEmpty()) {
-            throw new IllegalArgumentException("empty");
-        }
-        return words;
     }
 }

@@ -2,8 +2,10 @@ package holdfast.ssh.server.auth;
 
 import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Wire.Malformed;
+import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.hostkeys.Fingerprint;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.Account;
@@ -72,10 +74,9 @@ record KeyCheck(
     /** Expands the tokens of a file's name; relative to the home directory. */
     private @Nullable Path path(String name) {
         try {
-            Path path = Path.of(Tokens.forFile(account).expand(name));
-            return account.home().resolve(path);
-        } catch (IllegalArgumentException e) {
-            log.error(name + ": " + e.getMessage());
+            return ServerTokens.file(name, Tokens.forFile(account).values());
+        } catch (ConfigException e) {
+            log.error(name + ": " + e.text());
             return null;
         }
     }

@@ -1,6 +1,7 @@
 package holdfast.ssh.server.auth;
 
 import holdfast.ssh.auth.PublicIdentity;
+import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.system.Account;
 import java.util.Base64;
 import java.util.HashMap;
@@ -16,13 +17,10 @@ record Tokens(Map<Character, String> values) {
 
     static Tokens forFile(Account account) {
         return new Tokens(
-                Map.of(
-                        'h',
-                        account.home().toString(),
-                        'u',
+                ServerTokens.ofUser(
                         account.name(),
-                        'U',
-                        Integer.toUnsignedString(account.uid())));
+                        Integer.toUnsignedLong(account.uid()),
+                        account.home().toString()));
     }
 
     static Tokens forCommand(
@@ -47,31 +45,5 @@ record Tokens(Map<Character, String> values) {
             values.put('s', Long.toUnsignedString(certificate.serial()));
         }
         return new Tokens(values);
-    }
-
-    /**
-     * Replaces {@code %h} and the others.
-     *
-     * @throws IllegalArgumentException naming a token that means nothing here
-     */
-    String expand(String text) {
-        StringBuilder out = new StringBuilder();
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
-            if (c != '%') {
-                out.append(c);
-                continue;
-            }
-            if (++i == text.length()) {
-                throw new IllegalArgumentException("invalid format: ends in %");
-            }
-            char letter = text.charAt(i);
-            String value = letter == '%' ? "%" : values.get(letter);
-            if (value == null) {
-                throw new IllegalArgumentException("unknown key %" + letter);
-            }
-            out.append(value);
-        }
-        return out.toString();
     }
 }

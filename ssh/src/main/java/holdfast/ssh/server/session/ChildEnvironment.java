@@ -1,7 +1,7 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
-import holdfast.ssh.config.Wildcards;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.system.Account;
 import java.io.BufferedReader;
@@ -95,7 +95,7 @@ final class ChildEnvironment {
         if (permitted != null) {
             BiConsumer<String, String> listed =
                     (name, value) -> {
-                        if (Wildcards.list(name, permitted)) {
+                        if (Patterns.list(name, permitted, false) == 1) {
                             put(name, value);
                         }
                     };

@@ -1,11 +1,14 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Accounts;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -70,25 +73,19 @@ record Chroot(@Nullable Path root, String home) {
     /**
      * The tokens of ChrootDirectory, and of sftp-server's -d: %h or %d home, %u name, %U number.
      */
-    static String expand(String text, Account account) {
-        StringBuilder expanded = new StringBuilder();
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
-            if (c != '%' || i + 1 == text.length()) {
-                expanded.append(c);
-                continue;
-            }
-            switch (text.charAt(++i)) {
-                case '%' -> expanded.append('%');
-                case 'h', 'd' -> expanded.append(account.home());
-                case 'u' -> expanded.append(account.name());
-                case 'U' -> expanded.append(Integer.toUnsignedString(account.uid()));
-                default ->
-                        throw new IllegalArgumentException(
-                                "percent_expand: unknown key %" + text.charAt(i));
-            }
+    static String expand(String text, Account account) throws IOException {
+        String home = account.home().toString();
+        Map<Character, String> tokens =
+                new HashMap<>(
+                        ServerTokens.ofUser(
+                                account.name(), Integer.toUnsignedLong(account.uid()), home));
+        tokens.put('d', home);
+        String done;
+        try {
+            done = ServerTokens.expand(text, tokens);
+        } catch (ConfigException e) {
+            throw new IOException(e.text(), e);
         }
-        String done = expanded.toString();
         if (done.equals("~") || done.startsWith("~/")) {
             return account.home() + done.substring(1);
         }

@@ -1,7 +1,7 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
-import holdfast.ssh.config.Wildcards;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.ServerTransport;
@@ -325,7 +325,7 @@ final class SessionChannel extends AbstractServerChannel {
             return false;
         }
         for (String pattern : login().settings().acceptEnv()) {
-            if (Wildcards.matches(name, pattern)) {
+            if (Patterns.matches(name, pattern)) {
                 peer.log().debug2("Setting env " + variables.size() + ": " + name + "=" + value);
                 variables.put(name, value);
                 return true;
@@ -727,11 +727,9 @@ final class SessionChannel extends AbstractServerChannel {
 
     private boolean transfer(String command) {
         Login login = login();
-        SftpOptions options;
-        Chroot chroot;
+        SftpSession made;
         try {
-            options = SftpOptions.parse(command);
-            chroot = Chroot.of(login);
+            made = new SftpSession(this, peer, SftpOptions.parse(command), Chroot.of(login));
         } catch (IllegalArgumentException | IOException e) {
             peer.log().error(String.valueOf(e.getMessage()));
             afterwards = () -> only("", true, 255);
@@ -739,7 +737,6 @@ final class SessionChannel extends AbstractServerChannel {
         }
         afterwards =
                 () -> {
-                    SftpSession made = new SftpSession(this, peer, options, chroot);
                     synchronized (lock) {
                         if (hungUp.get()) {
                             return;

@@ -38,6 +38,7 @@ final class SftpSession {
     private final ServerTransport peer;
     private final SftpOptions options;
     private final Chroot chroot;
+    private final String begin;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition arrived = lock.newCondition();
     private final Condition room = lock.newCondition();
@@ -59,22 +60,26 @@ final class SftpSession {
     private int status;
     private boolean carrying;
 
-    SftpSession(SessionChannel channel, ServerTransport peer, SftpOptions options, Chroot chroot) {
+    /**
+     * One that {@link #start} is to begin.
+     *
+     * @throws IOException in OpenSSH's words if the directory to begin in cannot be told
+     */
+    SftpSession(SessionChannel channel, ServerTransport peer, SftpOptions options, Chroot chroot)
+            throws IOException {
         this.channel = channel;
         this.peer = peer;
         this.options = options;
         this.chroot = chroot;
+        String given = options.start();
+        String start = given == null ? "" : Chroot.expand(given, channel.login().account());
+        String home = chroot.home();
+        begin = start.startsWith("/") ? start : start.isEmpty() ? home : home + "/" + start;
     }
 
     void start() {
         Account account = channel.login().account();
-        String home = chroot.home();
-        if (options.start() != null) {
-            String start = Chroot.expand(options.start(), account);
-            home = start.startsWith("/") ? start : home + "/" + start;
-        }
         InetSocketAddress from = peer.peer();
-        String begin = home;
         String client = from == null ? "UNKNOWN" : from.getAddress().getHostAddress();
         AsUser user =
                 AsUser.of(account, chroot.root(), options.umask() < 0 ? null : options.umask());

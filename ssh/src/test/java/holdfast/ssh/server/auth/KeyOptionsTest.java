@@ -3,6 +3,8 @@ package holdfast.ssh.server.auth;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.server.Permissions;
 import java.util.List;
 import java.util.Map;
@@ -170,10 +172,10 @@ class KeyOptionsTest {
     }
 
     @Test
-    void a_command_is_taken_apart_as_a_shell_would_without_running_anything() {
-        assertThat(Commands.split("/bin/x 'a b' \"c \\\" d\" e\\\\f ''"))
+    void a_command_is_taken_apart_as_a_shell_would_without_running_anything() throws Exception {
+        assertThat(ServerTokens.command("/bin/x 'a b' \"c \\\" d\" e\\\\f ''", Map.of()))
                 .containsExactly("/bin/x", "a b", "c \" d", "e\\f", "");
-        assertThatThrownBy(() -> Commands.split("/bin/x 'a"))
-                .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> ServerTokens.command("/bin/x 'a", Map.of()))
+                .isInstanceOf(ConfigException.class);
     }
 }
