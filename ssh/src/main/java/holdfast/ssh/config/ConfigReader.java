@@ -193,7 +193,7 @@ final class ConfigReader {
 
     /** Takes one line. False: it is bad, and a complaint says why. */
     private boolean line(String raw, Place place) throws ConfigException {
-        String text = trimEnd(raw);
+        String text = Words.trimEnd(raw);
         Words words = new Words(text);
         String keyword = words.next();
         if (keyword != null && keyword.isEmpty()) {
@@ -263,46 +263,6 @@ final class ConfigReader {
         }
         return list.atEnd()
                 || complain(place, "keyword " + keyword + " extra arguments at end of line");
-    }
-
-    /** Cuts white space off the end, and everything after a NUL, which ends a line in C. */
-    private static String trimEnd(String raw) {
-        int nul = raw.indexOf('\0');
-        int end = nul < 0 ? raw.length() : nul;
-        while (end > 1 && (Words.isBlank(raw.charAt(end - 1)) || raw.charAt(end - 1) == '\f')) {
-            end--;
-        }
-        return raw.substring(0, end);
-    }
-
-    /** The words of one line, taken one after another. */
-    private static final class Arguments {
-        private final List<String> words;
-        private int at;
-
-        Arguments(List<String> words) {
-            this.words = words;
-        }
-
-        @Nullable String next() {
-            return at < words.size() ? words.get(at++) : null;
-        }
-
-        /** The next word, or "" where there is none: OpenSSH treats both alike nearly always. */
-        String nextOrEmpty() {
-            String word = next();
-            return word == null ? "" : word;
-        }
-
-        boolean atEnd() {
-            return at >= words.size();
-        }
-
-        List<String> takeAll() {
-            List<String> all = List.copyOf(words.subList(at, words.size()));
-            at = words.size();
-            return all;
-        }
     }
 
     private boolean value(

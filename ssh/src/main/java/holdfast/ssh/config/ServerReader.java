@@ -433,39 +433,9 @@ final class ServerReader {
 
     // --- lines
 
-    /** The words of one line, taken one after another. */
-    private static final class Arguments {
-        private final List<String> words;
-        private int at;
-
-        Arguments(List<String> words) {
-            this.words = words;
-        }
-
-        @Nullable String next() {
-            return at < words.size() ? words.get(at++) : null;
-        }
-
-        /** The next word, or "" where there is none: OpenSSH treats both alike nearly always. */
-        String nextOrEmpty() {
-            String word = next();
-            return word == null ? "" : word;
-        }
-
-        boolean atEnd() {
-            return at >= words.size();
-        }
-
-        List<String> takeAll() {
-            List<String> all = List.copyOf(words.subList(at, words.size()));
-            at = words.size();
-            return all;
-        }
-    }
-
     /** Takes one line. False: it is bad, and a complaint says why. */
     private boolean line(String raw, Place place, boolean option) throws ConfigException {
-        String text = trimEnd(raw);
+        String text = Words.trimEnd(raw);
         if (text.isEmpty()) {
             return true;
         }
@@ -515,16 +485,6 @@ final class ServerReader {
         }
         return list.atEnd()
                 || complain(place, "keyword " + name + " extra arguments at end of line");
-    }
-
-    /** Cuts white space off the end, and everything after a NUL, which ends a line in C. */
-    private static String trimEnd(String raw) {
-        int nul = raw.indexOf('\0');
-        int end = nul < 0 ? raw.length() : nul;
-        while (end > 1 && (Words.isBlank(raw.charAt(end - 1)) || raw.charAt(end - 1) == '\f')) {
-            end--;
-        }
-        return raw.substring(0, end);
     }
 
     private boolean value(
@@ -773,8 +733,7 @@ final class ServerReader {
                 yield set(keyword, String.format(Locale.ROOT, "0%o", mask), place);
             }
             case UNUSED_CONNECTION_TIMEOUT -> {
-                if (!arguments.atEnd()
-                        && arguments.words.get(arguments.at).equalsIgnoreCase("none")) {
+                if (!arguments.atEnd() && arguments.peek().equalsIgnoreCase("none")) {
                     arguments.next();
                     yield set(keyword, "none", place);
                 }
@@ -1235,7 +1194,7 @@ final class ServerReader {
         }
         String time = "";
         if (!arguments.atEnd()) {
-            if (arguments.words.get(arguments.at).equals("none")) {
+            if (arguments.peek().equals("none")) {
                 arguments.next();
             } else {
                 time = time(arguments, place);

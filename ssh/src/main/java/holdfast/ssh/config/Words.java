@@ -143,4 +143,14 @@ final class Words {
     private static boolean isPlain(char c) {
         return c != ' ' && c != '\t' && c != '\\' && c != '"' && c != '\'';
     }
+
+    /** Cuts white space off the end, and everything after a NUL, which ends a line in C. */
+    static String trimEnd(String raw) {
+        int nul = raw.indexOf('\0');
+        int end = nul < 0 ? raw.length() : nul;
+        while (end > 1 && (isBlank(raw.charAt(end - 1)) || raw.charAt(end - 1) == '\f')) {
+            end--;
+        }
+        return raw.substring(0, end);
+    }
 }

@@ -14,10 +14,8 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.apache.sshd.common.SshConstants;
-import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.channel.ChannelFactory;
 import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.util.buffer.Buffer;
@@ -308,28 +306,13 @@ public final class ClientSide {
     /** For MINA: the channels that the server may open. */
     public List<ChannelFactory> channels() {
         return List.of(
-                new Factory("forwarded-tcpip", this::forwardedTcp),
-                new Factory("forwarded-streamlocal@openssh.com", this::forwardedUnix));
+                channels("forwarded-tcpip", this::forwardedTcp),
+                channels("forwarded-streamlocal@openssh.com", this::forwardedUnix));
     }
 
-    private final class Factory implements ChannelFactory {
-        private final String type;
-        private final BiConsumer<ForwardChannel, Buffer> open;
-
-        Factory(String type, BiConsumer<ForwardChannel, Buffer> open) {
-            this.type = type;
-            this.open = open;
-        }
-
-        @Override
-        public String getName() {
-            return type;
-        }
-
-        @Override
-        public Channel createChannel(Session session) {
-            return ForwardChannel.wanted(forwarding(session), type, open::accept);
-        }
+    private ChannelFactory channels(String type, ForwardChannel.Wanted wanted) {
+        return ForwardChannel.factory(
+                type, session -> ForwardChannel.wanted(forwarding(session), type, wanted));
     }
 
     private void forwardedTcp(ForwardChannel channel, Buffer request) {

@@ -6,12 +6,14 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.apache.sshd.client.channel.AbstractClientChannel;
 import org.apache.sshd.client.future.DefaultOpenFuture;
 import org.apache.sshd.client.future.OpenFuture;
 import org.apache.sshd.common.FactoryManager;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.channel.Channel;
+import org.apache.sshd.common.channel.ChannelFactory;
 import org.apache.sshd.common.channel.LocalWindow;
 import org.apache.sshd.common.channel.RemoteWindow;
 import org.apache.sshd.common.channel.RequestHandler;
@@ -139,6 +141,21 @@ public final class ForwardChannel extends AbstractClientChannel {
     /** For a channel that the peer asks for. */
     static ForwardChannel wanted(Forwarding forwarding, String type, Wanted wanted) {
         return new ForwardChannel(forwarding, type, wanted, null, null);
+    }
+
+    /** For MINA: makes the channels of one type that the peer asks for. */
+    static ChannelFactory factory(String type, Function<Session, ForwardChannel> made) {
+        return new ChannelFactory() {
+            @Override
+            public String getName() {
+                return type;
+            }
+
+            @Override
+            public Channel createChannel(Session session) {
+                return made.apply(session);
+            }
+        };
     }
 
     /** A channel to be asked for; {@code request} adds what its type needs. */

@@ -1,6 +1,7 @@
 package holdfast.ssh.forward;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Printable;
 import holdfast.ssh.stream.SocketTap;
 import holdfast.ssh.stream.Tap;
 import java.io.IOException;
@@ -11,7 +12,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
@@ -30,6 +30,9 @@ import org.jspecify.annotations.Nullable;
  * words.
  */
 public final class ServerSide {
+
+    /** More of what a client asks for goes into no line of the log. */
+    private static final int LONGEST_WORDS = 100;
 
     private static final int ADMINISTRATIVELY_PROHIBITED = 1;
     private static final int CONNECT_FAILED = 2;
@@ -85,30 +88,19 @@ public final class ServerSide {
     /** For MINA: the channels that a client may open. */
     public List<ChannelFactory> channels() {
         return List.of(
-                new Factory("direct-tcpip", this::directTcp),
-                new Factory("direct-streamlocal@openssh.com", this::directUnix));
+                channels("direct-tcpip", this::directTcp),
+                channels("direct-streamlocal@openssh.com", this::directUnix));
     }
 
-    private final class Factory implements ChannelFactory {
-        private final String type;
-        private final BiConsumer<ForwardChannel, Buffer> open;
-
-        Factory(String type, BiConsumer<ForwardChannel, Buffer> open) {
-            this.type = type;
-            this.open = open;
-        }
-
-        @Override
-        public String getName() {
-            return type;
-        }
-
-        @Override
-        public Channel createChannel(Session session) {
-            ForwardChannel channel = ForwardChannel.wanted(forwarding(session), type, open::accept);
-            users.apply(session).made(channel);
-            return channel;
-        }
+    private ChannelFactory channels(String type, ForwardChannel.Wanted wanted) {
+        return ForwardChannel.factory(
+                type,
+                session -> {
+                    ForwardChannel channel =
+                            ForwardChannel.wanted(forwarding(session), type, wanted);
+                    users.apply(session).made(channel);
+                    return channel;
+                });
     }
 
     private void directTcp(ForwardChannel channel, Buffer request) {
@@ -508,11 +500,6 @@ public final class ServerSide {
 
     /** What a peer said, fit for a log. */
     static String printable(String text) {
-        StringBuilder safe = new StringBuilder(Math.min(text.length(), 100));
-        for (int i = 0; i < text.length() && i < 100; i++) {
-            char c = text.charAt(i);
-            safe.append(c < ' ' || (c >= 0x7f && c < 0xa0) ? '?' : c);
-        }
-        return safe.toString();
+        return Printable.of(text, LONGEST_WORDS);
     }
 }

@@ -33,7 +33,6 @@ import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.session.SessionListener;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.core.CoreModuleProperties;
-import org.apache.sshd.server.ServerFactoryManager;
 import org.apache.sshd.server.SshServer;
 import org.apache.sshd.server.auth.pubkey.UserAuthPublicKeyFactory;
 import org.apache.sshd.server.channel.ChannelSessionFactory;
@@ -56,13 +55,8 @@ public final class LoopbackServer implements AutoCloseable {
 
     private static final String ADDRESS = "127.0.0.1";
 
-    /** Longer than any session; zero is refused for some of MINA's settings. */
-    private static final Duration FOREVER = Duration.ofDays(365);
-
     /** Not the 1 GiB at which OpenSSH's client renews its keys: both at once is a race. */
     private static final long REKEY_BYTES = 512L << 20;
-
-    private static final int READ_BUFFER_BYTES = 4096;
 
     private final SshServer server;
     private final KeyPair hostKey;
@@ -166,25 +160,11 @@ public final class LoopbackServer implements AutoCloseable {
                 new Execution(channel.getSession().getUsername(), command, watcher));
         server.setSessionFactory(new Sessions(server));
         server.addSessionListener(new Watching(watcher));
-        patient(server);
-        return server;
-    }
-
-    /** Off with every timer of MINA's: they end live connections and miss dead ones. */
-    private static void patient(SshServer server) {
-        CoreModuleProperties.IDLE_TIMEOUT.set(server, Duration.ZERO);
-        CoreModuleProperties.NIO2_MIN_WRITE_TIMEOUT.set(server, Duration.ZERO);
-        CoreModuleProperties.NIO2_READ_TIMEOUT.set(server, Duration.ZERO);
-        CoreModuleProperties.WAIT_FOR_SPACE_TIMEOUT.set(server, FOREVER);
-        CoreModuleProperties.BUFFERED_IO_OUTPUT_MAX_PENDING_WRITE_WAIT.set(server, FOREVER);
-        CoreModuleProperties.TCP_NODELAY.set(server, true);
+        OneKeyExchange.patient(server);
         CoreModuleProperties.AUTH_TIMEOUT.set(server, Duration.ofMinutes(2));
-        CoreModuleProperties.DISCONNECT_TIMEOUT.set(server, Duration.ofSeconds(2));
-        CoreModuleProperties.CHANNEL_CLOSE_TIMEOUT.set(server, Duration.ofSeconds(2));
-        CoreModuleProperties.COMMAND_EXIT_TIMEOUT.set(server, Duration.ofSeconds(1));
         CoreModuleProperties.REKEY_BYTES_LIMIT.set(server, REKEY_BYTES);
-        CoreModuleProperties.NIO2_READ_BUFFER_SIZE.set(server, READ_BUFFER_BYTES);
         CoreModuleProperties.NIO_WORKERS.set(server, 2);
+        return server;
     }
 
     /** Answers keepalives, and tells of them. */
@@ -241,26 +221,6 @@ public final class LoopbackServer implements AutoCloseable {
         @Override
         protected ServerSessionImpl doCreateSession(IoSession io) throws Exception {
             return new OneKeyExchange(getServer(), io);
-        }
-    }
-
-    /**
-     * Holds back the peer's key exchange messages until our own KEXINIT has been dealt with. The
-     * thread that sends it negotiates afterwards, holding the monitor of {@code kexState}; MINA
-     * does not wait for it, and a connection whose two ends renew their keys at once is killed.
-     */
-    private static final class OneKeyExchange extends ServerSessionImpl {
-
-        OneKeyExchange(ServerFactoryManager server, IoSession io) throws Exception {
-            super(server, io);
-        }
-
-        @Override
-        protected void handleKexMessage(int command, Buffer buffer) throws Exception {
-            synchronized (kexState) {
-                // Only waits; the negotiation needs its monitor no longer.
-            }
-            super.handleKexMessage(command, buffer);
         }
     }
 }

@@ -77,17 +77,11 @@ public final class Server implements AutoCloseable {
         }
     }
 
-    /** Longer than any session; zero is refused for some of MINA's settings. */
-    private static final Duration FOREVER = Duration.ofDays(365);
-
     /** Not the 1 GiB at which OpenSSH's client renews its keys: both at once costs a round trip. */
     private static final long REKEY_BYTES = 768L << 20;
 
     /** OpenSSH adds up to four seconds to LoginGraceTime (sshd.c), so that it tells nothing. */
     private static final int GRACE_JITTER_MILLIS = 4000;
-
-    /** Of each connection for its life. */
-    private static final int READ_BUFFER_BYTES = 4096;
 
     private static final int BACKLOG = 4096;
 
@@ -130,7 +124,11 @@ public final class Server implements AutoCloseable {
         mina.setGlobalRequestHandlers(List.of(new KeepAliveHandler()));
         mina.setSessionFactory(new Transports());
         mina.addChannelListener(new ChannelWatch());
-        patient();
+        OneKeyExchange.patient(mina);
+        CoreModuleProperties.AUTH_TIMEOUT.set(mina, Duration.ZERO);
+        CoreModuleProperties.SOCKET_BACKLOG.set(mina, BACKLOG);
+        CoreModuleProperties.NIO_WORKERS.set(
+                mina, Math.max(4, Runtime.getRuntime().availableProcessors() + 1));
         fit();
     }
 
@@ -154,29 +152,12 @@ public final class Server implements AutoCloseable {
         long bytes = settings.rekeyLimit().bytes();
         CoreModuleProperties.REKEY_BYTES_LIMIT.set(mina, bytes == 0 ? REKEY_BYTES : bytes);
         Duration time = settings.rekeyLimit().time();
-        CoreModuleProperties.REKEY_TIME_LIMIT.set(mina, time.isZero() ? FOREVER : time);
+        CoreModuleProperties.REKEY_TIME_LIMIT.set(
+                mina, time.isZero() ? OneKeyExchange.FOREVER : time);
         CoreModuleProperties.SOCKET_KEEPALIVE.set(mina, settings.tcpKeepAlive());
         for (Part part : parts) {
             part.fit(mina, this);
         }
-    }
-
-    /** Off with every timer of MINA's: they end live connections and miss dead ones. */
-    private void patient() {
-        CoreModuleProperties.IDLE_TIMEOUT.set(mina, Duration.ZERO);
-        CoreModuleProperties.AUTH_TIMEOUT.set(mina, Duration.ZERO);
-        CoreModuleProperties.NIO2_MIN_WRITE_TIMEOUT.set(mina, Duration.ZERO);
-        CoreModuleProperties.NIO2_READ_TIMEOUT.set(mina, Duration.ZERO);
-        CoreModuleProperties.WAIT_FOR_SPACE_TIMEOUT.set(mina, FOREVER);
-        CoreModuleProperties.BUFFERED_IO_OUTPUT_MAX_PENDING_WRITE_WAIT.set(mina, FOREVER);
-        CoreModuleProperties.TCP_NODELAY.set(mina, true);
-        CoreModuleProperties.DISCONNECT_TIMEOUT.set(mina, Duration.ofSeconds(2));
-        CoreModuleProperties.CHANNEL_CLOSE_TIMEOUT.set(mina, Duration.ofSeconds(2));
-        CoreModuleProperties.COMMAND_EXIT_TIMEOUT.set(mina, Duration.ofSeconds(1));
-        CoreModuleProperties.NIO2_READ_BUFFER_SIZE.set(mina, READ_BUFFER_BYTES);
-        CoreModuleProperties.SOCKET_BACKLOG.set(mina, BACKLOG);
-        CoreModuleProperties.NIO_WORKERS.set(
-                mina, Math.max(4, Runtime.getRuntime().availableProcessors() + 1));
     }
 
     /**

@@ -11,6 +11,7 @@ import holdfast.core.time.TimingWheel.Timer;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Printable;
 import java.io.IOException;
 import java.io.StreamCorruptedException;
 import java.net.InetSocketAddress;
@@ -37,7 +38,6 @@ import org.apache.sshd.common.util.Readable;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
 import org.apache.sshd.server.ServerFactoryManager;
-import org.apache.sshd.server.session.ServerSessionImpl;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,7 +47,7 @@ import org.jspecify.annotations.Nullable;
  * <p>MINA's threads call it when something comes; {@link Link decisions} about it are made on the
  * server's thread of deadlines, which never waits for it.
  */
-public final class ServerTransport extends ServerSessionImpl {
+public final class ServerTransport extends OneKeyExchange {
 
     /**
      * What a channel is, in ChannelTimeout's words ({@code session:shell}), where that is more than
@@ -57,6 +57,9 @@ public final class ServerTransport extends ServerSessionImpl {
 
     /** OpenSSH's bound on a client's identification line (kex.c, SSH_MAX_BANNER_LEN). */
     private static final int LONGEST_LINE = 8192;
+
+    /** More of what a client says goes into no line of the log. */
+    private static final int LONGEST_WORDS = 256;
 
     private static final String KEEPALIVE = "keepalive@openssh.com";
 
@@ -149,7 +152,7 @@ public final class ServerTransport extends ServerSessionImpl {
                         settings.clientAliveInterval(),
                         settings.clientAliveCountMax(),
                         Duration.ZERO));
-        server.deadlines().post(this::lookAtChannels);
+        watchChannels();
         server.admitted(this);
     }
 
@@ -349,19 +352,6 @@ public final class ServerTransport extends ServerSessionImpl {
         }
     }
 
-    /**
-     * Holds back the client's key exchange messages until our own KEXINIT has been dealt with. The
-     * thread that sends it negotiates afterwards, holding the monitor of {@code kexState}; MINA
-     * does not wait for it, and a connection whose two ends renew their keys at once is killed.
-     */
-    @Override
-    protected void handleKexMessage(int command, Buffer buffer) throws Exception {
-        synchronized (kexState) {
-            // Only waits; the negotiation needs its monitor no longer.
-        }
-        super.handleKexMessage(command, buffer);
-    }
-
     /** Takes one line and not a byte more (RFC 4253 section 4.2), in OpenSSH's words. */
     @Override
     protected boolean readIdentification(Buffer buffer) throws Exception {
@@ -420,12 +410,7 @@ public final class ServerTransport extends ServerSessionImpl {
     }
 
     static String printable(String text) {
-        StringBuilder safe = new StringBuilder(Math.min(text.length(), 256));
-        for (int i = 0; i < text.length() && i < 256; i++) {
-            char c = text.charAt(i);
-            safe.append(c < ' ' || c == 0x7f ? '?' : c);
-        }
-        return safe.toString();
+        return Printable.of(text, LONGEST_WORDS);
     }
 
     // --- liveness
@@ -555,7 +540,7 @@ public final class ServerTransport extends ServerSessionImpl {
         if (traffic != null) {
             traffic.put(channel.getChannelId(), System.nanoTime());
         }
-        server.deadlines().post(this::lookAtChannels);
+        watchChannels();
     }
 
     void channelClosed(Channel channel) {
@@ -566,7 +551,12 @@ public final class ServerTransport extends ServerSessionImpl {
             went.remove(channel.getRecipient());
         }
         unusedSince = now().nanos();
-        if (!settings.unusedConnectionTimeout().isZero()) {
+        watchChannels();
+    }
+
+    /** Has the channels' limits looked at anew, if there are any. */
+    private void watchChannels() {
+        if (cameIn != null || !settings.unusedConnectionTimeout().isZero()) {
             server.deadlines().post(this::lookAtChannels);
         }
     }

@@ -3,6 +3,7 @@ package holdfast.ssh.server.session;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Printable;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpOptions;
@@ -59,6 +60,9 @@ final class SessionChannel extends AbstractServerChannel {
     static final long WINDOW_BYTES = 64 * 32 * 1024;
 
     static final long PACKET_BYTES = 32 * 1024;
+
+    /** More of a command goes into no line of the log. */
+    private static final int LONGEST_WORDS = 900;
 
     /** OpenSSH's bound on variables a client may set. */
     private static final int MOST_VARIABLES = 128;
@@ -1036,12 +1040,7 @@ final class SessionChannel extends AbstractServerChannel {
 
     /** For one line of the log. */
     static String printable(String text) {
-        StringBuilder safe = new StringBuilder();
-        for (int i = 0; i < text.length() && i < 900; i++) {
-            char c = text.charAt(i);
-            safe.append(c < ' ' || c == 0x7f ? '?' : c);
-        }
-        return safe.toString();
+        return Printable.of(text, LONGEST_WORDS);
     }
 
     Log log() {
