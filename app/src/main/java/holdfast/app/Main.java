@@ -1,5 +1,6 @@
 package holdfast.app;
 
+import holdfast.ssh.Software;
 import holdfast.app.command.Demo;
 import holdfast.app.command.Lab;
 import holdfast.app.command.Ssh;
@@ -12,7 +13,7 @@ import java.util.List;
 public final class Main {
 
     /** What {@code -V} and {@code --version} print, and the first line of {@code -v}. */
-    public static final String VERSION = "0.1.0";
+    public static final String VERSION = Software.VERSION;
 
     private static final String USAGE =
             """

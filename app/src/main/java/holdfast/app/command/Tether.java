@@ -1,9 +1,9 @@
 package holdfast.app.command;
 
-import holdfast.app.Main;
 import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.tether.CarrierState;
 import holdfast.core.time.Moment;
+import holdfast.ssh.Software;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.system.Daemon;
 import holdfast.ssh.tether.TetherListener;
@@ -61,9 +61,6 @@ public final class Tether {
     private static final int LEAST_BUFFER = 64 * 1024;
     private static final int MOST_BUFFER = 32 * 1024 * 1024;
     private static final int CONNECT_MILLIS = 5_000;
-
-    /** A person who only reads is to learn of a silent loss, too; mosh says as much. */
-    private static final Duration IDLE = Duration.ofSeconds(3);
 
     private static final int CHUNK = 64 * 1024;
 
@@ -300,9 +297,9 @@ public final class Tether {
         TetherStream stream =
                 TetherStream.carrying(
                         first,
-                        "Holdfast_" + Main.VERSION,
+                        Software.NAME,
                         buffer,
-                        CarrierPolicy.client(IDLE, new SecureRandom().nextLong()),
+                        CarrierPolicy.client(Duration.ZERO, new SecureRandom().nextLong()),
                         new LinkClock(),
                         () -> dial(server),
                         notices,
@@ -417,6 +414,9 @@ public final class Tether {
                 say(where + " is back after " + Math.max(1, away.toSeconds()) + " s");
             }
         }
+
+        @Override
+        public void held(Duration time) {}
 
         @Override
         public void moved(ByteChannel carrier) {}

@@ -12,8 +12,11 @@ public sealed interface CarrierEvent {
     /** The tether can be resumed from now on, and is held for so long. */
     record Held(Duration hold) implements CarrierEvent {}
 
-    /** Something was received on the current carrier; the newest byte at {@code at}. */
-    record Heard(Moment at) implements CarrierEvent {}
+    /**
+     * Something was received on the current carrier, the newest byte at {@code at}; {@code data}:
+     * bytes for the program were among it.
+     */
+    record Heard(Moment at, boolean data) implements CarrierEvent {}
 
     /** Something that must be acknowledged was put on the current carrier at {@code at}. */
     record Spoke(Moment at) implements CarrierEvent {}

@@ -13,6 +13,7 @@ public sealed interface CarrierState {
      * There is a carrier.
      *
      * @param heard when anything was last heard on it
+     * @param busy when the program last sent or received
      * @param asked since when something is expected on it; null: nothing is
      * @param pinged whether a PING has asked for it
      * @param doubtAt when the carrier is in doubt if nothing is heard
@@ -22,6 +23,7 @@ public sealed interface CarrierState {
             Known known,
             long generation,
             Moment heard,
+            Moment busy,
             @Nullable Moment asked,
             boolean pinged,
             Moment doubtAt,

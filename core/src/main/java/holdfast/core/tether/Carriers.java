@@ -27,6 +27,9 @@ public final class Carriers {
     /** How long what we sent may go without any byte before a PING asks after it. */
     static final Duration ASK_AFTER = Duration.ofMillis(500);
 
+    /** A PING follows after this part of the time for which the program has been still. */
+    static final int STILL_SHARE = 4;
+
     /**
      * After a change of the network or a sleep the carrier has this long and two round trips to
      * answer: most such changes do not concern it.
@@ -88,6 +91,7 @@ public final class Carriers {
                 new Known(Duration.ZERO, RoundTrip.UNKNOWN, 1, 0, List.of(), 0),
                 0,
                 now,
+                now,
                 null,
                 false,
                 Moment.NEVER,
@@ -128,7 +132,20 @@ public final class Carriers {
         if (carried.asked() != null) {
             return carried.pinged() ? Moment.NEVER : carried.asked().plus(ASK_AFTER);
         }
-        return policy.idle().isZero() ? Moment.NEVER : carried.heard().plus(policy.idle());
+        return policy.idle().isZero() ? Moment.NEVER : carried.heard().plus(quiet(carried, policy));
+    }
+
+    /**
+     * How long a silence may be before it is asked after. Whoever has just been at work will miss
+     * the path soon; the longer nothing has been going on, the less it matters when its loss is
+     * noticed, and the more a PING costs beside it.
+     */
+    private static Duration quiet(Carried carried, CarrierPolicy policy) {
+        Duration still = carried.heard().since(carried.busy()).dividedBy(STILL_SHARE);
+        if (still.compareTo(policy.soon()) < 0) {
+            return policy.soon();
+        }
+        return still.compareTo(policy.idle()) < 0 ? still : policy.idle();
     }
 
     /** When silence is to have a consequence, if it has had none yet. */
@@ -195,6 +212,7 @@ public final class Carriers {
         // -1: adrift since `since`
         private long generation = -1;
         private Moment heard;
+        private Moment busy;
         private @Nullable Moment asked;
         private boolean pinged;
         private Moment doubtAt = Moment.NEVER;
@@ -211,6 +229,7 @@ public final class Carriers {
                     known = carried.known();
                     generation = carried.generation();
                     heard = carried.heard();
+                    busy = carried.busy();
                     asked = carried.asked();
                     pinged = carried.pinged();
                     doubtAt = carried.doubtAt();
@@ -219,6 +238,7 @@ public final class Carriers {
                 case Adrift adrift -> {
                     known = adrift.known();
                     heard = adrift.heard();
+                    busy = adrift.heard();
                     since = adrift.since();
                     heldUntil = adrift.heldUntil();
                     search = adrift.search();
@@ -239,7 +259,7 @@ public final class Carriers {
             }
             Known known = new Known(hold, roundTrip, nextGeneration, newestAsked, attempts, faults);
             if (generation >= 0) {
-                return new Carried(known, generation, heard, asked, pinged, doubtAt, search);
+                return new Carried(known, generation, heard, busy, asked, pinged, doubtAt, search);
             }
             Search seeking = search == null ? Search.from(since, Moment.NEVER).shown() : search;
             return new Adrift(known, heard, since, heldUntil, seeking);
@@ -255,8 +275,14 @@ public final class Carriers {
                         ping();
                     }
                 }
-                case CarrierEvent.Heard some -> heard(some.at());
+                case CarrierEvent.Heard some -> {
+                    if (some.data()) {
+                        busy = Moment.later(busy, some.at());
+                    }
+                    heard(some.at());
+                }
                 case CarrierEvent.Spoke spoke -> {
+                    busy = Moment.later(busy, spoke.at());
                     if (generation >= 0 && asked == null && heard.isBefore(spoke.at())) {
                         ask(spoke.at(), roundTrip.patience());
                     }
@@ -385,6 +411,7 @@ public final class Carriers {
             generation = which;
             nextGeneration = Math.max(nextGeneration, which + 1);
             heard = now;
+            busy = now;
             asked = null;
             doubtAt = Moment.NEVER;
             searchIsOver();

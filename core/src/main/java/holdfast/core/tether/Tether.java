@@ -109,6 +109,16 @@ public final class Tether {
         return outbox.acknowledged() == outbox.written();
     }
 
+    /** How many written bytes the other end has not acknowledged. */
+    public long unacknowledged() {
+        return outbox.written() - outbox.acknowledged();
+    }
+
+    /** How many of them the current carrier has not been given. */
+    public long unsent() {
+        return current == null ? 0 : outbox.written() - current.sendAt;
+    }
+
     /** The reason of the other end's CLOSE; -1: none has come. */
     public long peerClosed() {
         return peerClosed;

@@ -1,6 +1,7 @@
 package holdfast.core.tether;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import holdfast.core.tether.CarrierEvent.Failure;
 import holdfast.core.tether.CarrierState.Ending;
@@ -17,7 +18,8 @@ final class CarriersTest {
         return new Moment(Math.round(seconds * 1e9));
     }
 
-    private static final CarrierPolicy CLIENT = CarrierPolicy.client(Duration.ofSeconds(30), 1);
+    private static final CarrierPolicy CLIENT = new CarrierPolicy(
+                    true, Duration.ofSeconds(30), Duration.ofSeconds(30), Duration.ZERO, 1);
     private static final CarrierPolicy SERVER =
             CarrierPolicy.server(Duration.ofSeconds(60), Duration.ofSeconds(20));
 
@@ -76,7 +78,7 @@ final class CarriersTest {
         }
 
         Driven heard(double when) {
-            return event(when, new CarrierEvent.Heard(at(when)));
+            return event(when, new CarrierEvent.Heard(at(when), true));
         }
 
         Driven spoke(double when) {
@@ -105,6 +107,26 @@ final class CarriersTest {
         end.did.clear();
         end.event(13.2, new CarrierEvent.Connected(1)).event(13.3, new CarrierEvent.Resumed(1));
         assertThat(end.did).contains("drop 0@13.3", "hide@13.3");
+    }
+
+    @Test
+    void the_longer_nothing_goes_on_the_later_a_silence_is_asked_after() {
+        Driven end = Driven.held(CarrierPolicy.client(Duration.ZERO, 1)).heard(0.2);
+        List<Double> asked = new ArrayList<>();
+        while (asked.isEmpty() || asked.getLast() < 1000) {
+            double when = Carriers.wakeAt(end.state, end.policy).nanos() / 1e9;
+            end.until(when);
+            asked.add(when);
+            end.event(when, new CarrierEvent.PingAnswered(at(when), at(when)));
+        }
+        assertThat(end.did).allMatch(one -> one.startsWith("ping@"));
+        assertThat(asked.subList(0, 4)).containsExactly(0.95, 1.7, 2.45, 3.2);
+        for (int i = 1; i < asked.size(); i++) {
+            double still = asked.get(i - 1) - 0.2;
+            assertThat(asked.get(i) - asked.get(i - 1))
+                    .isCloseTo(Math.clamp(still / 4, 0.75, 50), within(1e-6));
+        }
+        assertThat(asked.size()).isLessThan(50);
     }
 
     @Test

@@ -1,6 +1,7 @@
 package holdfast.ssh.client;
 
 import holdfast.core.liveness.LinkCommand.ShowDoubt;
+import holdfast.core.time.Moment;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.RequestTty;
 import holdfast.ssh.config.ClientSettings.SessionType;
@@ -22,6 +23,7 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.Supplier;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
@@ -47,15 +49,34 @@ public final class Client {
     public record Streams(
             ReadableByteChannel in, WritableByteChannel out, WritableByteChannel err) {}
 
-    /** Where no person waits, doubt is shown to nobody. */
-    private static final Connection.Doubts NOBODY =
-            new Connection.Doubts() {
-                @Override
-                public void show(ShowDoubt doubt) {}
+    /** Where no person waits at a screen: a line when the connection is lost, one when it is back. */
+    private final class Unattended implements Connection.Doubts {
+        private @Nullable Moment lost;
+        private final Supplier<Moment> clock;
 
-                @Override
-                public void hide() {}
-            };
+        Unattended(Supplier<Moment> clock) {
+            this.clock = clock;
+        }
+
+        @Override
+        public void show(ShowDoubt doubt) {}
+
+        @Override
+        public synchronized void adrift(Moment since, Moment heldUntil) {
+            lost = since;
+            log.info("Connection to " + settings.host() + " lost; reconnecting.");
+        }
+
+        @Override
+        public synchronized void hide() {
+            Moment since = lost;
+            lost = null;
+            if (since != null) {
+                long seconds = Math.max(1, clock.get().since(since).toSeconds());
+                log.info("Connection to " + settings.host() + " is back after " + seconds + " s.");
+            }
+        }
+    }
 
     private final ClientSettings settings;
     private final Map<String, String> environment;
@@ -121,7 +142,7 @@ public final class Client {
                         parts,
                         clock,
                         watcher,
-                        screen == null ? NOBODY : screen,
+                        screen == null ? new Unattended(clock::now) : screen,
                         screen != null)) {
             return forwarding(connection, forwards)
                     ? settings.sessionType() == SessionType.NONE

@@ -99,6 +99,11 @@ final class ClientParts {
                 new ClientSide(hop.forwards(), own, why -> {}));
     }
 
+    /** The same for the way to the server when it must be found again: nobody is asked anything. */
+    ClientParts again() {
+        return new ClientParts(settings, (prompt, echo) -> null, log, text -> {}, forwards);
+    }
+
     Log log() {
         return log;
     }

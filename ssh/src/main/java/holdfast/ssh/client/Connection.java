@@ -5,7 +5,9 @@ import holdfast.core.liveness.LinkCommand;
 import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.LivenessPolicy;
 import holdfast.core.liveness.Phase;
+import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.time.Moment;
+import holdfast.ssh.Software;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.Route;
 import holdfast.ssh.link.LinkClock;
@@ -13,11 +15,16 @@ import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.PromptStream;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.system.NetworkWatch;
+import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
+import java.net.ConnectException;
+import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
+import java.security.SecureRandom;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -45,6 +52,12 @@ final class Connection implements AutoCloseable {
      */
     private static final Duration OPENING_LIMIT = Duration.ofMinutes(2);
 
+    /** One attempt to reach the server again: the kernel sends its SYN at 0, 1 and 3 s. */
+    private static final Duration DIAL_AGAIN = Duration.ofSeconds(5);
+
+    /** The same over jump hosts or a proxy, where there is more to be said. */
+    private static final Duration WAY_AGAIN = Duration.ofSeconds(15);
+
     /** How long our goodbye may take to leave; nobody is waiting for it. */
     private static final Duration GOODBYE = Duration.ofMillis(500);
 
@@ -56,6 +69,10 @@ final class Connection implements AutoCloseable {
     interface Doubts {
         void show(LinkCommand.ShowDoubt doubt);
 
+        /** The connection is lost or silent, and another is looked for until {@code heldUntil}. */
+        void adrift(Moment since, Moment heldUntil);
+
+        /** There is no doubt any more, or the connection that was lost has another in its place. */
         void hide();
     }
 
@@ -65,7 +82,8 @@ final class Connection implements AutoCloseable {
     private final LinkLoop loop;
     private final AtomicReference<Ending> ending;
     private final CountDownLatch ended;
-    private final Way way;
+    private volatile Way way;
+    private volatile boolean interactive;
 
     private Connection(
             ClientSettings settings,
@@ -90,6 +108,7 @@ final class Connection implements AutoCloseable {
      * @param through the connection to the jump host that carries it; null: none does
      * @param started from when the opening counts
      * @param limit for the opening
+     * @param again makes one more like it, asking nobody anything
      */
     private record Way(
             ByteChannel stream,
@@ -97,7 +116,13 @@ final class Connection implements AutoCloseable {
             @Nullable InetSocketAddress address,
             @Nullable Connection through,
             Moment started,
-            Duration limit) {
+            Duration limit,
+            TetherStream.Dial again) {
+
+        /** The same under {@code tether}. */
+        Way under(ByteChannel tether) {
+            return new Way(tether, socket, address, through, started, limit, again);
+        }
 
         void close() {
             try {
@@ -119,6 +144,7 @@ final class Connection implements AutoCloseable {
         volatile @Nullable Transport transport;
         volatile @Nullable Wire wire;
         volatile @Nullable LinkLoop loop;
+        volatile @Nullable TetherStream tether;
         final @Nullable Connection through;
         private @Nullable Moment asked;
 
@@ -214,6 +240,8 @@ final class Connection implements AutoCloseable {
         Transport transport;
         LinkLoop loop;
         Opening opening = new Opening(doubts, way.through());
+        Moorage moorage = new Moorage(settings, doubts, log, opening);
+        way = moorage.under(way);
         try {
             LivenessPolicy policy =
                     LivenessPolicy.client(
@@ -223,6 +251,7 @@ final class Connection implements AutoCloseable {
                             attended);
             loop = new LinkLoop(policy, clock, way.started(), opening, watcher);
             opening.loop = loop;
+            moorage.otherwise = policy;
             InetSocketAddress address = way.address();
             SshClient factories = parts.fitted(address == null ? null : address.getAddress(), loop);
             transport = start(factories, settings, way, opening, loop, log);
@@ -233,6 +262,7 @@ final class Connection implements AutoCloseable {
             }
         }
         Connection connection = new Connection(settings, log, transport, loop, opening, way);
+        moorage.connection = connection;
         boolean open = false;
         try {
             loop.start("link");
@@ -275,7 +305,8 @@ final class Connection implements AutoCloseable {
                         dialed.address(),
                         null,
                         dialed.started(),
-                        most);
+                        most,
+                        () -> dialAgain(settings, clock, log));
             }
             case Route.Command command ->
                     new Way(
@@ -284,7 +315,8 @@ final class Connection implements AutoCloseable {
                             null,
                             null,
                             clock.now(),
-                            allowance == null ? limit : allowance.within(limit));
+                            allowance == null ? limit : allowance.within(limit),
+                            () -> wayAgain(settings, parts, clock));
             case Route.Jump(ClientSettings hop) -> {
                 Allowance whole =
                         allowance == null ? new Allowance(clock, own, OPENING_LIMIT) : allowance;
@@ -297,9 +329,179 @@ final class Connection implements AutoCloseable {
                                 SILENT,
                                 false,
                                 whole);
-                yield through.onward(settings, clock, whole.within(limit), log);
+                yield through.onward(
+                        settings,
+                        clock,
+                        whole.within(limit),
+                        log,
+                        () -> wayAgain(settings, parts, clock));
             }
         };
+    }
+
+    // --- the way again, when the session has lost its connection
+
+    /** A way that was found again; closing it closes all of it. */
+    private static final class Brought implements ByteChannel {
+        private final Way way;
+
+        Brought(Way way) {
+            this.way = way;
+        }
+
+        @Override
+        public int read(ByteBuffer into) throws IOException {
+            return way.stream().read(into);
+        }
+
+        @Override
+        public int write(ByteBuffer from) throws IOException {
+            return way.stream().write(from);
+        }
+
+        @Override
+        public boolean isOpen() {
+            return way.stream().isOpen();
+        }
+
+        @Override
+        public void close() {
+            way.close();
+        }
+    }
+
+    private static Brought dialAgain(ClientSettings settings, LinkClock clock, Log log)
+            throws IOException {
+        try {
+            Dialer.Dialed dialed = new Dialer(settings, DIAL_AGAIN, clock, log).dial();
+            return new Brought(
+                    new Way(
+                            dialed.channel(),
+                            dialed.channel(),
+                            dialed.address(),
+                            null,
+                            dialed.started(),
+                            DIAL_AGAIN,
+                            () -> dialAgain(settings, clock, log)));
+        } catch (ClientFailure e) {
+            throw notAgain(e);
+        }
+    }
+
+    private static Brought wayAgain(ClientSettings settings, ClientParts parts, LinkClock clock)
+            throws IOException {
+        try {
+            return new Brought(
+                    way(settings, parts.again(), clock, new Allowance(clock, WAY_AGAIN, WAY_AGAIN)));
+        } catch (ClientFailure e) {
+            throw notAgain(e);
+        }
+    }
+
+    private static IOException notAgain(ClientFailure why) {
+        String text = String.join("; ", why.lines());
+        return text.endsWith("Connection refused")
+                ? new ConnectException(text)
+                : new IOException(text);
+    }
+
+    /** What a tether under a connection does to it. */
+    private static final class Moorage implements TetherStream.Watcher {
+        private final ClientSettings settings;
+        private final Doubts doubts;
+        private final Log log;
+        private final Opening opening;
+        private final SecureRandom random = new SecureRandom();
+        private @Nullable Thread network;
+        volatile @Nullable TetherStream stream;
+        volatile @Nullable Connection connection;
+        volatile @Nullable LivenessPolicy otherwise;
+
+        Moorage(ClientSettings settings, Doubts doubts, Log log, Opening opening) {
+            this.settings = settings;
+            this.doubts = doubts;
+            this.log = log;
+            this.opening = opening;
+        }
+
+        Way under(Way way) {
+            ClientSettings.Tethering wish = settings.tether();
+            if (wish.use() == ClientSettings.Tethering.Use.NO) {
+                return way;
+            }
+            TetherStream made =
+                    new TetherStream(
+                            way.stream(),
+                            Software.NAME,
+                            wish.buffer(),
+                            CarrierPolicy.client(
+                                    settings.serverAliveInterval(), random.nextLong()),
+                            new LinkClock(),
+                            () -> {
+                                Connection now = connection;
+                                return (now == null ? way : now.way).again().connect();
+                            },
+                            this,
+                            wish.hold());
+            if (wish.use() == ClientSettings.Tethering.Use.REQUIRE) {
+                made.require();
+            }
+            stream = made;
+            opening.tether = made;
+            return way.under(made);
+        }
+
+        /** From here on it is a connection's silence that is judged, and not the session's. */
+        @Override
+        public void held(Duration hold) {
+            LinkLoop loop = opening.loop;
+            LivenessPolicy policy = otherwise;
+            if (loop == null || policy == null) {
+                return;
+            }
+            if (hold.isZero()) {
+                loop.judgeBy(policy);
+                return;
+            }
+            loop.judgeBy(LivenessPolicy.server(Duration.ZERO, 0, Duration.ZERO));
+            TetherStream below = stream;
+            if (network == null && below != null) {
+                network = NetworkWatch.start(below::networkChanged);
+            }
+        }
+
+        @Override
+        public void standsStill(Moment since, Moment heldUntil) {
+            doubts.adrift(since, heldUntil);
+        }
+
+        @Override
+        public void goesOn() {
+            doubts.hide();
+        }
+
+        @Override
+        public void moved(ByteChannel carrier) {
+            Connection whose = connection;
+            TetherStream below = stream;
+            if (whose != null && below != null && carrier instanceof Brought brought) {
+                whose.movedTo(brought.way.under(below));
+            }
+        }
+
+        @Override
+        public void said(String line) {
+            log.debug(line);
+        }
+    }
+
+    private void movedTo(Way found) {
+        Connection before = way.through();
+        way = found;
+        if (before != null && !before.equals(found.through())) {
+            Thread.ofPlatform().daemon().name("old-way").start(before::close);
+        }
+        interactive(interactive);
     }
 
     private static final Doubts SILENT =
@@ -308,11 +510,19 @@ final class Connection implements AutoCloseable {
                 public void show(LinkCommand.ShowDoubt doubt) {}
 
                 @Override
+                public void adrift(Moment since, Moment heldUntil) {}
+
+                @Override
                 public void hide() {}
             };
 
     /** The way to {@code next} through this connection, which ends with it. */
-    private Way onward(ClientSettings next, LinkClock clock, Duration limit, Log nextLog)
+    private Way onward(
+            ClientSettings next,
+            LinkClock clock,
+            Duration limit,
+            Log nextLog,
+            TetherStream.Dial again)
             throws ClientFailure {
         interactive(false);
         boolean onward = false;
@@ -331,7 +541,7 @@ final class Connection implements AutoCloseable {
                             transport, settings.host(), next.host(), next.port(), limit, log);
             transport.noMoreSessions();
             onward = true;
-            return new Way(stream, null, null, this, started, limit);
+            return new Way(stream, null, null, this, started, limit, again);
         } catch (ClientFailure e) {
             List<LastWord> words = open() ? List.of() : lastWords();
             throw words.isEmpty()
@@ -387,7 +597,13 @@ final class Connection implements AutoCloseable {
                     @Override
                     protected ClientSessionImpl doCreateSession(IoSession io) throws Exception {
                         Transport made =
-                                new Transport(getClient(), io, loop, opening.ending, debug);
+                                new Transport(
+                                        getClient(),
+                                        io,
+                                        loop,
+                                        opening.ending,
+                                        opening.tether,
+                                        debug);
                         opening.transport = made;
                         return made;
                     }
@@ -706,6 +922,7 @@ final class Connection implements AutoCloseable {
      * Marks the packets for the network: IPQoS (RFC 8325), as OpenSSH does once the session begins.
      */
     void interactive(boolean yes) {
+        interactive = yes;
         int tos = yes ? settings.ipQosInteractive() : settings.ipQosBulk();
         SocketChannel socket = way.socket();
         if (tos >= 0 && socket != null) {

@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.WritableByteChannel;
 import java.time.Duration;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -75,12 +76,21 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
     // output.
 
     @Override
-    public synchronized void show(ShowDoubt doubt) {
+    public void show(ShowDoubt doubt) {
+        tell(now -> words(doubt, now, escapeChar));
+    }
+
+    @Override
+    public void adrift(Moment since, Moment heldUntil) {
+        tell(now -> words(since, heldUntil, now, escapeChar));
+    }
+
+    private synchronized void tell(Function<Moment, String> words) {
         if (quiet || teller != null) {
             return;
         }
         doubtful = true;
-        teller = Thread.ofPlatform().daemon().name("doubt").start(() -> tell(doubt));
+        teller = Thread.ofPlatform().daemon().name("doubt").start(() -> keepTelling(words));
     }
 
     @Override
@@ -101,11 +111,11 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
         }
     }
 
-    private void tell(ShowDoubt doubt) {
+    private void keepTelling(Function<Moment, String> words) {
         try {
             do {
                 Moment now = clock.get();
-                line.show(words(doubt, now, escapeChar), now);
+                line.show(words.apply(now), now);
             } while (stillAfterATick());
             line.clear();
         } catch (IOException e) {
@@ -136,6 +146,17 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
                         : "; giving up in " + brief(now.until(end));
         String leave = escapeChar < 0 ? "]" : "; " + (char) escapeChar + ". leaves now]";
         return silence + next + leave;
+    }
+
+    /** The same where the connection is being replaced. */
+    static String words(Moment since, Moment heldUntil, Moment now, int escapeChar) {
+        String leave = escapeChar < 0 ? "]" : "; " + (char) escapeChar + ". leaves now]";
+        return "[holdfast: cut off for "
+                + brief(now.since(since))
+                + "; reconnecting, what you type is kept"
+                + "; session held for "
+                + brief(now.until(heldUntil))
+                + leave;
     }
 
     private static String brief(Duration time) {

@@ -3,10 +3,12 @@ package holdfast.ssh.client;
 import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
+import holdfast.ssh.Software;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -43,6 +45,7 @@ final class Transport extends PacketSession {
     private static final int WIDEN_BYTES = 1 + 2 * Integer.BYTES;
 
     private final LinkLoop loop;
+    private final @Nullable TetherStream tether;
     private final ClosedChannels closedChannels = new ClosedChannels();
     private final Log sshLog;
     private final AtomicReference<Ending> ending;
@@ -55,9 +58,11 @@ final class Transport extends PacketSession {
             IoSession io,
             LinkLoop loop,
             AtomicReference<Ending> ending,
+            @Nullable TetherStream tether,
             Log log)
             throws Exception {
         super(manager, io);
+        this.tether = tether;
         this.loop = loop;
         this.ending = ending;
         this.sshLog = log;
@@ -81,6 +86,13 @@ final class Transport extends PacketSession {
                     "keepalive not sent: "
                             + e.getMessage()); // it is closing: the loop hears of that
         }
+    }
+
+    /** Our identification says whether we want a tether (PROTOCOL.md section 2). */
+    @Override
+    protected String resolveIdentificationString(String property) {
+        TetherStream below = tether;
+        return below == null ? "SSH-2.0-" + Software.NAME : below.identification();
     }
 
     /** The stream underneath. */

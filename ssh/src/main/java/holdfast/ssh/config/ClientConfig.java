@@ -17,6 +17,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ClientConfig {
 
+    private static final Duration TETHER_HOLD = Duration.ofHours(24);
+    private static final int TETHER_BUFFER = 4 << 20;
+
+
     private static final List<String> DEFAULT_IDENTITIES =
             List.of(
                     "~/.ssh/id_rsa",
@@ -132,6 +136,8 @@ public final class ClientConfig {
             return;
         }
         // A file that cannot be opened is as good as none here.
+        // Ours comes first, so that a file shared with OpenSSH need not have our own keywords.
+        reader.file(surroundings.home() + "/.config/holdfast/config", true, true);
         reader.file(surroundings.home() + "/.ssh/config", true, true);
         reader.file(surroundings.systemDirectory() + "/ssh_config", false, false);
     }
@@ -321,7 +327,20 @@ public final class ClientConfig {
                 Log.Level.valueOf(text(Keyword.LOG_LEVEL)),
                 logFile == null ? null : path(logFile, "-E"),
                 forwards(expansion),
-                route(expansion));
+                route(expansion),
+                tethering());
+    }
+
+    private ClientSettings.Tethering tethering() {
+        String use = given.text(Keyword.TETHER);
+        String hold = given.text(Keyword.TETHER_HOLD);
+        String buffer = given.text(Keyword.TETHER_BUFFER);
+        return new ClientSettings.Tethering(
+                use == null
+                        ? ClientSettings.Tethering.Use.YES
+                        : ClientSettings.Tethering.Use.valueOf(use.toUpperCase(Locale.ROOT)),
+                hold == null ? TETHER_HOLD : Duration.ofSeconds(Long.parseLong(hold)),
+                buffer == null ? TETHER_BUFFER : Integer.parseInt(buffer));
     }
 
     private Route route(Tokens expansion) throws ConfigException {

@@ -45,6 +45,7 @@ import org.jspecify.annotations.Nullable;
  * @param logFile -E; null: stderr
  * @param forwards LocalForward and all that has to do with it
  * @param route ProxyCommand or ProxyJump
+ * @param tether whether the session is to outlive its connection
  */
 public record ClientSettings(
         String originalHost,
@@ -98,7 +99,26 @@ public record ClientSettings(
         Log.Level logLevel,
         @Nullable Path logFile,
         ClientForwards forwards,
-        Route route) {
+        Route route,
+        Tethering tether) {
+
+    /**
+     * Our own Tether, TetherHold and TetherBuffer.
+     *
+     * @param hold how long another connection is looked for at most, whatever the server says
+     * @param buffer how many bytes are kept for sending again
+     */
+    public record Tethering(Use use, Duration hold, int buffer) {
+
+        /** Whether a tether is wanted. */
+        public enum Use {
+            NO,
+            /** If the server offers it. */
+            YES,
+            /** A server that does not is no server for us. */
+            REQUIRE
+        }
+    }
 
     /** AddressFamily. */
     public enum AddressFamily {

@@ -279,7 +279,8 @@ final class ConfigReader {
                     SESSION_TYPE,
                     CANONICALIZE,
                     PUBKEY,
-                    COMPRESSION -> {
+                    COMPRESSION,
+                    TETHER -> {
                 String word = arguments.nextOrEmpty();
                 if (word.isEmpty()) {
                     yield complain(place, "missing argument.");
@@ -449,6 +450,7 @@ final class ConfigReader {
             case ESCAPE_CHAR -> escapeChar(arguments, place);
             case IP_QOS -> ipQos(arguments, place);
             case REKEY_LIMIT -> rekeyLimit(arguments, place);
+            case TETHER_BUFFER -> tetherBuffer(arguments, place);
             case PROXY_COMMAND -> {
                 arguments.takeAll();
                 yield given.has(Keyword.PROXY_JUMP) || set(keyword, commandText(rest), place);
@@ -465,6 +467,14 @@ final class ConfigReader {
             case INCLUDE -> include(name, arguments, place);
             default -> throw new IllegalStateException("no rule for " + keyword);
         };
+    }
+
+    private boolean tetherBuffer(Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        long bytes = Quantities.bytes(word);
+        return bytes < Quantities.LEAST_TETHER_BUFFER || bytes > Quantities.MOST_TETHER_BUFFER
+                ? complain(place, "Bad TetherBuffer '" + word + "': it may be 64K to 64M.")
+                : set(Keyword.TETHER_BUFFER, Long.toString(bytes), place);
     }
 
     private boolean port(Arguments arguments, Place place) {

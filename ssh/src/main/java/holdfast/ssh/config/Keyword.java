@@ -165,6 +165,11 @@ public enum Keyword {
     PROXY_COMMAND("ProxyCommand", Support.BUILT, Shape.OWN, null),
     PROXY_JUMP("ProxyJump", Support.BUILT, Shape.OWN, null),
 
+    // Our own, printed last and only where they are given: OpenSSH would not know them.
+    TETHER("Tether", Support.BUILT, Shape.TETHER, null),
+    TETHER_HOLD("TetherHold", Support.BUILT, Shape.TIME, null),
+    TETHER_BUFFER("TetherBuffer", Support.BUILT, Shape.OWN, null),
+
     // The structure of a file; never printed.
     HOST("Host", Support.BUILT, Shape.OWN, null),
     MATCH("Match", Support.BUILT, Shape.OWN, null),
@@ -214,6 +219,7 @@ public enum Keyword {
         CANONICALIZE("yes=true no=false true false always"),
         PUBKEY("yes=true no=false true false unbound host-bound"),
         COMPRESSION("yes no"),
+        TETHER("yes no true=yes false=no require"),
         INTEGER,
         TIME,
         /** One word. */

@@ -11,6 +11,11 @@ final class Quantities {
 
     private static final int[] SECONDS_IN = {1, 60, 3600, 86400, 604800};
 
+    /** What a tether may announce (PROTOCOL.md section 8). */
+    static final long LEAST_TETHER_BUFFER = 64 << 10;
+
+    static final long MOST_TETHER_BUFFER = 64 << 20;
+
     private Quantities() {}
 
     /** Why {@code text} is not a number from 0 to 2^31-1, in OpenSSH's word; null if it is one. */

@@ -186,9 +186,11 @@ public enum ServerKeyword {
     TCP_KEEP_ALIVE_INTERVAL("TCPKeepAliveInterval", Support.BUILT, Shape.TIME, In.GLOBAL, null),
     TCP_KEEP_ALIVE_COUNT("TCPKeepAliveCount", Support.BUILT, Shape.INTEGER, In.GLOBAL, null),
     METRICS_ADDRESS("MetricsAddress", Support.BUILT, Shape.TEXT, In.GLOBAL, null),
-    TETHER("Tether", Support.ACCEPTED, Shape.FLAG, In.ALL, "no"),
-    TETHER_HOLD("TetherHold", Support.ACCEPTED, Shape.TIME, In.ALL, null),
-    TETHER_BUFFER("TetherBuffer", Support.ACCEPTED, Shape.OWN, In.ALL, null),
+    TETHER("Tether", Support.BUILT, Shape.FLAG, In.ALL, "yes"),
+    TETHER_HOLD("TetherHold", Support.BUILT, Shape.TIME, In.ALL, null),
+    TETHER_BUFFER("TetherBuffer", Support.BUILT, Shape.OWN, In.GLOBAL, null),
+    TETHER_MAX("TetherMax", Support.BUILT, Shape.INTEGER, In.GLOBAL, null),
+    TETHER_MAX_PER_USER("TetherMaxPerUser", Support.BUILT, Shape.INTEGER, In.ALL, null),
 
     // The structure of a file; never printed.
     MATCH("Match", Support.BUILT, Shape.OWN, In.ALL, null),
@@ -378,7 +380,7 @@ public enum ServerKeyword {
 
     /** Whether OpenSSH does not know it. */
     public boolean isOurs() {
-        return compareTo(TCP_KEEP_ALIVE_IDLE) >= 0 && compareTo(TETHER_BUFFER) <= 0;
+        return compareTo(TCP_KEEP_ALIVE_IDLE) >= 0 && compareTo(TETHER_MAX_PER_USER) <= 0;
     }
 
     /** The default as {@code sshd -T} prints it; null: none, or one that depends. */

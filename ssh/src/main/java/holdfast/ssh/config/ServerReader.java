@@ -871,8 +871,10 @@ final class ServerReader {
             case TETHER_BUFFER -> {
                 String word = required(arguments, name + " missing argument.", place);
                 long bytes = Quantities.bytes(word);
-                if (bytes <= 0 || bytes > Integer.MAX_VALUE) {
-                    throw fatal(place, "Bad " + name + " number '" + word + "'");
+                if (bytes < Quantities.LEAST_TETHER_BUFFER
+                        || bytes > Quantities.MOST_TETHER_BUFFER) {
+                    throw fatal(
+                            place, "Bad " + name + " '" + word + "': it may be 64K to 64M");
                 }
                 yield set(keyword, Long.toString(bytes), place);
             }

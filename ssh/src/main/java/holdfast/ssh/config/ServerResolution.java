@@ -33,7 +33,12 @@ final class ServerResolution {
     private static final Duration TETHER_HOLD = Duration.ofHours(24);
 
     /** What is kept of a session's output for a client that comes back, in bytes. */
-    private static final long TETHER_BUFFER = 1 << 20;
+    private static final long TETHER_BUFFER = 4 << 20;
+
+    /** And how many sessions there may be to come back to. */
+    private static final int TETHER_MAX = 10_000;
+
+    private static final int TETHER_MAX_PER_USER = 100;
 
     /** What OpenSSH 10's server proposes: the client's default without the finite field groups. */
     private static final List<String> DEFAULT_KEX =
@@ -135,6 +140,12 @@ final class ServerResolution {
                 values.has(ServerKeyword.TETHER_BUFFER)
                         ? Long.parseLong(text(ServerKeyword.TETHER_BUFFER))
                         : TETHER_BUFFER,
+                values.has(ServerKeyword.TETHER_MAX)
+                        ? number(ServerKeyword.TETHER_MAX)
+                        : TETHER_MAX,
+                values.has(ServerKeyword.TETHER_MAX_PER_USER)
+                        ? number(ServerKeyword.TETHER_MAX_PER_USER)
+                        : TETHER_MAX_PER_USER,
                 flag(ServerKeyword.PUBKEY_AUTHENTICATION),
                 flag(ServerKeyword.PASSWORD_AUTHENTICATION),
                 flag(ServerKeyword.KBD_INTERACTIVE_AUTHENTICATION),

@@ -58,6 +58,8 @@ import org.jspecify.annotations.Nullable;
  * @param tether whether a client may come back to sessions whose connection was lost
  * @param tetherHold how long such sessions wait for it
  * @param tetherBuffer bytes kept of each for it
+ * @param tetherMax how many sessions a client may come back to, in all
+ * @param tetherMaxPerUser and of one user
  */
 public record ServerSettings(
         // Where and as what
@@ -111,6 +113,8 @@ public record ServerSettings(
         boolean tether,
         Duration tetherHold,
         long tetherBuffer,
+        int tetherMax,
+        int tetherMaxPerUser,
         // Authentication
         boolean pubkeyAuthentication,
         boolean passwordAuthentication,

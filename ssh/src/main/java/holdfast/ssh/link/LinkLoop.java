@@ -40,7 +40,7 @@ public final class LinkLoop implements Runnable {
      */
     private static final Duration LOOK_ROUND = Duration.ofSeconds(5);
 
-    private final LivenessPolicy policy;
+    private volatile LivenessPolicy policy;
     private final LinkClock clock;
     private final Hands hands;
     private final Watcher watcher;
@@ -75,6 +75,12 @@ public final class LinkLoop implements Runnable {
     /** Starts the loop on a thread of its own, which ends when the link is dead. */
     public void start(String name) {
         Thread.ofPlatform().daemon().name(name).start(this);
+    }
+
+    /** Has the link judged by {@code other} from now on. */
+    public void judgeBy(LivenessPolicy other) {
+        policy = other;
+        post(new LinkEvent.TimePassed());
     }
 
     public void post(LinkEvent event) {

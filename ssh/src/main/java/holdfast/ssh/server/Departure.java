@@ -18,6 +18,12 @@ public enum Departure {
     EXPELLED("expelled"),
     /** The server stopped. */
     STOPPED("stopped"),
+    /** The client came back for a session that was there: this connection carries it now. */
+    RESUMED("resumed"),
+    /** It asked for a session that is not there, or not its own. */
+    RESUME_REFUSED("resume-refused"),
+    /** Nobody came back for the session within TetherHold. */
+    HOLD_OVER("hold-over"),
     /** Turned away before a word was said: MaxStartups, penalties. */
     REFUSED("refused");
 

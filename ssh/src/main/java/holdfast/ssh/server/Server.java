@@ -38,6 +38,8 @@ import org.apache.sshd.common.channel.ChannelListener;
 import org.apache.sshd.common.compression.BuiltinCompressions;
 import org.apache.sshd.common.file.nonefs.NoneFileSystemFactory;
 import org.apache.sshd.common.global.KeepAliveHandler;
+import org.apache.sshd.common.io.IoAcceptor;
+import org.apache.sshd.common.io.IoHandler;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.nio2.Nio2ServiceFactoryFactory;
 import org.apache.sshd.common.io.nio2.Nio2Session;
@@ -86,6 +88,7 @@ public final class Server implements AutoCloseable {
     private static final int BACKLOG = 4096;
 
     private final Listening mina = new Listening();
+    private final TetherGate gate;
     private final Deadlines deadlines;
     private final Reclaim reclaim;
     private final Doorkeeper doorkeeper;
@@ -122,7 +125,10 @@ public final class Server implements AutoCloseable {
         mina.setRandomFactory(new SingletonRandomFactory(JceRandomFactory.INSTANCE));
         mina.setFileSystemFactory(NoneFileSystemFactory.INSTANCE);
         mina.setGlobalRequestHandlers(List.of(new KeepAliveHandler()));
-        mina.setSessionFactory(new Transports());
+        Transports transports = new Transports();
+        mina.setSessionFactory(transports);
+        gate = new TetherGate(this, transports);
+        mina.listenThrough(gate);
         mina.addChannelListener(new ChannelWatch());
         OneKeyExchange.patient(mina);
         CoreModuleProperties.AUTH_TIMEOUT.set(mina, Duration.ZERO);
@@ -321,6 +327,10 @@ public final class Server implements AutoCloseable {
         return deadlines;
     }
 
+    TetherGate gate() {
+        return gate;
+    }
+
     Doorkeeper doorkeeper() {
         return doorkeeper;
     }
@@ -438,6 +448,16 @@ public final class Server implements AutoCloseable {
 
     /** MINA's server, listening where and when we say. */
     private static final class Listening extends SshServer {
+        private @Nullable IoHandler gate;
+
+        void listenThrough(IoHandler handler) {
+            gate = handler;
+        }
+
+        @Override
+        protected IoAcceptor createAcceptor() {
+            return getIoServiceFactory().createAcceptor(Objects.requireNonNull(gate));
+        }
 
         @Override
         public void start() throws IOException {
@@ -495,6 +515,11 @@ public final class Server implements AutoCloseable {
         }
 
         private void knock(IoSession io, InetAddress from) throws IOException {
+            AsynchronousSocketChannel socket =
+                    io instanceof CarriedSession session
+                                    && session.carrying() instanceof Nio2Session nio
+                            ? nio.getSocket()
+                            : null;
             ServerSettings settings = settings();
             String exemptions = settings.perSourcePenaltyExemptList();
             boolean exempt =
@@ -513,19 +538,18 @@ public final class Server implements AutoCloseable {
                                 + ServerTransport.text((InetSocketAddress) io.getRemoteAddress())
                                 + ": "
                                 + refusal);
-                if (io instanceof Nio2Session nio) {
+                if (socket != null) {
                     // The send buffer of a new connection takes so little at once.
                     var _ =
-                            nio.getSocket()
-                                    .write(
-                                            ByteBuffer.wrap(
-                                                    "Not allowed at this time\r\n"
-                                                            .getBytes(StandardCharsets.US_ASCII)));
+                            socket.write(
+                                    ByteBuffer.wrap(
+                                            "Not allowed at this time\r\n"
+                                                    .getBytes(StandardCharsets.US_ASCII)));
                 }
                 throw new IOException(refusal);
             }
-            if (io instanceof Nio2Session nio && settings.tcpKeepAlive()) {
-                keepAlive(nio.getSocket(), settings);
+            if (socket != null && settings.tcpKeepAlive()) {
+                keepAlive(socket, settings);
             }
         }
 

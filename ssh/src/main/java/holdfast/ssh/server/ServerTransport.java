@@ -63,18 +63,22 @@ public final class ServerTransport extends OneKeyExchange {
 
     private static final String KEEPALIVE = "keepalive@openssh.com";
 
+    /** Reason of a tether's CLOSE (PROTOCOL.md section 4). */
+    private static final long CLOSE_STOPPED = 1;
+
     /** A probe that was sent as a request on a channel, and has had no answer. */
     private record ChannelProbe(long channel, Moment sent) {}
 
     private final Server server;
     private final long id;
     private final ServerLink link;
-    private final @Nullable InetSocketAddress peer;
+    private final @Nullable CarriedSession carried;
     private final @Nullable InetSocketAddress local;
     private final Moment accepted;
     private final AtomicReference<@Nullable Departure> departure = new AtomicReference<>();
     // A probe is only sent when CountMax allows, which bounds these.
     private final ArrayDeque<ChannelProbe> channelProbes = new ArrayDeque<>();
+    private volatile @Nullable InetSocketAddress peer;
     private volatile ServerSettings settings;
     private volatile @Nullable Login login;
     private volatile @Nullable String triedUser;
@@ -94,6 +98,10 @@ public final class ServerTransport extends OneKeyExchange {
         super(manager, io);
         this.server = server;
         this.id = id;
+        carried = io instanceof CarriedSession session ? session : null;
+        if (carried != null) {
+            carried.belongsTo(this);
+        }
         settings = server.settings();
         peer = resolved(io.getRemoteAddress());
         local = resolved(io.getLocalAddress());
@@ -147,11 +155,15 @@ public final class ServerTransport extends OneKeyExchange {
             wentOut = new ConcurrentHashMap<>();
         }
         loginOver();
+        // With a tether a silent client is looked after beneath, and its session held.
+        boolean held = carried != null && server.gate().hold(carried, who);
         link.authenticated(
-                LivenessPolicy.server(
-                        settings.clientAliveInterval(),
-                        settings.clientAliveCountMax(),
-                        Duration.ZERO));
+                held
+                        ? LivenessPolicy.server(Duration.ZERO, 0, Duration.ZERO)
+                        : LivenessPolicy.server(
+                                settings.clientAliveInterval(),
+                                settings.clientAliveCountMax(),
+                                Duration.ZERO));
         watchChannels();
         server.admitted(this);
     }
@@ -283,6 +295,46 @@ public final class ServerTransport extends OneKeyExchange {
             }
         }
         return kinds;
+    }
+
+    CarriedSession.@Nullable Standing standing() {
+        return carried == null || !carried.tethered() ? null : carried.standing();
+    }
+
+    // --- the tether beneath
+
+    @Override
+    protected String resolveIdentificationString(String property) {
+        String plain = super.resolveIdentificationString(property);
+        CarriedSession below =
+                getIoSession() instanceof CarriedSession session ? session : null;
+        return below == null ? plain : below.identification(plain, server.gate().buffer());
+    }
+
+    /** The client did not want a connection of its own, but to come back to one that is there. */
+    void superseded() {
+        depart(Departure.RESUMED);
+        loginOver();
+        cut();
+    }
+
+    /** The connection is gone, and the client may come back. */
+    void parked() {
+        log().info("Connection lost from " + who() + peerText() + ": session held");
+    }
+
+    /** The client is back. */
+    void resumed(@Nullable InetSocketAddress from, Duration away) {
+        peer = from;
+        link.heardBytes();
+        log().info("Session of " + who() + "resumed from " + peerText() + " after " + seconds(away));
+    }
+
+    /** The client did not come back in time. */
+    void waitedInVain() {
+        if (depart(Departure.HOLD_OVER)) {
+            log().info("Session of " + who() + "ends: nobody came back from " + peerText());
+        }
     }
 
     // --- what comes
@@ -717,6 +769,9 @@ public final class ServerTransport extends OneKeyExchange {
     /** The server goes down: says so, and closes. */
     void stopped() {
         if (depart(Departure.STOPPED)) {
+            if (carried != null) {
+                carried.closing(CLOSE_STOPPED);
+            }
             server.apart(() -> {
                 try {
                     super.disconnect(
@@ -736,7 +791,10 @@ public final class ServerTransport extends OneKeyExchange {
         }
         link.post(new LinkEvent.Ended());
         server.deadlines().post(() -> server.deadlines().cancel(channelTimer));
-        if (login == null && !tried && departure.get() != Departure.STOPPED) {
+        if (login == null
+                && !tried
+                && departure.get() != Departure.STOPPED
+                && departure.get() != Departure.RESUMED) {
             penalise(Doorkeeper.Offence.NO_AUTH);
         }
         loginOver();
@@ -783,6 +841,9 @@ public final class ServerTransport extends OneKeyExchange {
     /** Tells the link of time that the machine slept. On the deadlines' thread. */
     void slept(Duration gap) {
         link.on(new LinkEvent.Slept(gap));
+        if (carried != null) {
+            carried.slept(gap);
+        }
     }
 
     /** Only for the message of {@link #toString}. */

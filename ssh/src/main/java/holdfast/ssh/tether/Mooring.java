@@ -205,10 +205,10 @@ final class Mooring {
             }
             int room = tether.room();
             Tether.News news = on.received(bytes, 0, count);
-            step(
-                    news.pong() == null
-                            ? new CarrierEvent.Heard(now())
-                            : new CarrierEvent.PingAnswered(news.pong(), now()));
+            step(new CarrierEvent.Heard(now(), news.bytes() > 0));
+            if (news.pong() != null) {
+                step(new CarrierEvent.PingAnswered(news.pong(), now()));
+            }
             if (news.held()) {
                 step(new CarrierEvent.Held(tether.hold()));
             }

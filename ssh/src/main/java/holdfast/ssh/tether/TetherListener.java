@@ -7,7 +7,6 @@ import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resumption;
 import holdfast.core.tether.Tether;
 import holdfast.core.tether.TetherLine;
-import holdfast.core.time.Moment;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -22,7 +21,6 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
@@ -82,9 +80,6 @@ public final class TetherListener implements AutoCloseable {
     /** Connecting to the target. */
     private static final int CONNECTING_MILLIS = 10_000;
 
-    /** A key serves the offers of so long a time. */
-    private static final Duration KEY_AGE = Duration.ofMinutes(1);
-
     private static final int CHUNK = 32 * 1024;
 
     private final Rules rules;
@@ -96,8 +91,7 @@ public final class TetherListener implements AutoCloseable {
     private final Map<Bytes, Mooring> moorings = new HashMap<>(); // guarded by itself
     private final Refusals refusals = new Refusals();
     private final Prover nobodys = TetherKey.nobodys();
-    private @Nullable TetherKey key; // guarded by this
-    private Moment keyUntil = Moment.ZERO;
+    private final OfferKeys keys = new OfferKeys();
     private volatile boolean closed;
 
     /** One that listens on these addresses already, but serves nobody before {@link #serve}. */
@@ -190,17 +184,6 @@ public final class TetherListener implements AutoCloseable {
         }
     }
 
-    private synchronized TetherKey key() {
-        Moment now = new Moment(System.nanoTime());
-        TetherKey current = key;
-        if (current == null || keyUntil.isBefore(now)) {
-            current = TetherKey.generate();
-            key = current;
-            keyUntil = now.plus(KEY_AGE);
-        }
-        return current;
-    }
-
     /** One connection, from its first byte to its last. */
     private final class Meeting {
         private final SocketChannel client;
@@ -224,7 +207,7 @@ public final class TetherListener implements AutoCloseable {
 
         void run() throws IOException {
             client.setOption(StandardSocketOptions.TCP_NODELAY, true);
-            TetherKey ours = key();
+            TetherKey ours = keys.current();
             TetherLine.Offer offer = ours.offer(rules.buffer());
             String line = offer.word();
             write(client, (line + "\r\n").getBytes(StandardCharsets.US_ASCII));
@@ -512,54 +495,5 @@ public final class TetherListener implements AutoCloseable {
         return peer == null
                 ? "unknown"
                 : peer.getAddress().getHostAddress() + " port " + peer.getPort();
-    }
-
-    /**
-     * Who was refused lately, by address: one that is refused often is told that the server is busy
-     * and costs it no proof. So many addresses are remembered and so many lines logged, no more.
-     */
-    private static final class Refusals {
-        private static final int FREE = 10;
-        private static final long NANOS_EACH = TimeUnit.SECONDS.toNanos(1);
-        private static final int MOST_ADDRESSES = 1024;
-        private static final int LINES_A_SECOND = 5;
-
-        private final Map<InetAddress, long[]> lately =
-                new LinkedHashMap<>(16, 0.75f, true) {
-                    private static final long serialVersionUID = 1;
-
-                    @Override
-                    protected boolean removeEldestEntry(Map.Entry<InetAddress, long[]> eldest) {
-                        return size() > MOST_ADDRESSES;
-                    }
-                };
-        private long second;
-        private int lines;
-        private int untold;
-
-        /** Each refusal counts for a second. */
-        synchronized boolean tooMany(InetAddress source) {
-            long[] paidAt = lately.get(source);
-            return paidAt != null && paidAt[0] - System.nanoTime() > FREE * NANOS_EACH;
-        }
-
-        /** The line to be logged; empty: enough was said this second. */
-        synchronized String refused(InetAddress source) {
-            long now = System.nanoTime();
-            long[] paidAt = lately.computeIfAbsent(source, _ -> new long[] {now});
-            paidAt[0] = Math.max(paidAt[0], now) + NANOS_EACH;
-            long current = now / NANOS_EACH;
-            if (current != second) {
-                second = current;
-                lines = 0;
-            }
-            if (++lines > LINES_A_SECOND) {
-                untold++;
-                return "";
-            }
-            String more = untold == 0 ? "" : " (and " + untold + " more before)";
-            untold = 0;
-            return source.getHostAddress() + ": resume refused" + more;
-        }
     }
 }

@@ -57,6 +57,9 @@ public final class TetherStream implements ByteChannel {
     /** Told of what happens; called on the tether's own threads, and must not block. */
     public interface Watcher {
 
+        /** It can be resumed from now on, and for so long is looked for another connection. */
+        void held(Duration hold);
+
         /** The stream has stood still for a second. */
         void standsStill(Moment since, Moment heldUntil);
 
@@ -81,6 +84,9 @@ public final class TetherStream implements ByteChannel {
 
     /** How long a server may take to say its first line before what we hold for it is sent. */
     private static final Duration SILENT_SERVER = Duration.ofSeconds(10);
+
+    /** How long an ssh above, which speaks first, may take to say its line. */
+    private static final Duration FIRST_WORD = Duration.ofMillis(500);
 
     private enum Mode {
         /** The lines are being exchanged. */
@@ -108,6 +114,8 @@ public final class TetherStream implements ByteChannel {
     private final Greeting greeting = Greeting.ofServer();
     private final StringBuilder ourLine = new StringBuilder();
     private boolean ourLineSent;
+    private boolean heldBack;
+    private boolean required;
     private @Nullable Tether tether;
     private @Nullable Prover prover;
     private Tether.@Nullable Carrier carrier;
@@ -127,6 +135,7 @@ public final class TetherStream implements ByteChannel {
 
     // Written by whoever reads the carrier, read by the decision.
     private volatile Moment heard = Moment.ZERO;
+    private boolean heardData; // guarded by the lock
 
     // The reader's own.
     private final ByteBuffer incoming = ByteBuffer.allocate(CHUNK);
@@ -139,6 +148,7 @@ public final class TetherStream implements ByteChannel {
      * @param first a connected stream on which nothing has been said yet
      * @param software what our lines say after {@code SSH-2.0-}
      * @param buffer TetherBuffer, in bytes: the bound of what is kept, and the window
+     * @param hold how long it looks for another connection at most, whatever the server says
      */
     public TetherStream(
             ByteChannel first,
@@ -147,8 +157,9 @@ public final class TetherStream implements ByteChannel {
             CarrierPolicy policy,
             LinkClock clock,
             Dial dial,
-            Watcher watcher) {
-        this(first, software, buffer, policy, clock, dial, watcher, false, Duration.ofDays(366));
+            Watcher watcher,
+            Duration hold) {
+        this(first, software, buffer, policy, clock, dial, watcher, false, hold);
     }
 
     private TetherStream(
@@ -191,6 +202,11 @@ public final class TetherStream implements ByteChannel {
             Watcher watcher,
             Duration hold) {
         return new TetherStream(first, software, buffer, policy, clock, dial, watcher, true, hold);
+    }
+
+    /** A server that offers no tether is none for us. To be said before anything is read. */
+    public void require() {
+        required = true;
     }
 
     /** The identification line that SSH above must send, without its end: V_C. */
@@ -342,9 +358,12 @@ public final class TetherStream implements ByteChannel {
             if (carries && offered != null && !ourLineSent && mode == Mode.GREETING) {
                 accept();
             }
-            switch (greeting.outcome()) {
+            switch (mode == Mode.GREETING ? greeting.outcome() : null) {
                 case null -> {}
                 case Greeting.Outcome.Plain _ -> {
+                    if (required) {
+                        throw new IOException("the server offers no tether, which is required");
+                    }
                     mode = Mode.PLAIN;
                     watcher.said("tether: the server offers none: plain SSH");
                 }
@@ -364,8 +383,30 @@ public final class TetherStream implements ByteChannel {
         }
     }
 
+    /** Whether the ssh above wants the tether itself, and so needs none of ours. */
+    private static boolean offersItself(ByteBuffer from) {
+        StringBuilder line = new StringBuilder();
+        for (int i = from.position(); i < from.limit(); i++) {
+            char c = (char) (from.get(i) & 0xff);
+            if (c == '\n' || line.length() > TetherLine.LONGEST) {
+                break;
+            }
+            if (c != '\r') {
+                line.append(c);
+            }
+        }
+        return TetherLine.of(line.toString()) instanceof TetherLine.Offer;
+    }
+
     /** Takes the offer: nothing was sent before, so the socket has room for the line. */
     private void accept() throws IOException {
+        Moment until = clock.now().plus(FIRST_WORD);
+        while (!heldBack && !closed && clock.now().isBefore(until)) {
+            awaitUntil(until);
+        }
+        if (mode != Mode.GREETING) {
+            return;
+        }
         ourLine.append("SSH-2.0-").append(software).append(' ').append(offer.carryWord());
         ourLineSent = true;
         ByteBuffer line = ByteBuffer.wrap((ourLine + "\r\n").getBytes(StandardCharsets.US_ASCII));
@@ -409,9 +450,11 @@ public final class TetherStream implements ByteChannel {
 
     private void received(Tether.Carrier on, byte[] bytes, int offset, int count) {
         Tether.News news;
+        Duration resumable = null;
         synchronized (lock) {
             int room = tether == null ? 0 : tether.room();
             news = on.received(bytes, offset, count);
+            heardData |= news.bytes() > 0;
             if (tether != null && tether.room() > room) {
                 lock.notifyAll(); // whoever writes may be waiting for it
             }
@@ -420,7 +463,8 @@ public final class TetherStream implements ByteChannel {
             }
             if (news.held() && tether != null) {
                 Duration theirs = tether.hold();
-                mailbox.add(new CarrierEvent.Held(theirs.compareTo(hold) < 0 ? theirs : hold));
+                resumable = theirs.compareTo(hold) < 0 ? theirs : hold;
+                mailbox.add(new CarrierEvent.Held(resumable));
             }
             if (tether != null && tether.peerClosed() >= 0) {
                 mailbox.add(new CarrierEvent.Finished());
@@ -428,6 +472,9 @@ public final class TetherStream implements ByteChannel {
             if (!mailbox.isEmpty() || (on.equals(carrier) && on.wants(clock.now()))) {
                 lock.notifyAll();
             }
+        }
+        if (resumable != null) {
+            watcher.held(resumable);
         }
         if (news.fault() != null) {
             lost(
@@ -477,6 +524,11 @@ public final class TetherStream implements ByteChannel {
                 }
                 now = mode;
                 if (now == Mode.GREETING && carries) {
+                    heldBack = true;
+                    if (!ourLineSent && offersItself(from)) {
+                        mode = Mode.PLAIN; // the ssh above has a tether of its own
+                    }
+                    lock.notifyAll();
                     Moment until = clock.now().plus(SILENT_SERVER);
                     while (mode == Mode.GREETING && !closed && clock.now().isBefore(until)) {
                         awaitUntil(until);
@@ -655,7 +707,8 @@ public final class TetherStream implements ByteChannel {
                 Moment newest = heard;
                 if (told.isBefore(newest)) {
                     told = newest;
-                    step(new CarrierEvent.Heard(newest));
+                    step(new CarrierEvent.Heard(newest, heardData));
+                    heardData = false;
                 }
                 if (speechPending) {
                     speechPending = false;

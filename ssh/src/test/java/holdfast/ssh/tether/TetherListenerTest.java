@@ -248,6 +248,9 @@ final class TetherListenerTest {
                     return next;
                 },
                 new TetherStream.Watcher() {
+                @Override
+                public void held(Duration time) {}
+
                     @Override
                     public void standsStill(Moment since, Moment heldUntil) {}
 

@@ -29,6 +29,9 @@ final class TetherStreamTest {
     private final TetherStream.Watcher watcher =
             new TetherStream.Watcher() {
                 @Override
+                public void held(Duration time) {}
+
+                @Override
                 public void standsStill(Moment since, Moment heldUntil) {
                     told.add("stands still");
                 }
@@ -57,7 +60,8 @@ final class TetherStreamTest {
                 CarrierPolicy.client(Duration.ofSeconds(30), 1),
                 new LinkClock(),
                 server::connect,
-                watcher);
+                watcher,
+                Duration.ofDays(366));
     }
 
     private static void say(ByteChannel stream, String text) throws IOException {

@@ -135,10 +135,9 @@ final class End {
         int given = client ? bytes.length : world.twist().given(bytes.length);
         Tether.News news = which.received(bytes, 0, given);
         world.checkMemory(this);
+        event(new CarrierEvent.Heard(world.moment(), news.bytes() > 0));
         if (news.pong() != null) {
             event(new CarrierEvent.PingAnswered(news.pong(), world.moment()));
-        } else {
-            event(new CarrierEvent.Heard(world.moment()));
         }
         if (news.held()) {
             event(new CarrierEvent.Held(tether.hold()));

@@ -98,7 +98,8 @@ final class TetherSimulationTest {
     }
 
     private static CarrierPolicy deaf(CarrierPolicy policy) {
-        return new CarrierPolicy(policy.dials(), Duration.ZERO, Duration.ZERO, policy.seed());
+        return new CarrierPolicy(
+                policy.dials(), Duration.ZERO, Duration.ZERO, Duration.ZERO, policy.seed());
     }
 
     private static Twist without(Class<? extends CarrierCommand> which) {

@@ -627,7 +627,13 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             return;
         }
         Permissions permissions = granted.permissions(settings.permitUserEnvironment());
-        succeed(new Login(who, permissions, settings, List.copyOf(proofs)));
+        succeed(
+                new Login(
+                        who,
+                        permissions,
+                        settings,
+                        List.copyOf(proofs),
+                        new Return(shared, who.name(), granted, journal)));
     }
 
     private void succeed(Login login) {
@@ -1020,29 +1026,6 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     private String lookedUp() {
         InetSocketAddress peer = transport.peer();
-        if (peer == null) {
-            return "UNKNOWN";
-        }
-        InetAddress bare = peer.getAddress();
-        try {
-            String name = InetAddress.getByAddress(bare.getAddress()).getCanonicalHostName();
-            if (Addresses.bytes(name) != null) {
-                return address();
-            }
-            for (InetAddress each : InetAddress.getAllByName(name)) {
-                if (Arrays.equals(each.getAddress(), bare.getAddress())) {
-                    return name.toLowerCase(java.util.Locale.ROOT);
-                }
-            }
-            journal.info(
-                    "Address "
-                            + address()
-                            + " maps to "
-                            + Safe.text(name)
-                            + ", but this does not map back to the address.");
-        } catch (java.net.UnknownHostException e) {
-            journal.debug("reverse mapping of " + address() + " failed");
-        }
-        return address();
+        return peer == null ? "UNKNOWN" : ClientName.of(peer.getAddress(), journal);
     }
 }

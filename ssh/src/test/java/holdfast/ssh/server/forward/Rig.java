@@ -58,7 +58,12 @@ final class Rig implements AutoCloseable {
                         if (transport.login() == null) {
                             sessions.add(session);
                             transport.admit(
-                                    new Login(account, permissions, started.settings(), List.of()));
+                                    new Login(
+                                            account,
+                                            permissions,
+                                            started.settings(),
+                                            List.of(),
+                                            (from, at) -> true));
                         }
                         return true;
                     });

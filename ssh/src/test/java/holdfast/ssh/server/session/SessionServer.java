@@ -88,7 +88,12 @@ final class SessionServer implements AutoCloseable {
                 ServerTransport transport = ServerTransport.of(session);
                 if (transport.login() == null) {
                     transport.admit(
-                            new Login(account, permissions, settings, List.of("publickey test")));
+                            new Login(
+                                    account,
+                                    permissions,
+                                    settings,
+                                    List.of("publickey test"),
+                                    (from, at) -> true));
                 }
                 return true;
             } catch (IOException e) {

@@ -1,0 +1,923 @@
+package holdfast.ssh.server;
+
+import holdfast.core.tether.Bytes;
+import holdfast.core.tether.CarrierCommand;
+import holdfast.core.tether.CarrierEvent;
+import holdfast.core.tether.CarrierPolicy;
+import holdfast.core.tether.CarrierState;
+import holdfast.core.tether.CarrierStep;
+import holdfast.core.tether.Carriers;
+import holdfast.core.tether.Frame;
+import holdfast.core.tether.Greeting;
+import holdfast.core.tether.Prover;
+import holdfast.core.tether.Resumption;
+import holdfast.core.tether.Tether;
+import holdfast.core.tether.TetherLine;
+import holdfast.core.time.Moment;
+import holdfast.core.time.TimingWheel.Timer;
+import holdfast.ssh.link.Deadlines;
+import holdfast.ssh.tether.TetherKey;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.apache.sshd.common.future.CloseFuture;
+import org.apache.sshd.common.io.AbstractIoWriteFuture;
+import org.apache.sshd.common.io.IoHandler;
+import org.apache.sshd.common.io.IoService;
+import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.io.IoWriteFuture;
+import org.apache.sshd.common.util.Readable;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
+import org.apache.sshd.common.util.closeable.AbstractCloseable;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a {@link ServerTransport} takes for its connection: one TCP connection and nothing more for
+ * a client that knows of no tether, and for one that does whichever brings it now, or none for a
+ * while (PROTOCOL.md).
+ *
+ * <p>It has no thread: MINA's read and write, and the deadlines' thread has the only timer. One
+ * lock guards all of it, and nothing blocks under it, nor is anybody called who might want it.
+ */
+final class CarriedSession extends AbstractCloseable implements IoSession {
+
+    /** Of one write: more is gained by no system call, and this much waits for the network. */
+    private static final int MOST_OUT = 64 * 1024;
+
+    /** What is kept for an idle connection's writes. */
+    private static final int LEAST_OUT = 2 * 1024;
+
+    /** How long the last bytes and CLOSE may take to be read by a client that still reads. */
+    private static final Duration FAREWELL = Duration.ofSeconds(2);
+
+    /** Without ClientAliveInterval: so much silence is asked after, */
+    private static final Duration ASK_AFTER = Duration.ofSeconds(60);
+
+    /** and if that is not answered either the connection is let go, at no harm to the session. */
+    private static final Duration LET_GO_AFTER = Duration.ofSeconds(20);
+
+    private enum Mode {
+        /** The client's first line has not come. */
+        GREETING,
+        /** Every byte is SSH's. */
+        PLAIN,
+        TETHERED,
+        /** The client wanted another's tether: the connection is no longer ours. */
+        HANDED_OVER
+    }
+
+    /** A packet of SSH's that has not found room among what is kept. */
+    private static final class Waiting extends AbstractIoWriteFuture {
+        private final byte[] bytes;
+        private int at;
+        private final int end;
+
+        Waiting(Buffer buffer) {
+            super("write", null);
+            bytes = buffer.array();
+            at = buffer.rpos();
+            end = at + buffer.available();
+        }
+    }
+
+    /**
+     * How it stands, for those outside.
+     *
+     * @param parked how long it has been without a connection; null: it has one
+     * @param holdLeft how long it is still held; null: it has a connection
+     * @param waiting bytes that the client has not acknowledged
+     */
+    record Standing(@Nullable Duration parked, @Nullable Duration holdLeft, long waiting) {}
+
+    private final TetherGate gate;
+    private final IoHandler above;
+    private final Deadlines deadlines;
+    private final long id;
+    private final Object lock = new Object();
+    private final Map<Object, Object> attributes = new HashMap<>(4);
+    private final Timer<Runnable> timer = new Timer<>(this::alarm);
+
+    private volatile Mode mode;
+    private volatile IoSession io; // the newest; closed while none carries
+    private @Nullable TetherKey key;
+    private String serverLine = "";
+    private @Nullable ServerTransport transport;
+
+    // All of these are guarded by the lock.
+    private @Nullable Greeting greeting;
+    private byte[] held = new byte[0];
+    private @Nullable Tether tether;
+    private @Nullable Prover prover;
+    private Tether.@Nullable Carrier carrier;
+    private @Nullable CarrierState state;
+    private CarrierPolicy policy = CarrierPolicy.server(ASK_AFTER, LET_GO_AFTER);
+    private final ArrayDeque<Waiting> waiting = new ArrayDeque<>(0);
+    private byte @Nullable [] out;
+    private boolean writing;
+    private boolean delivering;
+    private @Nullable Moment parkedAt;
+    private Moment alarmAt = Moment.NEVER;
+    private @Nullable Farewell farewell;
+    private long closeReason;
+    private boolean over;
+
+    /** Done when everything, and CLOSE behind it, is on its way. */
+    private static final class Farewell extends AbstractIoWriteFuture {
+        Farewell() {
+            super("farewell", null);
+        }
+    }
+
+    /**
+     * @param io on which nothing has been said
+     * @param offers whether the client may have a tether
+     */
+    CarriedSession(
+            TetherGate gate, IoHandler above, IoSession io, Deadlines deadlines, boolean offers) {
+        this.gate = gate;
+        this.above = above;
+        this.io = io;
+        this.deadlines = deadlines;
+        this.id = io.getId();
+        mode = offers ? Mode.GREETING : Mode.PLAIN;
+        greeting = offers ? Greeting.ofClient() : null;
+    }
+
+    /** The connection that carries it, or that did so last. */
+    IoSession carrying() {
+        return io;
+    }
+
+    void belongsTo(ServerTransport whose) {
+        transport = whose;
+    }
+
+    private ServerTransport transport() {
+        return Objects.requireNonNull(transport);
+    }
+
+    /** The server's identification line, with an offer if the client may have a tether. */
+    String identification(String plain, int buffer) {
+        if (mode != Mode.GREETING) {
+            return plain;
+        }
+        TetherKey ours = gate.key();
+        int software = plain.indexOf(' ');
+        String word = ours.offer(buffer).word();
+        String line =
+                software < 0
+                        ? plain + " " + word
+                        : plain.substring(0, software) + " " + word + plain.substring(software);
+        if (line.length() > TetherLine.LONGEST - 2) {
+            mode = Mode.PLAIN; // an addendum that leaves no room
+            return plain;
+        }
+        key = ours;
+        serverLine = line;
+        return line;
+    }
+
+    /** Whether a tether was agreed. */
+    boolean tethered() {
+        return mode == Mode.TETHERED;
+    }
+
+    // --- what comes, on MINA's threads
+
+    /** Bytes of a connection. */
+    void received(IoSession from, Readable message) throws Exception {
+        switch (mode) {
+            case PLAIN -> above.messageReceived(this, message);
+            case HANDED_OVER -> {} // it said more than it was asked for
+            case GREETING -> greet(from, bytes(message));
+            case TETHERED -> carried(from, bytes(message));
+        }
+    }
+
+    private static byte[] bytes(Readable message) {
+        byte[] bytes = new byte[message.available()];
+        message.getRawBytes(bytes, 0, bytes.length);
+        return bytes;
+    }
+
+    private void greet(IoSession from, byte[] bytes) throws Exception {
+        Greeting reading = Objects.requireNonNull(greeting);
+        int used = reading.read(bytes, 0, bytes.length);
+        held = Arrays.copyOf(held, held.length + used);
+        System.arraycopy(bytes, 0, held, held.length - used, used);
+        byte[] rest = Arrays.copyOfRange(bytes, used, bytes.length);
+        switch (reading.outcome()) {
+            case null -> {}
+            case Greeting.Outcome.Plain _ -> plain(rest);
+            case Greeting.Outcome.Said(String line, TetherLine what) -> {
+                switch (what) {
+                    case TetherLine.Offer theirs -> {
+                        if (begin(theirs, line)) {
+                            above.messageReceived(this, readable(said(), said().length));
+                            greeted();
+                            carried(from, rest);
+                        } else {
+                            plain(rest);
+                        }
+                    }
+                    case TetherLine.Carry carry -> {
+                        if (begin(carry.offer(), line)) {
+                            greeted();
+                            carried(from, rest);
+                        } else {
+                            close(true);
+                        }
+                    }
+                    case TetherLine.Resume request -> {
+                        mode = Mode.HANDED_OVER;
+                        greeted();
+                        transport().superseded();
+                        gate.resume(from, request, serverLine, rest);
+                    }
+                }
+            }
+        }
+    }
+
+    private byte[] said() {
+        return held;
+    }
+
+    private void greeted() {
+        held = new byte[0];
+        greeting = null;
+    }
+
+    private void plain(byte[] rest) throws Exception {
+        mode = Mode.PLAIN;
+        byte[] all = Arrays.copyOf(held, held.length + rest.length);
+        System.arraycopy(rest, 0, all, held.length, rest.length);
+        greeted();
+        above.messageReceived(this, readable(all, all.length));
+    }
+
+    private boolean begin(TetherLine.Offer theirs, String clientLine) {
+        TetherKey ours = Objects.requireNonNull(key);
+        Prover agreed = ours.agree(theirs.key(), clientLine, serverLine);
+        if (agreed == null) {
+            return false;
+        }
+        synchronized (lock) {
+            int buffer = gate.buffer();
+            Tether made =
+                    new Tether(
+                            Tether.Role.SERVER,
+                            buffer,
+                            buffer,
+                            theirs.window() * TetherLine.WINDOW_UNIT);
+            tether = made;
+            prover = agreed;
+            carrier = made.begin();
+            state = Carriers.begin(now());
+            mode = Mode.TETHERED;
+        }
+        return true;
+    }
+
+    private void carried(IoSession from, byte[] bytes) {
+        boolean fault;
+        synchronized (lock) {
+            Tether stream = tether;
+            Tether.Carrier on = carrier;
+            if (stream == null || on == null || !from.equals(io) || over || bytes.length == 0) {
+                return;
+            }
+            Tether.News news = on.received(bytes, 0, bytes.length);
+            Moment now = now();
+            step(new CarrierEvent.Heard(now, news.bytes() > 0));
+            if (news.pong() != null) {
+                step(new CarrierEvent.PingAnswered(news.pong(), now));
+            }
+            if (news.held()) {
+                step(new CarrierEvent.Held(stream.hold()));
+            }
+            fault = news.fault() != null;
+        }
+        deliver();
+        if (fault) {
+            lost(from, true);
+        } else {
+            flush();
+        }
+    }
+
+    /** Gives SSH what has come, in order, whoever brought it. */
+    private void deliver() {
+        byte[] some = new byte[0];
+        while (true) {
+            int count;
+            synchronized (lock) {
+                Tether stream = tether;
+                if (delivering || over || stream == null) {
+                    return;
+                }
+                int there = stream.waiting();
+                if (there > some.length) {
+                    some = new byte[Math.min(there, MOST_OUT)];
+                }
+                count = there == 0 && stream.peerClosed() < 0 ? 0 : take(stream, some);
+                if (count == 0) {
+                    return;
+                }
+                delivering = count > 0;
+            }
+            if (count < 0) {
+                close(true); // the client has said good-bye
+                return;
+            }
+            try {
+                above.messageReceived(this, readable(some, count));
+            } catch (Exception e) {
+                failedAbove(e);
+                close(false); // what it said of it is still to go out
+            } finally {
+                synchronized (lock) {
+                    delivering = false;
+                }
+            }
+        }
+    }
+
+    private int take(Tether stream, byte[] into) {
+        return stream.take(into, 0, into.length, now());
+    }
+
+    private static Readable readable(byte[] bytes, int count) {
+        return Readable.readable(ByteBuffer.wrap(bytes, 0, count));
+    }
+
+    /** A connection of ours failed; or, before a tether is agreed, SSH did on what it brought. */
+    void failed(IoSession which, Throwable why) {
+        switch (mode) {
+            case GREETING, PLAIN -> failedAbove(why);
+            case HANDED_OVER -> {}
+            case TETHERED -> lost(which, false);
+        }
+    }
+
+    private void failedAbove(Throwable why) {
+        try {
+            above.exceptionCaught(this, why);
+        } catch (Exception e) {
+            close(true);
+        }
+    }
+
+    /** A connection of ours has ended. */
+    void ended(IoSession which) {
+        switch (mode) {
+            case GREETING, PLAIN -> close(true);
+            case HANDED_OVER -> {}
+            case TETHERED -> lost(which, false);
+        }
+    }
+
+    private void lost(IoSession which, boolean fault) {
+        boolean parked;
+        synchronized (lock) {
+            Tether stream = tether;
+            Tether.Carrier last = carrier;
+            if (!which.equals(io) || last == null || stream == null || over) {
+                return;
+            }
+            drop();
+            if (stream.peerClosed() >= 0 || stream.finished() || farewell != null) {
+                parked = false; // good-bye was said
+                finish();
+            } else {
+                step(new CarrierEvent.Lost(last.generation(), fault));
+                parked = !over;
+            }
+        }
+        which.close(true);
+        if (parked) {
+            transport().parked();
+        } else {
+            close(true);
+        }
+    }
+
+    /** Under the lock: there is no carrier any more. */
+    private void drop() {
+        carrier = null;
+        writing = false;
+        out = null;
+        parkedAt = now();
+        Objects.requireNonNull(tether).park();
+    }
+
+    // --- resuming
+
+    /**
+     * Whether whoever asks holds the key. Costs the same whatever is wrong with it.
+     */
+    boolean proves(TetherLine.Resume request, String line) {
+        Prover ours;
+        synchronized (lock) {
+            ours = prover;
+        }
+        return ours != null && Resumption.proved(ours, request, line);
+    }
+
+    /**
+     * Takes a new connection, if the request is right; false: it is refused and was answered.
+     *
+     * @param allowed whether the user may come from there
+     * @param rest what the client said behind its line
+     */
+    boolean resume(
+            IoSession next, TetherLine.Resume request, String line, boolean allowed, byte[] rest) {
+        Resumption.Served served;
+        IoSession older;
+        Duration away = null;
+        synchronized (lock) {
+            served =
+                    Resumption.serve(
+                            tether, Objects.requireNonNull(prover), request, line, allowed && !over);
+            Tether.Carrier carried = served.carrier();
+            older = io;
+            if (carried != null) {
+                io = next;
+                carrier = carried;
+                out = null;
+                writing = true; // until the answer is on its way
+                away = parkedAt == null ? Duration.ZERO : now().since(parkedAt);
+                parkedAt = null;
+                step(new CarrierEvent.Held(Objects.requireNonNull(tether).hold()));
+                step(new CarrierEvent.Resumed(carried.generation()));
+            }
+        }
+        if (away == null) {
+            gate.answer(next, served.answer());
+            return false;
+        }
+        gate.carries(next, this);
+        older.close(true);
+        transport().resumed(peer(next), away);
+        try {
+            next.writeBuffer(new ByteArrayBuffer(served.answer())).addListener(
+                            done -> written(next, done.isWritten()));
+        } catch (IOException e) {
+            lost(next, false);
+        }
+        carried(next, rest);
+        return true;
+    }
+
+    /**
+     * Lets the client come back from now on.
+     *
+     * @param interval ClientAliveInterval; zero: our own
+     * @param countMax ClientAliveCountMax; zero: a silent connection is never let go
+     */
+    void hold(Bytes name, Duration hold, Duration interval, int countMax) {
+        synchronized (lock) {
+            Tether stream = Objects.requireNonNull(tether);
+            if (!interval.isZero()) {
+                policy = CarrierPolicy.server(interval, interval.multipliedBy(countMax));
+            }
+            stream.hold(name, Math.max(1, hold.toSeconds()));
+        }
+        flush();
+    }
+
+    Standing standing() {
+        synchronized (lock) {
+            Tether stream = tether;
+            Moment now = now();
+            return stream == null
+                    ? new Standing(null, null, 0)
+                    : new Standing(
+                            parkedAt == null ? null : now.since(parkedAt),
+                            state instanceof CarrierState.Adrift adrift
+                                    ? now.until(adrift.heldUntil())
+                                    : null,
+                            stream.unacknowledged());
+        }
+    }
+
+    /** The machine slept, or so it seems. On the deadlines' thread. */
+    void slept(Duration gap) {
+        synchronized (lock) {
+            step(new CarrierEvent.Slept(gap));
+        }
+        flush();
+    }
+
+    // --- what goes
+
+    @Override
+    public IoWriteFuture writeBuffer(Buffer buffer) throws IOException {
+        if (mode != Mode.TETHERED) {
+            return io.writeBuffer(buffer);
+        }
+        Waiting packet = new Waiting(buffer);
+        boolean gone;
+        synchronized (lock) {
+            gone = over || farewell != null;
+            if (!gone) {
+                waiting.add(packet);
+            }
+        }
+        if (gone) {
+            packet.setValue(new ClosedChannelException());
+        } else {
+            flush();
+        }
+        return packet;
+    }
+
+    /** Takes into the tether what there is room for; under the lock. Those taken are whole. */
+    private List<Waiting> fill(Tether stream) {
+        List<Waiting> whole = List.of();
+        Waiting first;
+        while ((first = waiting.peek()) != null) {
+            first.at += stream.write(first.bytes, first.at, first.end - first.at);
+            if (first.at < first.end) {
+                break;
+            }
+            waiting.remove();
+            if (whole.isEmpty()) {
+                whole = new ArrayList<>(2);
+            }
+            whole.add(first);
+        }
+        return whole;
+    }
+
+    /** Sends what there is to send, unless a write is under way, whose end comes back here. */
+    private void flush() {
+        List<Waiting> whole;
+        IoSession to;
+        byte[] bytes = null;
+        int count = 0;
+        synchronized (lock) {
+            Tether stream = tether;
+            if (stream == null || over) {
+                return;
+            }
+            whole = fill(stream);
+            if (farewell != null && waiting.isEmpty()) {
+                stream.finish(closeReason);
+            }
+            Tether.Carrier on = carrier;
+            to = io;
+            if (on != null && !writing && on.wants(now())) {
+                long before = stream.sent();
+                bytes = room(stream);
+                count = on.fill(bytes, 0, bytes.length, now());
+                writing = count > 0;
+                if (stream.sent() > before) {
+                    step(new CarrierEvent.Spoke(now()));
+                }
+            } else if (!writing) {
+                out = null;
+            }
+            arm();
+        }
+        for (Waiting packet : whole) {
+            packet.setValue(true);
+        }
+        if (count > 0 && bytes != null) {
+            try {
+                to.writeBuffer(new ByteArrayBuffer(bytes, 0, count)).addListener(
+                                done -> written(to, done.isWritten()));
+            } catch (IOException e) {
+                lost(to, false);
+            }
+        }
+    }
+
+    /** As much as there is to send, within bounds. */
+    private byte[] room(Tether stream) {
+        byte[] there = out;
+        long wanted = stream.unsent() + 2L * Frame.LONGEST_CONTROL;
+        if (there == null || (there.length < wanted && there.length < MOST_OUT)) {
+            there = new byte[wanted <= LEAST_OUT ? LEAST_OUT : MOST_OUT];
+            out = there;
+        }
+        return there;
+    }
+
+    private void written(IoSession to, boolean well) {
+        Farewell last = null;
+        if (!well) {
+            lost(to, false);
+            return;
+        }
+        synchronized (lock) {
+            if (!to.equals(io) || carrier == null) {
+                return;
+            }
+            writing = false;
+            if (tether != null && tether.finished()) {
+                last = farewell;
+            }
+        }
+        if (last == null) {
+            flush();
+        } else {
+            last.setValue(true);
+        }
+    }
+
+    // --- deciding, under the lock
+
+    private void step(CarrierEvent event) {
+        CarrierState was = state;
+        if (was == null || over) {
+            return;
+        }
+        CarrierStep step = Carriers.on(was, event, now(), policy);
+        state = step.next();
+        for (CarrierCommand command : step.commands()) {
+            switch (command) {
+                case CarrierCommand.Ping ping -> {
+                    if (carrier != null) {
+                        carrier.ping(ping.sent());
+                    }
+                }
+                case CarrierCommand.Drop drop -> {
+                    Tether.Carrier on = carrier;
+                    if (on != null && on.generation() == drop.generation()) {
+                        IoSession silent = io;
+                        drop();
+                        gate.apart(() -> {
+                            silent.close(true);
+                            transport().parked();
+                        });
+                    }
+                }
+                case CarrierCommand.End end -> {
+                    finish();
+                    gate.apart(() -> {
+                        if (end.why() == CarrierState.Ending.HOLD_OVER) {
+                            transport().waitedInVain();
+                        }
+                        close(true);
+                    });
+                }
+                case CarrierCommand.Dial _,
+                        CarrierCommand.Abandon _,
+                        CarrierCommand.Show _,
+                        CarrierCommand.Hide _ -> {} // a client's
+            }
+        }
+        arm();
+    }
+
+    /** Sets the one timer for whatever comes first; too early is no harm. */
+    private void arm() {
+        CarrierState now = state;
+        if (now == null || over) {
+            return;
+        }
+        Moment due = Carriers.wakeAt(now, policy);
+        Tether stream = tether;
+        if (stream != null) {
+            due = Moment.earlier(due, stream.wakeAt());
+        }
+        if (due.isBefore(alarmAt)) {
+            alarmAt = due;
+            Moment at = due;
+            deadlines.post(() -> deadlines.set(timer, at));
+        }
+    }
+
+    /** On the deadlines' thread. */
+    private void alarm() {
+        synchronized (lock) {
+            alarmAt = Moment.NEVER;
+            CarrierState was = state;
+            Tether stream = tether;
+            if (was == null || stream == null || over) {
+                return;
+            }
+            if (!now().isBefore(Carriers.wakeAt(was, policy))) {
+                step(new CarrierEvent.TimePassed());
+            }
+            if (stream.acknowledged()) {
+                stream.trim();
+            }
+            arm();
+        }
+        flush();
+    }
+
+    private Moment now() {
+        return deadlines.clock().now();
+    }
+
+    // --- the end
+
+    /** Why CLOSE is going to be said: PROTOCOL.md section 4. */
+    void closing(long reason) {
+        synchronized (lock) {
+            closeReason = reason;
+        }
+    }
+
+    /** Under the lock: nothing comes or goes any more. */
+    private void finish() {
+        over = true;
+    }
+
+    @Override
+    protected CloseFuture doCloseGracefully() {
+        if (mode == Mode.TETHERED) {
+            Farewell last = new Farewell();
+            boolean nobody;
+            synchronized (lock) {
+                farewell = last;
+                nobody = over || carrier == null;
+            }
+            if (nobody) {
+                last.setValue(true);
+            } else {
+                deadlines.post(() ->
+                        deadlines.set(
+                                new Timer<>(() -> gate.apart(() -> close(true))),
+                                now().plus(FAREWELL)));
+                flush();
+            }
+            return builder().when(last).close(io).build().close(false);
+        }
+        return mode == Mode.HANDED_OVER
+                ? builder().build().close(false)
+                : builder().close(io).build().close(false);
+    }
+
+    @Override
+    protected void doCloseImmediately() {
+        List<Waiting> unsent;
+        List<byte[]> last = List.of();
+        Farewell waits;
+        synchronized (lock) {
+            Tether stream = tether;
+            if (stream != null) {
+                gate.forget(stream.id(), transport().login());
+                last = lastWords(stream);
+            }
+            finish();
+            unsent = new ArrayList<>(waiting);
+            waiting.clear();
+            waits = farewell;
+        }
+        deadlines.post(() -> deadlines.cancel(timer));
+        unsent.forEach(packet -> packet.setValue(new ClosedChannelException()));
+        if (waits != null) {
+            waits.setValue(true);
+        }
+        if (mode != Mode.HANDED_OVER) {
+            leave(last);
+        }
+        super.doCloseImmediately();
+        try {
+            above.sessionClosed(this);
+        } catch (Exception e) {
+            // it is closed all the same, and there is nobody left to tell
+        }
+    }
+
+    /** Under the lock: what is still to be sent, and CLOSE, without which the client comes back. */
+    private List<byte[]> lastWords(Tether stream) {
+        List<byte[]> all = new ArrayList<>();
+        Tether.Carrier on = carrier;
+        if (on != null && !over && !stream.finished() && stream.peerClosed() < 0) {
+            stream.finish(closeReason);
+            while (on.wants(now())) {
+                byte[] bytes = new byte[LEAST_OUT];
+                int count = on.fill(bytes, 0, bytes.length, now());
+                if (count == 0) {
+                    break;
+                }
+                all.add(Arrays.copyOf(bytes, count));
+            }
+        }
+        return all;
+    }
+
+    /** Gives the last connection back, having said what is left to be said, if it can be. */
+    private void leave(List<byte[]> last) {
+        IoSession old = io;
+        if (last.isEmpty()) {
+            old.close(true);
+            return;
+        }
+        try {
+            for (byte[] bytes : last) {
+                old.writeBuffer(new ByteArrayBuffer(bytes));
+            }
+            Timer<Runnable> end = new Timer<>(() -> gate.apart(() -> old.close(true)));
+            deadlines.post(() -> deadlines.set(end, now().plus(FAREWELL)));
+            old.close(false).addListener(
+                    closed -> deadlines.post(() -> deadlines.cancel(end)));
+        } catch (IOException e) {
+            old.close(true);
+        }
+    }
+
+    // --- the rest of IoSession
+
+    @Override
+    public long getId() {
+        return id;
+    }
+
+    @Override
+    public SocketAddress getLocalAddress() {
+        return io.getLocalAddress();
+    }
+
+    @Override
+    public SocketAddress getRemoteAddress() {
+        return io.getRemoteAddress();
+    }
+
+    @Override
+    public @Nullable SocketAddress getAcceptanceAddress() {
+        return io.getAcceptanceAddress();
+    }
+
+    @Override
+    public @Nullable Object getAttribute(Object name) {
+        synchronized (attributes) {
+            return attributes.get(name);
+        }
+    }
+
+    @Override
+    public @Nullable Object setAttribute(Object name, Object value) {
+        synchronized (attributes) {
+            return attributes.put(name, value);
+        }
+    }
+
+    @Override
+    public @Nullable Object setAttributeIfAbsent(Object name, Object value) {
+        synchronized (attributes) {
+            return attributes.putIfAbsent(name, value);
+        }
+    }
+
+    @Override
+    public @Nullable Object removeAttribute(Object name) {
+        synchronized (attributes) {
+            return attributes.remove(name);
+        }
+    }
+
+    @Override
+    public @Nullable IoService getService() {
+        return io.getService();
+    }
+
+    @Override
+    public void shutdownOutputStream() {
+        // SSH ends a connection as a whole; the two directions never end apart
+    }
+
+    @Override
+    public void suspendRead() {
+        io.suspendRead();
+    }
+
+    @Override
+    public void resumeRead() {
+        io.resumeRead();
+    }
+
+    /** Whether the user would be let in from there, too. */
+    boolean mayReturn(InetSocketAddress from, @Nullable InetSocketAddress at) throws IOException {
+        Login login = transport().login();
+        return login != null && login.readmission().allows(from, at);
+    }
+
+    /** Our own address on a connection. */
+    static @Nullable InetSocketAddress local(IoSession of) {
+        return of.getLocalAddress() instanceof InetSocketAddress inet ? inet : null;
+    }
+
+    /** The client's address on a connection. */
+    static @Nullable InetSocketAddress peer(IoSession of) {
+        return of.getRemoteAddress() instanceof InetSocketAddress inet && !inet.isUnresolved()
+                ? inet
+                : null;
+    }
+}
