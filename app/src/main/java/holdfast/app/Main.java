@@ -1,12 +1,12 @@
 package holdfast.app;
 
-import holdfast.ssh.Software;
 import holdfast.app.command.Demo;
 import holdfast.app.command.Lab;
 import holdfast.app.command.Ssh;
 import holdfast.app.command.Sshd;
 import holdfast.app.command.Tether;
 import holdfast.app.command.Train;
+import holdfast.ssh.Software;
 import java.util.List;
 
 /** {@code holdfast COMMAND ...}: finds the command and leaves with its status. */

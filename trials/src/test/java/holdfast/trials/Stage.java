@@ -112,6 +112,16 @@ final class Stage implements AutoCloseable {
                         settings));
     }
 
+    /** A fresh {@code holdfast sshd} behind the NAT. */
+    Sshd holdfastSshd(NatLab lab, String... settings) {
+        return keep(
+                Sshd.holdfast(
+                        directory.resolve("sshd" + ++count),
+                        lab.server(),
+                        NatLab.SERVER,
+                        settings));
+    }
+
     NatLab natLab(NatLab.Mode mode, Duration idle) {
         NatLab.impossible()
                 .ifPresent(reason -> {

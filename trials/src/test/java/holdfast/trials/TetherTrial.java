@@ -19,13 +19,20 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
-/** Stock ssh and stock sshd, joined by the two ends of {@code holdfast tether}. */
+/**
+ * Sessions that outlive their connections: between {@code holdfast ssh} and {@code holdfast sshd},
+ * and between stock ssh and stock sshd, joined by the two ends of {@code holdfast tether}.
+ */
 @ExtendWith(Staged.class)
 final class TetherTrial {
 
@@ -41,20 +48,35 @@ final class TetherTrial {
     private static final int CUTS = 20;
     private static final int MEGABYTES = 100;
 
+    /** What is on trial. */
+    private enum Ends {
+        /** {@code holdfast ssh} and {@code holdfast sshd}, and nothing between. */
+        OURS,
+        /** OpenSSH's, and {@code holdfast tether} between. */
+        STOCK
+    }
+
     /** Counts until a file is there. */
     private static String counter(Path until) {
         return "i=0; until [ -e " + until + " ]; do i=$((i+1)); echo $i; sleep 0.05; done";
     }
 
-    @Test
-    void a_counter_goes_on_through_every_trouble(Stage stage)
+    @ParameterizedTest
+    @EnumSource
+    void a_session_goes_on_through_every_trouble(Ends ends, Stage stage)
             throws InterruptedException, IOException {
-        NatLab lab = stage.natLab(NatLab.Mode.BLACKHOLE, NEVER_IDLE);
-        Sshd sshd = stage.sshd(lab);
-        Running listener = listener(stage, lab, sshd);
+        Scene scene = new Scene(ends, stage);
+        NatLab lab = scene.lab;
         Path stop = stage.directory().resolve("stop");
-        Running counter = tethered(stage, lab, sshd, "ssh", "trial", counter(stop)).start();
+        Running echo = stage.run("python3", "-c", ECHO).behind(lab.server()).start();
+        echo.out().await("\n", SOON);
+        int port = Integer.parseInt(echo.out().text().strip());
+        Running counter =
+                scene.command("ssh", "-L", "2300:127.0.0.1:" + port, "trial", counter(stop))
+                        .start();
         counter.out().await("20\n", SOON);
+        Running asker =
+                stage.run("python3", "-c", ASK, stop.toString()).behind(lab.client()).start();
 
         List<String> report = new ArrayList<>();
         List<Duration> back = new ArrayList<>();
@@ -80,27 +102,73 @@ final class TetherTrial {
 
         Files.createFile(stop);
         Ended ended = counter.end(SOON);
-        System.out.println("tether, path back to first byte: " + String.join("; ", report));
+        Ended asked = asker.end(SOON);
         System.out.println(
-                "tether, median and worst: "
+                "tether, " + ends + ", path back to first byte: " + String.join("; ", report));
+        System.out.println(
+                "tether, "
+                        + ends
+                        + ", median and worst: "
                         + median(back).toMillis()
                         + " ms, "
                         + worst(back).toMillis()
                         + " ms");
-        assertThat(ended.err()).isEmpty();
+        if (ends == Ends.STOCK) {
+            assertThat(ended.err()).isEmpty();
+        } else {
+            assertThat(ended.err().lines())
+                    .allMatch(line ->
+                            line.startsWith("Connection to ")
+                                    && (line.endsWith(" lost; reconnecting.")
+                                            || line.endsWith(" s.")));
+        }
         assertThat(ended.status()).isZero();
         assertCounts(ended.out());
-        // A loss that nobody tells is noticed by a PING after 3 s and its patience of 2 to 5 s.
+        assertThat(asked.out()).as(asked.err()).matches("\\d{3,} answers, all right\n");
+        // A loss that nobody tells is missed in less than three seconds, on a quiet machine.
         assertThat(worst(back)).isLessThan(Duration.ofSeconds(10));
-        assertNothingLeft(stage, lab, sshd, listener);
+        echo.signal("TERM");
+        scene.assertNothingLeft();
     }
 
-    @Test
-    void an_sftp_copy_survives_twenty_cuts_at_random_moments(Stage stage)
+    /** Answers every line with itself; says its port first. */
+    private static final String ECHO =
+            """
+            import socketserver
+            class Echo(socketserver.StreamRequestHandler):
+                def handle(self):
+                    for line in self.rfile: self.wfile.write(line)
+            class Server(socketserver.ThreadingTCPServer):
+                daemon_threads = True
+            with Server(("127.0.0.1", 0), Echo) as server:
+                print(server.server_address[1], flush=True)
+                server.serve_forever()
+            """;
+
+    /**
+     * Asks as a database's client does: one question, one answer, and so on, until told to stop.
+     */
+    private static final String ASK =
+            """
+            import os, socket, sys, time
+            s = socket.create_connection(("127.0.0.1", 2300))
+            f = s.makefile("rwb")
+            n = 0
+            while not os.path.exists(sys.argv[1]):
+                n += 1
+                f.write(b"question %d\\n" % n); f.flush()
+                answer = f.readline()
+                if answer != b"question %d\\n" % n: sys.exit("%d: %r" % (n, answer))
+                time.sleep(0.02)
+            print("%d answers, all right" % n)
+            """;
+
+    @ParameterizedTest
+    @EnumSource
+    void an_sftp_copy_survives_twenty_cuts_at_random_moments(Ends ends, Stage stage)
             throws InterruptedException, IOException {
-        NatLab lab = stage.natLab(NatLab.Mode.BLACKHOLE, NEVER_IDLE);
-        Sshd sshd = stage.sshd(lab);
-        Running listener = listener(stage, lab, sshd);
+        Scene scene = new Scene(ends, stage);
+        NatLab lab = scene.lab;
         long seed = System.nanoTime();
         System.out.println("seed " + seed);
         Path there = stage.directory().resolve("there");
@@ -111,7 +179,7 @@ final class TetherTrial {
         Path here = stage.directory().resolve("here");
         Path again = stage.directory().resolve("again");
         Running copy =
-                tethered(stage, lab, sshd, "sftp", "-q", "-l", "40000", "-b", "-", "trial")
+                scene.command("sftp", "-q", "-l", "40000", "-b", "-", "trial")
                         .input("get " + there + " " + here + "\nput " + here + " " + again + "\n")
                         .start();
         SplittableRandom random = new SplittableRandom(seed);
@@ -136,14 +204,15 @@ final class TetherTrial {
         assertThat(ended.status()).as(ended.err()).isZero();
         assertThat(Files.mismatch(there, here)).isEqualTo(-1);
         assertThat(Files.mismatch(there, again)).isEqualTo(-1);
-        assertNothingLeft(stage, lab, sshd, listener);
+        scene.assertNothingLeft();
     }
 
     @Test
     void each_end_alone_is_plain_ssh(Stage stage) throws InterruptedException {
-        NatLab lab = stage.natLab(NatLab.Mode.BLACKHOLE, NEVER_IDLE);
-        Sshd sshd = stage.sshd(lab);
-        Running listener = listener(stage, lab, sshd);
+        Scene scene = new Scene(Ends.STOCK, stage);
+        NatLab lab = scene.lab;
+        Sshd sshd = scene.sshd;
+        Running listener = Objects.requireNonNull(scene.listener);
         String script = "echo out; echo err >&2; cat; exit 7";
         String text = "x".repeat(300_000);
         Ended throughListener =
@@ -168,10 +237,52 @@ final class TetherTrial {
             assertThat(ended.status()).isEqualTo(7);
         }
         assertThat(listener.err().text()).doesNotContain("tether begins");
-        assertNothingLeft(stage, lab, sshd, listener);
+        scene.assertNothingLeft();
     }
 
     // --- both ends
+
+    /** Both ends behind a NAT. */
+    private static final class Scene {
+        final Ends ends;
+        final Stage stage;
+        final NatLab lab;
+        final Sshd sshd;
+        final @Nullable Running listener;
+
+        Scene(Ends ends, Stage stage) throws InterruptedException {
+            this.ends = ends;
+            this.stage = stage;
+            lab = stage.natLab(NatLab.Mode.BLACKHOLE, NEVER_IDLE);
+            sshd = ends == Ends.OURS ? stage.holdfastSshd(lab) : stage.sshd(lab);
+            listener = ends == Ends.OURS ? null : listener(stage, lab, sshd);
+        }
+
+        Command command(String... words) {
+            if (ends == Ends.STOCK) {
+                return tethered(stage, lab, sshd, words);
+            }
+            List<String> argv = new ArrayList<>();
+            Path ours = Client.holdfast().asOneProgram(stage.directory());
+            if (words[0].equals("ssh")) {
+                argv.add(ours.toString());
+            } else {
+                argv.addAll(List.of(words[0], "-S", ours.toString()));
+            }
+            argv.addAll(List.of("-F", sshd.config().toString()));
+            argv.addAll(Arrays.asList(words).subList(1, words.length));
+            return stage.run(argv.toArray(String[]::new)).behind(lab.client());
+        }
+
+        /** No session, no socket: then the listener is told to go, and goes. */
+        void assertNothingLeft() throws InterruptedException {
+            TetherTrial.assertNothingLeft(stage, lab, sshd);
+            if (listener != null) {
+                listener.signal("TERM");
+                listener.end(SOON);
+            }
+        }
+    }
 
     private static Running listener(Stage stage, NatLab lab, Sshd sshd)
             throws InterruptedException {
@@ -250,14 +361,13 @@ final class TetherTrial {
         assertThat(out).isEqualTo(expected);
     }
 
-    /** No session, no socket: then the listener is told to go, and goes. */
-    private static void assertNothingLeft(Stage stage, NatLab lab, Sshd sshd, Running listener)
+    private static void assertNothingLeft(Stage stage, NatLab lab, Sshd sshd)
             throws InterruptedException {
         long deadline = System.nanoTime() + SOON.toNanos();
         while (!sshd.sessions().isEmpty() && System.nanoTime() < deadline) {
             Thread.sleep(50);
         }
-        assertThat(sshd.sessions()).as(listener.err().text()).isEmpty();
+        assertThat(sshd.sessions()).as(sshd.log()).isEmpty();
         String sockets = "";
         do {
             sockets =
@@ -273,7 +383,5 @@ final class TetherTrial {
                             .collect(Collectors.joining("\n"));
         } while (!sockets.isEmpty() && System.nanoTime() < deadline);
         assertThat(sockets.getBytes(StandardCharsets.UTF_8)).as(sockets).isEmpty();
-        listener.signal("TERM");
-        listener.end(SOON);
     }
 }

@@ -34,7 +34,15 @@ public record StatusReport(
         Map<String, Long> ended,
         List<Connection> connections) {
 
-    /** One connection. {@code state} is opening, up, suspect or dead. */
+    /**
+     * One connection. {@code state} is opening, up, parked, suspect or dead; the last four parts
+     * are there only with a tether.
+     *
+     * @param tethered whether the session outlives its connection
+     * @param parkedSeconds how long it has been without one
+     * @param holdLeftSeconds how long it still waits for one
+     * @param waitingBytes what the client has not acknowledged
+     */
     public record Connection(
             long id,
             @Nullable String user,
@@ -44,7 +52,26 @@ public record StatusReport(
             @Nullable Double roundTripMillis,
             int unansweredProbes,
             String state,
-            List<String> channels) {}
+            List<String> channels,
+            boolean tethered,
+            @Nullable Double parkedSeconds,
+            @Nullable Double holdLeftSeconds,
+            @Nullable Long waitingBytes) {
+
+        /** What the table says of a session that waits for its client. */
+        private String standing() {
+            return parkedSeconds == null || holdLeftSeconds == null
+                    ? state
+                    : state
+                            + " for "
+                            + time(parkedSeconds)
+                            + ", held for "
+                            + time(holdLeftSeconds)
+                            + ", "
+                            + waitingBytes
+                            + " bytes waiting";
+        }
+    }
 
     private static final Gson GSON =
             new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
@@ -59,6 +86,9 @@ public record StatusReport(
         List<Connection> connections = new ArrayList<>();
         for (ConnectionStatus one : server.connections()) {
             Duration trip = one.roundTrip();
+            ConnectionStatus.Tethered tether = one.tether();
+            Duration parked = tether == null ? null : tether.parked();
+            Duration left = tether == null ? null : tether.holdLeft();
             connections.add(
                     new Connection(
                             one.id(),
@@ -69,7 +99,11 @@ public record StatusReport(
                             trip == null ? null : trip.toNanos() / 1e6,
                             one.unanswered(),
                             one.state().name().toLowerCase(Locale.ROOT),
-                            one.channels()));
+                            one.channels(),
+                            tether != null,
+                            parked == null ? null : seconds(parked),
+                            left == null ? null : seconds(left),
+                            tether == null ? null : tether.waiting()));
         }
         return new StatusReport(
                 ProcessHandle.current().pid(),
@@ -161,7 +195,7 @@ public record StatusReport(
                             time(one.idleSeconds()) + " ago",
                             trip == null ? "-" : "%.1f ms".formatted(trip),
                             Integer.toString(one.unansweredProbes()),
-                            one.state(),
+                            one.standing(),
                             one.channels().isEmpty() ? "-" : String.join(" ", one.channels())));
         }
         table(out, rows);

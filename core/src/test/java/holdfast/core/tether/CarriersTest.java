@@ -18,7 +18,8 @@ final class CarriersTest {
         return new Moment(Math.round(seconds * 1e9));
     }
 
-    private static final CarrierPolicy CLIENT = new CarrierPolicy(
+    private static final CarrierPolicy CLIENT =
+            new CarrierPolicy(
                     true, Duration.ofSeconds(30), Duration.ofSeconds(30), Duration.ZERO, 1);
     private static final CarrierPolicy SERVER =
             CarrierPolicy.server(Duration.ofSeconds(60), Duration.ofSeconds(20));

@@ -49,7 +49,9 @@ public final class Client {
     public record Streams(
             ReadableByteChannel in, WritableByteChannel out, WritableByteChannel err) {}
 
-    /** Where no person waits at a screen: a line when the connection is lost, one when it is back. */
+    /**
+     * Where no person waits at a screen: a line when the connection is lost, one when it is back.
+     */
     private final class Unattended implements Connection.Doubts {
         private @Nullable Moment lost;
         private final Supplier<Moment> clock;

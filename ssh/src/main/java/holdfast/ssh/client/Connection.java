@@ -18,14 +18,14 @@ import holdfast.ssh.log.Log;
 import holdfast.ssh.system.NetworkWatch;
 import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
-import java.net.ConnectException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
-import java.security.SecureRandom;
 import java.nio.channels.SocketChannel;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -392,7 +392,11 @@ final class Connection implements AutoCloseable {
             throws IOException {
         try {
             return new Brought(
-                    way(settings, parts.again(), clock, new Allowance(clock, WAY_AGAIN, WAY_AGAIN)));
+                    way(
+                            settings,
+                            parts.again(),
+                            clock,
+                            new Allowance(clock, WAY_AGAIN, WAY_AGAIN)));
         } catch (ClientFailure e) {
             throw notAgain(e);
         }
@@ -434,8 +438,7 @@ final class Connection implements AutoCloseable {
                             way.stream(),
                             Software.NAME,
                             wish.buffer(),
-                            CarrierPolicy.client(
-                                    settings.serverAliveInterval(), random.nextLong()),
+                            CarrierPolicy.client(settings.serverAliveInterval(), random.nextLong()),
                             new LinkClock(),
                             () -> {
                                 Connection now = connection;

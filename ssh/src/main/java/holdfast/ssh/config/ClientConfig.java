@@ -20,7 +20,6 @@ public final class ClientConfig {
     private static final Duration TETHER_HOLD = Duration.ofHours(24);
     private static final int TETHER_BUFFER = 4 << 20;
 
-
     private static final List<String> DEFAULT_IDENTITIES =
             List.of(
                     "~/.ssh/id_rsa",

@@ -472,7 +472,7 @@ final class ConfigReader {
     private boolean tetherBuffer(Arguments arguments, Place place) {
         String word = arguments.nextOrEmpty();
         long bytes = Quantities.bytes(word);
-        return bytes < Quantities.LEAST_TETHER_BUFFER || bytes > Quantities.MOST_TETHER_BUFFER
+        return (bytes < Quantities.LEAST_TETHER_BUFFER || bytes > Quantities.MOST_TETHER_BUFFER)
                 ? complain(place, "Bad TetherBuffer '" + word + "': it may be 64K to 64M.")
                 : set(Keyword.TETHER_BUFFER, Long.toString(bytes), place);
     }

@@ -873,8 +873,7 @@ final class ServerReader {
                 long bytes = Quantities.bytes(word);
                 if (bytes < Quantities.LEAST_TETHER_BUFFER
                         || bytes > Quantities.MOST_TETHER_BUFFER) {
-                    throw fatal(
-                            place, "Bad " + name + " '" + word + "': it may be 64K to 64M");
+                    throw fatal(place, "Bad " + name + " '" + word + "': it may be 64K to 64M");
                 }
                 yield set(keyword, Long.toString(bytes), place);
             }

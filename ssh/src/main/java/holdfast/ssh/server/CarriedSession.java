@@ -91,15 +91,6 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         }
     }
 
-    /**
-     * How it stands, for those outside.
-     *
-     * @param parked how long it has been without a connection; null: it has one
-     * @param holdLeft how long it is still held; null: it has a connection
-     * @param waiting bytes that the client has not acknowledged
-     */
-    record Standing(@Nullable Duration parked, @Nullable Duration holdLeft, long waiting) {}
-
     private final TetherGate gate;
     private final IoHandler above;
     private final Deadlines deadlines;
@@ -120,7 +111,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     private @Nullable Tether tether;
     private @Nullable Prover prover;
     private Tether.@Nullable Carrier carrier;
-    private @Nullable CarrierState state;
+    private @Nullable CarrierState carriers;
     private CarrierPolicy policy = CarrierPolicy.server(ASK_AFTER, LET_GO_AFTER);
     private final ArrayDeque<Waiting> waiting = new ArrayDeque<>(0);
     private byte @Nullable [] out;
@@ -284,7 +275,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             tether = made;
             prover = agreed;
             carrier = made.begin();
-            state = Carriers.begin(now());
+            carriers = Carriers.begin(now());
             mode = Mode.TETHERED;
         }
         return true;
@@ -424,9 +415,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     // --- resuming
 
-    /**
-     * Whether whoever asks holds the key. Costs the same whatever is wrong with it.
-     */
+    /** Whether whoever asks holds the key. Costs the same whatever is wrong with it. */
     boolean proves(TetherLine.Resume request, String line) {
         Prover ours;
         synchronized (lock) {
@@ -449,7 +438,11 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         synchronized (lock) {
             served =
                     Resumption.serve(
-                            tether, Objects.requireNonNull(prover), request, line, allowed && !over);
+                            tether,
+                            Objects.requireNonNull(prover),
+                            request,
+                            line,
+                            allowed && !over);
             Tether.Carrier carried = served.carrier();
             older = io;
             if (carried != null) {
@@ -471,8 +464,8 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         older.close(true);
         transport().resumed(peer(next), away);
         try {
-            next.writeBuffer(new ByteArrayBuffer(served.answer())).addListener(
-                            done -> written(next, done.isWritten()));
+            next.writeBuffer(new ByteArrayBuffer(served.answer()))
+                    .addListener(done -> written(next, done.isWritten()));
         } catch (IOException e) {
             lost(next, false);
         }
@@ -497,15 +490,16 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         flush();
     }
 
-    Standing standing() {
+    /** How it stands, for those outside. */
+    ConnectionStatus.Tethered standing() {
         synchronized (lock) {
             Tether stream = tether;
             Moment now = now();
             return stream == null
-                    ? new Standing(null, null, 0)
-                    : new Standing(
+                    ? new ConnectionStatus.Tethered(null, null, 0)
+                    : new ConnectionStatus.Tethered(
                             parkedAt == null ? null : now.since(parkedAt),
-                            state instanceof CarrierState.Adrift adrift
+                            carriers instanceof CarrierState.Adrift adrift
                                     ? now.until(adrift.heldUntil())
                                     : null,
                             stream.unacknowledged());
@@ -596,8 +590,8 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         }
         if (count > 0 && bytes != null) {
             try {
-                to.writeBuffer(new ByteArrayBuffer(bytes, 0, count)).addListener(
-                                done -> written(to, done.isWritten()));
+                to.writeBuffer(new ByteArrayBuffer(bytes, 0, count))
+                        .addListener(done -> written(to, done.isWritten()));
             } catch (IOException e) {
                 lost(to, false);
             }
@@ -640,12 +634,12 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     // --- deciding, under the lock
 
     private void step(CarrierEvent event) {
-        CarrierState was = state;
+        CarrierState was = carriers;
         if (was == null || over) {
             return;
         }
         CarrierStep step = Carriers.on(was, event, now(), policy);
-        state = step.next();
+        carriers = step.next();
         for (CarrierCommand command : step.commands()) {
             switch (command) {
                 case CarrierCommand.Ping ping -> {
@@ -684,7 +678,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     /** Sets the one timer for whatever comes first; too early is no harm. */
     private void arm() {
-        CarrierState now = state;
+        CarrierState now = carriers;
         if (now == null || over) {
             return;
         }
@@ -704,7 +698,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     private void alarm() {
         synchronized (lock) {
             alarmAt = Moment.NEVER;
-            CarrierState was = state;
+            CarrierState was = carriers;
             Tether stream = tether;
             if (was == null || stream == null || over) {
                 return;
@@ -826,8 +820,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             }
             Timer<Runnable> end = new Timer<>(() -> gate.apart(() -> old.close(true)));
             deadlines.post(() -> deadlines.set(end, now().plus(FAREWELL)));
-            old.close(false).addListener(
-                    closed -> deadlines.post(() -> deadlines.cancel(end)));
+            old.close(false).addListener(closed -> deadlines.post(() -> deadlines.cancel(end)));
         } catch (IOException e) {
             old.close(true);
         }

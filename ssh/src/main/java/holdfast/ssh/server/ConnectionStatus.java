@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param roundTrip smoothed; null: nothing measured yet
  * @param unanswered keepalives sent since the last packet came
  * @param channels their kinds
+ * @param tether null: the connection is all there is
  */
 public record ConnectionStatus(
         long id,
@@ -25,7 +26,17 @@ public record ConnectionStatus(
         @Nullable Duration roundTrip,
         int unanswered,
         State state,
-        List<String> channels) {
+        List<String> channels,
+        @Nullable Tethered tether) {
+
+    /**
+     * A session that outlives its connections.
+     *
+     * @param parked how long it has been without one; null: it has one
+     * @param holdLeft how long it is still held; null: it has one
+     * @param waiting bytes that the client has not acknowledged
+     */
+    public record Tethered(@Nullable Duration parked, @Nullable Duration holdLeft, long waiting) {}
 
     /** What is thought of it. */
     public enum State {
@@ -33,6 +44,8 @@ public record ConnectionStatus(
         OPENING,
         /** Nothing speaks against it. */
         UP,
+        /** It has lost its connection, and is held until the client brings another. */
+        PARKED,
         /** A keepalive is late. */
         SUSPECT,
         /** Given up, and being closed. */

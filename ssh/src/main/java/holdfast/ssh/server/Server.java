@@ -404,6 +404,7 @@ public final class Server implements AutoCloseable {
                     case LinkState.Opening _, LinkState.Dead _ -> null;
                 };
         InetSocketAddress peer = transport.peer();
+        ConnectionStatus.Tethered tether = transport.standing();
         return new ConnectionStatus(
                 id,
                 transport.triedUser(),
@@ -416,11 +417,15 @@ public final class Server implements AutoCloseable {
                 watch == null ? 0 : watch.unanswered(),
                 switch (link) {
                     case LinkState.Opening _ -> ConnectionStatus.State.OPENING;
-                    case LinkState.Up _ -> ConnectionStatus.State.UP;
+                    case LinkState.Up _ ->
+                            tether != null && tether.parked() != null
+                                    ? ConnectionStatus.State.PARKED
+                                    : ConnectionStatus.State.UP;
                     case LinkState.Suspect _ -> ConnectionStatus.State.SUSPECT;
                     case LinkState.Dead _ -> ConnectionStatus.State.DEAD;
                 },
-                transport.channelKinds());
+                transport.channelKinds(),
+                tether);
     }
 
     /**

@@ -297,7 +297,7 @@ public final class ServerTransport extends OneKeyExchange {
         return kinds;
     }
 
-    CarriedSession.@Nullable Standing standing() {
+    ConnectionStatus.@Nullable Tethered standing() {
         return carried == null || !carried.tethered() ? null : carried.standing();
     }
 
@@ -306,8 +306,7 @@ public final class ServerTransport extends OneKeyExchange {
     @Override
     protected String resolveIdentificationString(String property) {
         String plain = super.resolveIdentificationString(property);
-        CarriedSession below =
-                getIoSession() instanceof CarriedSession session ? session : null;
+        CarriedSession below = getIoSession() instanceof CarriedSession session ? session : null;
         return below == null ? plain : below.identification(plain, server.gate().buffer());
     }
 
@@ -327,7 +326,13 @@ public final class ServerTransport extends OneKeyExchange {
     void resumed(@Nullable InetSocketAddress from, Duration away) {
         peer = from;
         link.heardBytes();
-        log().info("Session of " + who() + "resumed from " + peerText() + " after " + seconds(away));
+        log().info(
+                        "Session of "
+                                + who()
+                                + "resumed from "
+                                + peerText()
+                                + " after "
+                                + seconds(away));
     }
 
     /** The client did not come back in time. */

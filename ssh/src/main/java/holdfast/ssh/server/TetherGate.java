@@ -124,8 +124,7 @@ final class TetherGate implements IoHandler {
         }
         Bytes id = TetherKey.random(Resumption.ID);
         held.put(id, session);
-        session.hold(
-                id, of.tetherHold(), of.clientAliveInterval(), of.clientAliveCountMax());
+        session.hold(id, of.tetherHold(), of.clientAliveInterval(), of.clientAliveCountMax());
         return true;
     }
 

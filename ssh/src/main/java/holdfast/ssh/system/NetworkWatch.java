@@ -55,7 +55,10 @@ public final class NetworkWatch {
     private static void watch(Runnable changed) {
         int fd =
                 Native.call(
-                        Native.symbol("socket"), AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0 /* ROUTE */);
+                        Native.symbol("socket"),
+                        AF_NETLINK,
+                        SOCK_RAW | SOCK_CLOEXEC,
+                        0 /* ROUTE */);
         if (fd < 0) {
             return;
         }
@@ -76,8 +79,7 @@ public final class NetworkWatch {
             MemorySegment recv = Native.symbol("recv");
             MemorySegment bytes = arena.allocate(Native.SCRATCH_BYTES, 8);
             while (true) {
-                int count =
-                        Native.call(recv, fd, bytes.address(), bytes.byteSize(), 0 /* flags */);
+                int count = Native.call(recv, fd, bytes.address(), bytes.byteSize(), 0 /* flags */);
                 if (count < 0 && count != -Native.EINTR && count != -ENOBUFS) {
                     return;
                 }

@@ -6,8 +6,8 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Who was refused lately, by address: one that is refused often is told that the server is busy
- * and costs it no proof. So many addresses are remembered and so many lines logged, no more.
+ * Who was refused lately, by address: one that is refused often is told that the server is busy and
+ * costs it no proof. So many addresses are remembered and so many lines logged, no more.
  */
 public final class Refusals {
     private static final int FREE = 10;

@@ -56,10 +56,17 @@ class ServerManualTest {
     @Test
     void the_defaults_of_our_own_keywords_are_those_it_tells() throws ConfigException {
         ServerSettings settings = ServerConfig.of(List.of()).global();
-        assertThat(settings.tether()).isFalse();
+        assertThat(settings.tether()).isTrue();
         assertThat(settings.tetherHold().toHours()).isEqualTo(24);
-        assertThat(settings.tetherBuffer()).isEqualTo(1 << 20);
-        assertThat(page).contains("The default is 24 hours.", "The default is 1M.");
+        assertThat(settings.tetherBuffer()).isEqualTo(4 << 20);
+        assertThat(settings.tetherMax()).isEqualTo(10_000);
+        assertThat(settings.tetherMaxPerUser()).isEqualTo(100);
+        assertThat(page)
+                .contains(
+                        "The default is 24 hours.",
+                        "The default is 4M.",
+                        "The default is 10000.",
+                        "The default is 100.");
         assertThat(settings.tcpKeepAliveIdle()).isNull();
         assertThat(page).contains(".Li " + MatchLine.RELEASE + " .");
     }

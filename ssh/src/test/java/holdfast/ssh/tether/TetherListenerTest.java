@@ -248,8 +248,8 @@ final class TetherListenerTest {
                     return next;
                 },
                 new TetherStream.Watcher() {
-                @Override
-                public void held(Duration time) {}
+                    @Override
+                    public void held(Duration time) {}
 
                     @Override
                     public void standsStill(Moment since, Moment heldUntil) {}

@@ -1,8 +1,8 @@
 package holdfast.ssh.server.auth;
 
-import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.system.Account;
@@ -55,8 +55,7 @@ record Return(ServerAuth shared, String user, KeyOptions options, Log log)
         if ((permitted != null
                         && Addresses.hostAndAddress(host.get(), address, permitted)
                                 != Addresses.Answer.YES)
-                || (ranges != null
-                        && Addresses.ranges(address, ranges) != Addresses.Answer.YES)) {
+                || (ranges != null && Addresses.ranges(address, ranges) != Addresses.Answer.YES)) {
             log.info(
                     "Resume of "
                             + Safe.text(user)

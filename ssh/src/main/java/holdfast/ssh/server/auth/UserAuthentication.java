@@ -14,7 +14,6 @@ import holdfast.ssh.server.Permissions;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
 import java.io.IOException;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
