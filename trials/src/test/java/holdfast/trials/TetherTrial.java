@@ -49,7 +49,7 @@ final class TetherTrial {
     private static final int MEGABYTES = 100;
 
     /** What is on trial. */
-    private enum Ends {
+    enum Ends {
         /** {@code holdfast ssh} and {@code holdfast sshd}, and nothing between. */
         OURS,
         /** OpenSSH's, and {@code holdfast tether} between. */

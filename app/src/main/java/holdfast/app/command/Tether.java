@@ -6,6 +6,7 @@ import holdfast.core.time.Moment;
 import holdfast.ssh.Software;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.system.Daemon;
+import holdfast.ssh.system.NetworkWatch;
 import holdfast.ssh.tether.TetherListener;
 import holdfast.ssh.tether.TetherStream;
 import java.io.FileDescriptor;
@@ -27,6 +28,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -386,7 +388,8 @@ public final class Tether {
     /** What the person is told: one line when the path is lost, one when it is back. */
     private final class Notices implements TetherStream.Watcher {
         private final String where;
-        private @Nullable TetherStream stream;
+        private final AtomicBoolean watched = new AtomicBoolean();
+        private volatile @Nullable TetherStream stream;
         private @Nullable Moment lost;
 
         Notices(String where) {
@@ -416,7 +419,12 @@ public final class Tether {
         }
 
         @Override
-        public void held(Duration time) {}
+        public void held(Duration time) {
+            TetherStream of = stream;
+            if (of != null && watched.compareAndSet(false, true)) {
+                NetworkWatch.start(of::networkChanged);
+            }
+        }
 
         @Override
         public void moved(ByteChannel carrier) {}
