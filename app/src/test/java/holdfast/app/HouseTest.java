@@ -78,6 +78,9 @@ final class HouseTest {
                                         "java.util.stream",
                                         "org.jspecify.annotations")
                                 .or(named("java.time.Duration"))
+                                // Memory, wherever it lies, and nothing more.
+                                .or(named("java.nio.ByteBuffer"))
+                                .or(named("java.nio.Buffer"))
                                 .or(anArray()))
                 .because(
                         "a decision that touches no file, socket, library or clock can be simulated"

@@ -1,5 +1,6 @@
 package holdfast.core.tether;
 
+import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,8 +12,8 @@ public final class FrameReader {
     /** Told of what is in the stream, in order. */
     public interface Sink {
 
-        /** Some bytes of DATA. */
-        @Nullable Fault data(byte[] bytes, int offset, int length);
+        /** Some bytes of DATA; what is not taken of them is passed over. */
+        @Nullable Fault data(ByteBuffer bytes);
 
         /** A whole frame of another kind. */
         @Nullable Fault frame(Frame frame);
@@ -49,18 +50,22 @@ public final class FrameReader {
         return part == Part.TYPE && fault == null;
     }
 
+    /** The same of an array. */
+    public int read(byte[] bytes, int offset, int length, Sink sink) {
+        return read(ByteBuffer.wrap(bytes, offset, length), sink);
+    }
+
     /**
      * Reads on. All is consumed unless there is a fault or the sink wants no more.
      *
      * @return how many bytes were consumed
      */
-    public int read(byte[] bytes, int offset, int length, Sink sink) {
-        int at = offset;
-        int end = offset + length;
-        while (at < end && fault == null) {
+    public int read(ByteBuffer bytes, Sink sink) {
+        int from = bytes.position();
+        while (bytes.hasRemaining() && fault == null) {
             switch (part) {
                 case TYPE -> {
-                    type = bytes[at++] & 0xff;
+                    type = bytes.get() & 0xff;
                     number = 0;
                     groups = 0;
                     part = Part.NUMBER;
@@ -69,7 +74,7 @@ public final class FrameReader {
                     }
                 }
                 case NUMBER -> {
-                    byte group = bytes[at++];
+                    byte group = bytes.get();
                     number |= (long) (group & 0x7f) << (7 * groups);
                     groups++;
                     if (group < 0) {
@@ -79,31 +84,32 @@ public final class FrameReader {
                     } else if (group == 0 && groups > 1) {
                         fault = Fault.BAD_NUMBER;
                     } else if (!begin(sink)) {
-                        return at - offset;
+                        return bytes.position() - from;
                     }
                 }
                 case FIXED -> {
-                    int some = (int) Math.min(left, end - at);
-                    System.arraycopy(bytes, at, fixed, have, some);
+                    int some = (int) Math.min(left, bytes.remaining());
+                    bytes.get(fixed, have, some);
                     have += some;
                     left -= some;
-                    at += some;
                     if (left == 0 && !tell(withFixed(), sink)) {
-                        return at - offset;
+                        return bytes.position() - from;
                     }
                 }
                 case DATA -> {
-                    int some = (int) Math.min(left, end - at);
-                    fault = sink.data(bytes, at, some);
+                    int some = (int) Math.min(left, bytes.remaining());
+                    int end = bytes.limit();
+                    int next = bytes.position() + some;
+                    fault = sink.data(bytes.limit(next));
+                    bytes.limit(end).position(next);
                     left -= some;
-                    at += some;
                     if (left == 0) {
                         part = Part.TYPE;
                     }
                 }
             }
         }
-        return at - offset;
+        return bytes.position() - from;
     }
 
     /** The number is known: false to read no more. */

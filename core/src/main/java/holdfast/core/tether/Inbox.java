@@ -1,5 +1,6 @@
 package holdfast.core.tether;
 
+import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,20 +46,32 @@ public final class Inbox {
      * Bytes that a carrier brought, the first of them at {@code position} of the stream. What is
      * here already is dropped.
      */
-    public @Nullable Fault receive(long position, byte[] bytes, int offset, int length) {
+    public @Nullable Fault receive(long position, ByteBuffer bytes) {
         long known = ring.end() - position;
         if (known < 0) {
             return Fault.GAP;
         }
+        int length = bytes.remaining();
         if (known >= length) {
             return null;
         }
-        int old = (int) known;
-        if (length - old > ring.room()) {
+        int fresh = length - (int) known;
+        if (fresh > ring.room()) {
             return Fault.WINDOW_EXCEEDED;
         }
-        ring.put(bytes, offset + old, length - old);
+        bytes.position(bytes.position() + (int) known);
+        ring.put(bytes, fresh);
         return null;
+    }
+
+    /** Whether bytes at {@code position} are the very next that the program is to have. */
+    boolean nextAt(long position) {
+        return ring.held() == 0 && ring.end() == position;
+    }
+
+    /** So many bytes went straight to the program. */
+    void pass(int length) {
+        ring.pass(length);
     }
 
     /** Gives the program up to {@code length} bytes; how many. */

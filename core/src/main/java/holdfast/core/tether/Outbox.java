@@ -1,5 +1,7 @@
 package holdfast.core.tether;
 
+import java.nio.ByteBuffer;
+
 /**
  * What this end has written and the other has not yet taken: kept so that it can be sent again, and
  * never more than its bound. Whoever writes more than fits waits; nothing is thrown away.
@@ -14,10 +16,15 @@ public final class Outbox {
     }
 
     /** Takes as many of these bytes as fit; how many. */
-    public int write(byte[] from, int offset, int length) {
-        int some = Math.min(length, ring.room());
-        ring.put(from, offset, some);
+    public int write(ByteBuffer from) {
+        int some = Math.min(from.remaining(), ring.room());
+        ring.put(from, some);
         return some;
+    }
+
+    /** Everything before {@code offset} has been put on a carrier from where it came. */
+    void sentTo(long offset) {
+        sent = Math.max(sent, offset);
     }
 
     /** How many bytes may still be written now. */

@@ -1,5 +1,6 @@
 package holdfast.core.tether;
 
+import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -120,7 +121,7 @@ public final class Resuming {
         }
 
         @Override
-        public @Nullable Fault data(byte[] bytes, int offset, int length) {
+        public @Nullable Fault data(ByteBuffer bytes) {
             return Fault.UNKNOWN_FRAME;
         }
 

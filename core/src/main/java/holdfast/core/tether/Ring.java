@@ -1,5 +1,7 @@
 package holdfast.core.tether;
 
+import java.nio.ByteBuffer;
+
 /**
  * The newest bytes of a stream, by offset, in an array that grows as needed up to a bound and is
  * given back when it is empty and asked to.
@@ -40,16 +42,22 @@ final class Ring {
         return bytes.length;
     }
 
-    /** Takes {@code length} bytes, for which there must be room. */
-    void put(byte[] from, int offset, int length) {
+    /** Takes the next {@code length} bytes, for which there must be room. */
+    void put(ByteBuffer from, int length) {
         int needed = held() + length;
         if (needed > bytes.length) {
             grow(needed);
         }
         int at = at(end);
         int some = Math.min(length, bytes.length - at);
-        System.arraycopy(from, offset, bytes, at, some);
-        System.arraycopy(from, offset + some, bytes, 0, length - some);
+        from.get(bytes, at, some);
+        from.get(bytes, 0, length - some);
+        end += length;
+    }
+
+    /** So many bytes have come and gone; nothing may be in it. */
+    void pass(int length) {
+        first += length;
         end += length;
     }
 

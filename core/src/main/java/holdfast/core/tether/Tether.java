@@ -1,6 +1,7 @@
 package holdfast.core.tether;
 
 import holdfast.core.time.Moment;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
@@ -59,8 +60,13 @@ public final class Tether {
     // --- the program's side
 
     /** Takes as many bytes as there is room for; how many. None after {@link #finish}. */
+    public int write(ByteBuffer from) {
+        return closing >= 0 || peerClosed >= 0 ? 0 : outbox.write(from);
+    }
+
+    /** The same of an array. */
     public int write(byte[] from, int offset, int length) {
-        return closing >= 0 || peerClosed >= 0 ? 0 : outbox.write(from, offset, length);
+        return write(ByteBuffer.wrap(from, offset, length));
     }
 
     /** How many bytes {@link #write} would take. */
@@ -78,10 +84,16 @@ public final class Tether {
             return -1;
         }
         int count = inbox.take(into, offset, length);
-        if (count > 0 && ackDue == null) {
-            ackDue = now.plus(ACK_DELAY);
+        if (count > 0) {
+            acknowledgeSoon(now);
         }
         return count;
+    }
+
+    private void acknowledgeSoon(Moment now) {
+        if (ackDue == null) {
+            ackDue = now.plus(ACK_DELAY);
+        }
     }
 
     /** How many bytes {@link #take} could give. */
@@ -408,27 +420,73 @@ public final class Tether {
             return at - offset;
         }
 
+        /**
+         * Whether everything that was written has been put on this carrier, so that what is written
+         * next may be sent from where it comes: see {@link #announce}.
+         */
+        public boolean level() {
+            return this == current && sendAt == outbox.written() && closing < 0;
+        }
+
+        /**
+         * Says that the next {@code count} bytes on the carrier are those that have just been
+         * written while it was {@link #level}: writes their head; they themselves are to follow.
+         *
+         * @param count at most {@link Frame#MOST_DATA}
+         */
+        public void announce(int count, ByteBuffer heads) {
+            byte[] head = new byte[FRAME_OVERHEAD];
+            heads.put(head, 0, Frame.head(Frame.DATA, count, head, 0));
+            sendAt += count;
+            outbox.sentTo(sendAt);
+        }
+
         /** Reads what the carrier brought; nothing if it is no longer the current one. */
         public News received(byte[] bytes, int offset, int length) {
+            return received(ByteBuffer.wrap(bytes, offset, length), null, Moment.ZERO);
+        }
+
+        /**
+         * The same, and what is the next that the program is to have goes straight to it.
+         *
+         * @param into the program's; may be the memory of {@code bytes}, before them. Null: {@link
+         *     Tether#take} gives it all
+         */
+        public News received(ByteBuffer bytes, @Nullable ByteBuffer into, Moment now) {
             if (this != current) {
                 return new News(0, null, null, false);
             }
-            Reading reading = new Reading();
-            reader.read(bytes, offset, length, reading);
+            Reading reading = new Reading(into, now);
+            reader.read(bytes, reading);
             return new News(reading.bytes, reading.pong, reader.fault(), reading.held);
         }
 
         private final class Reading implements FrameReader.Sink {
+            private final @Nullable ByteBuffer into;
+            private final Moment now;
             private long bytes;
             private @Nullable Moment pong;
             private boolean held;
 
+            Reading(@Nullable ByteBuffer into, Moment now) {
+                this.into = into;
+                this.now = now;
+            }
+
             @Override
-            public @Nullable Fault data(byte[] data, int offset, int length) {
+            public @Nullable Fault data(ByteBuffer data) {
                 if (peerClosed >= 0) {
                     return Fault.AFTER_CLOSE;
                 }
-                Fault fault = inbox.receive(receiveAt, data, offset, length);
+                int length = data.remaining();
+                Fault fault = null;
+                if (into != null && into.remaining() >= length && inbox.nextAt(receiveAt)) {
+                    into.put(data);
+                    inbox.pass(length);
+                    acknowledgeSoon(now);
+                } else {
+                    fault = inbox.receive(receiveAt, data);
+                }
                 if (fault == null) {
                     receiveAt += length;
                     bytes += length;

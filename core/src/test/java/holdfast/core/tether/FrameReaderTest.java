@@ -2,6 +2,7 @@ package holdfast.core.tether;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -20,9 +21,9 @@ final class FrameReaderTest {
         final StringBuilder data = new StringBuilder();
 
         @Override
-        public @Nullable Fault data(byte[] bytes, int offset, int length) {
-            for (int i = 0; i < length; i++) {
-                data.append((char) bytes[offset + i]);
+        public @Nullable Fault data(ByteBuffer bytes) {
+            while (bytes.hasRemaining()) {
+                data.append((char) bytes.get());
             }
             return null;
         }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import holdfast.core.time.Moment;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
@@ -85,7 +86,7 @@ final class TetherTest {
                         served.answer().length,
                         new FrameReader.Sink() {
                             @Override
-                            public Fault data(byte[] bytes, int offset, int length) {
+                            public Fault data(ByteBuffer bytes) {
                                 return Fault.UNKNOWN_FRAME;
                             }
 
@@ -338,7 +339,7 @@ final class TetherTest {
     @Test
     void the_outbox_never_gives_what_it_does_not_hold() {
         Outbox outbox = new Outbox(4096);
-        outbox.write(new byte[10], 0, 10);
+        outbox.write(ByteBuffer.allocate(10));
         byte[] into = new byte[10];
         assertThatThrownBy(() -> outbox.send(11, into, 0, 1))
                 .isInstanceOf(IllegalArgumentException.class);
@@ -349,5 +350,46 @@ final class TetherTest {
         outbox.acknowledge(4);
         assertThatThrownBy(() -> outbox.send(3, into, 0, 1))
                 .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void what_is_next_goes_straight_to_the_program_and_is_kept_only_for_sending_again() {
+        hold();
+        byte[] text = Bytes.ascii("straight through");
+        ByteBuffer heads = ByteBuffer.allocate(4096);
+        assertThat(up.level()).isTrue();
+        assertThat(client.write(ByteBuffer.wrap(text))).isEqualTo(text.length);
+        up.announce(text.length, heads);
+        assertThat(up.wants(NOW)).isFalse();
+        heads.flip();
+        ByteBuffer both = ByteBuffer.allocate(heads.remaining() + text.length);
+        both.put(heads).put(text).flip();
+        // As a reader does it: what is left of the frames moves to the front.
+        ByteBuffer out = both.duplicate();
+        Tether.News news = down.received(both, out, NOW);
+        assertThat(news.bytes()).isEqualTo(text.length);
+        assertThat(news.fault()).isNull();
+        assertThat(new String(both.array(), 0, out.position(), StandardCharsets.US_ASCII))
+                .isEqualTo("straight through");
+        assertThat(server.waiting()).isZero();
+        assertThat(server.taken()).isEqualTo(text.length);
+        move(down, up);
+        assertThat(client.acknowledged()).isFalse();
+        byte[] late = fill(down, at(1));
+        up.received(late, 0, late.length);
+        assertThat(client.acknowledged()).isTrue();
+    }
+
+    @Test
+    void behind_what_waits_nothing_goes_straight_through() {
+        hold();
+        write(client, "first ");
+        move(up, down);
+        write(client, "second");
+        byte[] frames = fill(up, NOW);
+        ByteBuffer out = ByteBuffer.allocate(100);
+        down.received(ByteBuffer.wrap(frames), out, NOW);
+        assertThat(out.position()).isZero();
+        assertThat(take(server)).isEqualTo("first second");
     }
 }

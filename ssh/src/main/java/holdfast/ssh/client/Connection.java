@@ -24,6 +24,7 @@ import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
+import java.nio.channels.GatheringByteChannel;
 import java.nio.channels.SocketChannel;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -342,7 +343,7 @@ final class Connection implements AutoCloseable {
     // --- the way again, when the session has lost its connection
 
     /** A way that was found again; closing it closes all of it. */
-    private static final class Brought implements ByteChannel {
+    private static final class Brought implements GatheringByteChannel, ByteChannel {
         private final Way way;
 
         Brought(Way way) {
@@ -357,6 +358,24 @@ final class Connection implements AutoCloseable {
         @Override
         public int write(ByteBuffer from) throws IOException {
             return way.stream().write(from);
+        }
+
+        @Override
+        public long write(ByteBuffer[] from, int offset, int length) throws IOException {
+            if (way.stream() instanceof GatheringByteChannel gathering) {
+                return gathering.write(from, offset, length);
+            }
+            for (int i = offset; i < offset + length; i++) {
+                if (from[i].hasRemaining()) {
+                    return way.stream().write(from[i]);
+                }
+            }
+            return 0;
+        }
+
+        @Override
+        public long write(ByteBuffer[] from) throws IOException {
+            return write(from, 0, from.length);
         }
 
         @Override

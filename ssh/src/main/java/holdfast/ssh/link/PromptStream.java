@@ -3,6 +3,7 @@ package holdfast.ssh.link;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
+import java.nio.channels.GatheringByteChannel;
 import java.nio.channels.SocketChannel;
 import jdk.net.ExtendedSocketOptions;
 
@@ -12,7 +13,7 @@ import jdk.net.ExtendedSocketOptions;
  * acknowledgement of the one before, which the kernel would delay by 40 ms. Linux forgets the
  * option after a while (tcp(7), TCP_QUICKACK), so it is set after each read.
  */
-public final class PromptStream implements ByteChannel {
+public final class PromptStream implements ByteChannel, GatheringByteChannel {
 
     /** Reads that are acknowledged at once: a login with some refused keys, and little more. */
     private static final int PROMPT_READS = 48;
@@ -45,6 +46,16 @@ public final class PromptStream implements ByteChannel {
 
     @Override
     public int write(ByteBuffer from) throws IOException {
+        return channel.write(from);
+    }
+
+    @Override
+    public long write(ByteBuffer[] from, int offset, int length) throws IOException {
+        return channel.write(from, offset, length);
+    }
+
+    @Override
+    public long write(ByteBuffer[] from) throws IOException {
         return channel.write(from);
     }
 

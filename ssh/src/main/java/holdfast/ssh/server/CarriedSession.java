@@ -283,14 +283,18 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     private void carried(IoSession from, byte[] bytes) {
         boolean fault;
+        // What is next in the stream stays where it is, freed of its frames.
+        ByteBuffer straight = ByteBuffer.wrap(bytes);
         synchronized (lock) {
             Tether stream = tether;
             Tether.Carrier on = carrier;
             if (stream == null || on == null || !from.equals(io) || over || bytes.length == 0) {
                 return;
             }
-            Tether.News news = on.received(bytes, 0, bytes.length);
             Moment now = now();
+            Tether.News news =
+                    on.received(ByteBuffer.wrap(bytes), delivering ? null : straight, now);
+            delivering |= straight.position() > 0;
             step(new CarrierEvent.Heard(now, news.bytes() > 0));
             if (news.pong() != null) {
                 step(new CarrierEvent.PingAnswered(news.pong(), now));
@@ -299,6 +303,9 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                 step(new CarrierEvent.Held(stream.hold()));
             }
             fault = news.fault() != null;
+        }
+        if (straight.position() > 0) {
+            give(bytes, straight.position());
         }
         deliver();
         if (fault) {
@@ -332,15 +339,20 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                 close(true); // the client has said good-bye
                 return;
             }
-            try {
-                above.messageReceived(this, readable(some, count));
-            } catch (Exception e) {
-                failedAbove(e);
-                close(false); // what it said of it is still to go out
-            } finally {
-                synchronized (lock) {
-                    delivering = false;
-                }
+            give(some, count);
+        }
+    }
+
+    /** On the one thread that has set {@code delivering}. */
+    private void give(byte[] bytes, int count) {
+        try {
+            above.messageReceived(this, readable(bytes, count));
+        } catch (Exception e) {
+            failedAbove(e);
+            close(false); // what it said of it is still to go out
+        } finally {
+            synchronized (lock) {
+                delivering = false;
             }
         }
     }

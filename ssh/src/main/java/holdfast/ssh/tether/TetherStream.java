@@ -6,6 +6,7 @@ import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.tether.CarrierState;
 import holdfast.core.tether.CarrierStep;
 import holdfast.core.tether.Carriers;
+import holdfast.core.tether.Frame;
 import holdfast.core.tether.Greeting;
 import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resuming;
@@ -19,6 +20,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousCloseException;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.ClosedChannelException;
+import java.nio.channels.GatheringByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -75,6 +77,12 @@ public final class TetherStream implements ByteChannel {
 
     /** One read or write of a carrier. */
     private static final int CHUNK = 64 * 1024;
+
+    /** What is due and cannot be said yet is not looked at more often. */
+    private static final Duration LEAST_WAIT = Duration.ofMillis(5);
+
+    /** So many frames go out in one write at most. */
+    private static final int MOST_PIECES = 64;
 
     /** How long at most until a sleep of the machine is noticed. */
     private static final Duration LOOK_ROUND = Duration.ofSeconds(2);
@@ -141,8 +149,11 @@ public final class TetherStream implements ByteChannel {
     private final ByteBuffer incoming = ByteBuffer.allocate(CHUNK);
     private final byte[] readable = new byte[CHUNK];
 
-    // Guarded by the lock.
-    private final byte[] writable = new byte[CHUNK];
+    // Of the one thread that writes straight through; `writing` makes it one.
+    private final byte[] control = new byte[2 * Frame.LONGEST_CONTROL];
+    private final ByteBuffer heads = ByteBuffer.allocateDirect(4096);
+    private final ByteBuffer[] pieces = new ByteBuffer[2 * MOST_PIECES];
+    private int pieceCount;
 
     /**
      * @param first a connected stream on which nothing has been said yet
@@ -279,38 +290,52 @@ public final class TetherStream implements ByteChannel {
             if (plain) {
                 return from.read(into);
             }
-            int count;
-            incoming.clear();
             if (on == null) {
-                // All of this may be SSH's.
-                incoming.limit(Math.min(CHUNK, into.remaining()));
-            }
-            try {
-                count = from.read(incoming);
-            } catch (IOException e) {
-                if (on == null) {
-                    throw e;
-                }
-                lost(on, e, false);
-                continue;
-            }
-            if (count < 0) {
-                if (on == null) {
-                    return -1;
-                }
-                lost(on, null, false);
-                continue;
-            }
-            heard = clock.now();
-            if (on == null) {
-                int lines = greet(count, into);
-                if (lines > 0) {
+                int lines = readLines(from, into);
+                if (lines != 0) {
                     return lines;
                 }
             } else {
-                received(on, incoming.array(), 0, count);
+                int count = readFrames(from, on, into);
+                if (count > 0) {
+                    return count;
+                }
             }
         }
+    }
+
+    /** Before it is known what this is: all of it may be SSH's. -1: the end; 0: go on. */
+    private int readLines(ByteChannel from, ByteBuffer into) throws IOException {
+        incoming.clear().limit(Math.min(CHUNK, into.remaining()));
+        int count = from.read(incoming);
+        if (count < 0) {
+            return -1;
+        }
+        heard = clock.now();
+        return greet(count, into);
+    }
+
+    /**
+     * Reads into the reader's own memory and takes the frames out of it there: what is left is the
+     * program's.
+     */
+    private int readFrames(ByteChannel from, Tether.Carrier on, ByteBuffer into) {
+        ByteBuffer raw = into.duplicate();
+        int count;
+        try {
+            count = from.read(raw);
+        } catch (IOException e) {
+            lost(on, e, false);
+            return 0;
+        }
+        if (count < 0) {
+            lost(on, null, false);
+            return 0;
+        }
+        heard = clock.now();
+        int before = into.position();
+        received(on, raw.flip().position(before), into);
+        return into.position() - before;
     }
 
     /** Gives what has come, under the lock. */
@@ -372,7 +397,7 @@ public final class TetherStream implements ByteChannel {
             int rest = count - used;
             if (rest > 0) {
                 if (mode == Mode.TETHERED && carrier != null) {
-                    received(carrier, bytes, used, rest);
+                    received(carrier, ByteBuffer.wrap(bytes, used, rest), null);
                 } else {
                     into.put(bytes, used, rest);
                     used += rest;
@@ -448,12 +473,13 @@ public final class TetherStream implements ByteChannel {
         };
     }
 
-    private void received(Tether.Carrier on, byte[] bytes, int offset, int count) {
+    private void received(Tether.Carrier on, ByteBuffer bytes, @Nullable ByteBuffer into) {
         Tether.News news;
         Duration resumable = null;
         synchronized (lock) {
             int room = tether == null ? 0 : tether.room();
-            news = on.received(bytes, offset, count);
+            Moment due = tether == null ? Moment.NEVER : tether.wakeAt();
+            news = on.received(bytes, into, clock.now());
             heardData |= news.bytes() > 0;
             if (tether != null && tether.room() > room) {
                 lock.notifyAll(); // whoever writes may be waiting for it
@@ -469,8 +495,10 @@ public final class TetherStream implements ByteChannel {
             if (tether != null && tether.peerClosed() >= 0) {
                 mailbox.add(new CarrierEvent.Finished());
             }
-            if (!mailbox.isEmpty() || (on.equals(carrier) && on.wants(clock.now()))) {
-                lock.notifyAll();
+            if (!mailbox.isEmpty()
+                    || (on.equals(carrier) && on.wants(clock.now()))
+                    || (tether != null && !due.equals(tether.wakeAt()))) {
+                lock.notifyAll(); // something is to be said, or will be
             }
         }
         if (resumable != null) {
@@ -575,24 +603,29 @@ public final class TetherStream implements ByteChannel {
     }
 
     private void writeTethered(ByteBuffer from) throws IOException {
+        ByteBuffer straight = null;
+        Tether.Carrier on;
+        ByteChannel to;
+        Moment spoke = clock.now();
         synchronized (lock) {
             Tether stream = tether;
             if (stream == null) {
                 return;
             }
-            int took;
-            if (from.hasArray()) {
-                took =
-                        stream.write(
-                                from.array(),
-                                from.arrayOffset() + from.position(),
-                                from.remaining());
-            } else {
-                int some = Math.min(Math.min(from.remaining(), CHUNK), stream.room());
-                from.get(from.position(), writable, 0, some);
-                took = stream.write(writable, 0, some);
+            on = carrier;
+            to = channel;
+            boolean level =
+                    on != null
+                            && !writing
+                            && to instanceof GatheringByteChannel
+                            && on.level()
+                            && stream.room() > 0;
+            if (level && on != null) {
+                // What else is due goes first; the data is not there yet.
+                heads.clear().put(control, 0, on.fill(control, 0, control.length, spoke));
             }
-            from.position(from.position() + took);
+            int start = from.position();
+            int took = stream.write(from);
             if (took == 0) {
                 if (stream.peerClosed() >= 0) {
                     throw new IOException("Broken pipe");
@@ -600,8 +633,38 @@ public final class TetherStream implements ByteChannel {
                 await();
                 return;
             }
+            if (level && on != null) {
+                writing = true;
+                straight = from.duplicate().position(start).limit(start + took);
+                frames(on, straight);
+            }
+        }
+        if (straight != null && on != null && to instanceof GatheringByteChannel gathering) {
+            IOException failed = null;
+            try {
+                while (pieces[pieceCount - 1].hasRemaining()) {
+                    gathering.write(pieces, 0, pieceCount);
+                }
+            } catch (IOException e) {
+                failed = e;
+            }
+            written(on, spoke, failed);
         }
         flush();
+    }
+
+    /** Under the lock: {@code data}, which is kept already, as frames, behind what is in heads. */
+    private void frames(Tether.Carrier on, ByteBuffer data) {
+        pieceCount = 0;
+        int headAt = 0;
+        while (data.hasRemaining()) {
+            int some = Math.min(data.remaining(), Frame.MOST_DATA);
+            on.announce(some, heads);
+            pieces[pieceCount++] = heads.slice(headAt, heads.position() - headAt);
+            headAt = heads.position();
+            pieces[pieceCount++] = data.slice(data.position(), some);
+            data.position(data.position() + some);
+        }
     }
 
     /** Sends until there is nothing to send, unless another thread is at it. */
@@ -636,25 +699,32 @@ public final class TetherStream implements ByteChannel {
             } catch (IOException e) {
                 failed = e;
             }
-            synchronized (lock) {
-                writing = false;
-                long sent = tether == null ? 0 : tether.sent();
-                if (sent > dataSent) {
-                    // The newest counts: what was said before it may have been answered.
-                    spokeAt = spoke;
-                    if (!speechPending) {
-                        speechPending = true;
-                        lock.notifyAll();
-                    }
-                }
-                dataSent = sent;
-                if (closed || (tether != null && tether.finished())) {
+            written(on, spoke, failed);
+        }
+    }
+
+    /** A write is over, which {@code writing} was set for. */
+    private void written(Tether.Carrier on, Moment spoke, @Nullable IOException failed) {
+        synchronized (lock) {
+            writing = false;
+            long sent = tether == null ? 0 : tether.sent();
+            if (sent > dataSent) {
+                // The newest counts: what was said before it may have been answered.
+                spokeAt = spoke;
+                if (!speechPending) {
+                    speechPending = true;
                     lock.notifyAll();
                 }
             }
-            if (failed != null) {
-                lost(on, failed, false);
+            dataSent = sent;
+            if (closed
+                    || (tether != null
+                            && (tether.finished() || !tether.wakeAt().equals(Moment.NEVER)))) {
+                lock.notifyAll();
             }
+        }
+        if (failed != null) {
+            lost(on, failed, false);
         }
     }
 
@@ -669,8 +739,11 @@ public final class TetherStream implements ByteChannel {
                         return;
                     }
                     Tether stream = tether;
-                    Moment due = stream == null ? Moment.NEVER : stream.wakeAt();
-                    awaitUntil(due);
+                    if (writing || stream == null) {
+                        await(); // whoever writes sends what else there is
+                    } else {
+                        awaitUntil(Moment.later(stream.wakeAt(), clock.now().plus(LEAST_WAIT)));
+                    }
                 }
             }
             flush();
@@ -867,7 +940,10 @@ public final class TetherStream implements ByteChannel {
                         mailbox.add(new CarrierEvent.Resumed(generation));
                         watcher.said("tether: carrier " + generation + " has taken over");
                         watcher.moved(to);
-                        received(resumed.carrier(), some.array(), used, count - used);
+                        received(
+                                resumed.carrier(),
+                                ByteBuffer.wrap(some.array(), used, count - used),
+                                null);
                         lock.notifyAll();
                         return true;
                     }
