@@ -127,7 +127,7 @@ public final class Client {
                     ? settings.sessionType() == SessionType.NONE
                                     && settings.forwards().stdio() == null
                             ? idle(connection)
-                            : session(connection, pty ? terminal : null, screen)
+                            : session(connection, forwards, pty ? terminal : null, screen)
                     : FAILED;
         } catch (ClientFailure failure) {
             failure.lines().forEach(log::error);
@@ -224,7 +224,11 @@ public final class Client {
         buffer.putUInt(65535);
     }
 
-    private int session(Connection connection, @Nullable Terminal tty, @Nullable Screen screen) {
+    private int session(
+            Connection connection,
+            ClientSide forwards,
+            @Nullable Terminal tty,
+            @Nullable Screen screen) {
         Endpoint beyond = settings.forwards().stdio();
         SessionChannel channel =
                 beyond != null
@@ -266,7 +270,26 @@ public final class Client {
                 tty.restore();
             }
         }
+        awaitForwards(connection, forwards);
         return farewell(connection, channel, tty != null);
+    }
+
+    /** As OpenSSH: what is being forwarded when the session has ended is not cut off. */
+    private void awaitForwards(Connection connection, ClientSide forwards) {
+        if (leftByEscape || killedBy != 0 || fatal != null || !connection.open()) {
+            return;
+        }
+        CountDownLatch none = new CountDownLatch(1);
+        forwards.whenNone(connection.transport(), none::countDown);
+        until(connection, none);
+        if (killedBy != 0) {
+            return; // between the look at it and the new handler
+        }
+        try {
+            none.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private SessionChannel.Wish wish(@Nullable Terminal tty) {

@@ -93,6 +93,13 @@ public final class ClientSide {
         return null;
     }
 
+    /**
+     * Runs {@code action} once no connection is being forwarded: now, or when the last has ended.
+     */
+    public void whenNone(Session session, Runnable action) {
+        forwarding(session).whenNone(action);
+    }
+
     // --- listening here
 
     private boolean listen(Session session, ForwardSpec spec) {
