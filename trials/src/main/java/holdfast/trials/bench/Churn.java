@@ -35,6 +35,8 @@ final class Churn {
 
     private static final int SPARE_DESCRIPTORS = 8;
 
+    private static final String CHANNEL = "holdfast.ssh.forward.ForwardChannel";
+
     private static final List<Way> WAYS = List.of(Way.values());
 
     private static final Duration SETTLE = Duration.ofSeconds(30);
@@ -73,7 +75,7 @@ final class Churn {
             left(wrong, "KiB of memory", rssBefore, rss, Math.max(32 * 1024, rssBefore / 2));
             if (!client.openSsh()) {
                 // A class histogram collects first: what it counts is held by somebody.
-                String objects = forwarded.objects("holdfast.ssh.forward.ForwardChannel ");
+                String objects = forwarded.objects(CHANNEL);
                 System.out.print(objects.isEmpty() ? "channels: none\n" : objects);
                 if (!objects.isEmpty()) {
                     wrong.add("channels: " + objects.strip());
@@ -85,6 +87,9 @@ final class Churn {
             try (SocketChannel last = forwarded.connect(Way.LOCAL)) {
                 Forwarded.ask(last, Forwarded.ECHO);
                 Forwarded.echo(last, Forwarded.bytes("still here"));
+                if (!client.openSsh() && forwarded.objects(CHANNEL).isEmpty()) {
+                    wrong.add("channels cannot be counted: one is open and not seen");
+                }
             }
         } finally {
             Trees.remove(directory);

@@ -256,8 +256,8 @@ final class Forwarded implements AutoCloseable {
         target.close();
     }
 
-    /** What the VM of the client says of its objects whose class has this in its name. */
-    String objects(String part) throws InterruptedException {
+    /** What the VM of the client says of its objects of this class; "": there are none. */
+    String objects(String name) throws InterruptedException {
         String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
         StringBuilder found = new StringBuilder();
         String all =
@@ -265,7 +265,7 @@ final class Forwarded implements AutoCloseable {
                         .end(Duration.ofSeconds(30))
                         .out();
         all.lines()
-                .filter(line -> line.contains(part))
+                .filter(line -> (line.strip() + " ").contains(" " + name + " "))
                 .forEach(line -> found.append(line.strip()).append('\n'));
         return found.toString();
     }
