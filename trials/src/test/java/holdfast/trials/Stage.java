@@ -311,6 +311,13 @@ final class Stage implements AutoCloseable {
         return left;
     }
 
+    /** What this trial has started and what that has started in turn, as far as it still runs. */
+    List<Long> processes() {
+        return marked(MARK, mark()).stream()
+                .map(process -> Long.valueOf(process.getFileName().toString()))
+                .toList();
+    }
+
     /** Processes with this in their environment. */
     private static List<Path> marked(String name, String value) {
         String entry = name + "=" + value + "\0";

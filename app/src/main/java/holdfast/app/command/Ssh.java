@@ -10,6 +10,8 @@ import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
+import holdfast.ssh.system.Daemon;
+import holdfast.ssh.system.SystemException;
 import holdfast.ssh.terminal.StandardInput;
 import holdfast.ssh.terminal.Terminal;
 import holdfast.ssh.terminal.TtyPrompter;
@@ -17,7 +19,9 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** {@code holdfast ssh}: OpenSSH's client to the letter, with a better eye on the link. */
@@ -35,9 +39,13 @@ public final class Ssh {
         FileOutputStream stderr = new FileOutputStream(FileDescriptor.err);
         Surroundings surroundings = Surroundings.ofProcess();
         Log log = new Log(Log.Level.INFO, line -> write(stderr, line));
+        // The one that it stands in for has read all this already, and said what there was to say.
+        boolean standsIn = Daemon.standsIn();
         try {
             CommandLine line = CommandLine.parse(arguments, surroundings);
-            line.notes().forEach(note -> write(stderr, note + "\r\n"));
+            if (!standsIn) {
+                line.notes().forEach(note -> write(stderr, note + "\r\n"));
+            }
             if (line.printsVersion()) {
                 write(stderr, version() + "\n");
                 return 0;
@@ -47,7 +55,7 @@ public final class Ssh {
             if (sink == null) {
                 return Client.FAILED;
             }
-            log = new Log(line.logLevel(), text -> write(sink, text));
+            log = new Log(standsIn ? Log.Level.ERROR : line.logLevel(), text -> write(sink, text));
             if (line.verbose()) {
                 log.debug(version());
             }
@@ -57,7 +65,7 @@ public final class Ssh {
                 System.out.flush();
                 return 0;
             }
-            return connect(config, surroundings, log);
+            return connect(config, surroundings, log, standsIn, file != null || line.verbose());
         } catch (ConfigException e) {
             if (e.evenWhenQuiet()) {
                 write(stderr, e.text() + "\r\n");
@@ -68,7 +76,15 @@ public final class Ssh {
         }
     }
 
-    private static int connect(ClientConfig config, Surroundings surroundings, Log log) {
+    /**
+     * @param heard whether somebody reads the log when we are in the background
+     */
+    private static int connect(
+            ClientConfig config,
+            Surroundings surroundings,
+            Log log,
+            boolean standsIn,
+            boolean heard) {
         ClientSettings settings = config.settings();
         log.level(settings.logLevel());
         MinaLog.to(log);
@@ -77,21 +93,48 @@ public final class Ssh {
             log.fatal(refusal);
             return Client.FAILED;
         }
+        if (config.forksAfterAuthentication() && !standsIn) {
+            return front();
+        }
         config.warnings().forEach(log::info);
         Client.Streams streams =
                 new Client.Streams(
                         new StandardInput(),
                         new FileOutputStream(FileDescriptor.out).getChannel(),
                         new FileOutputStream(FileDescriptor.err).getChannel());
-        return new Client(
+        Map<String, String> environment = surroundings.environment();
+        if (standsIn) {
+            environment = new HashMap<>(environment);
+            environment.remove(Daemon.ownVariable());
+        }
+        Client client =
+                new Client(
                         settings,
-                        surroundings.environment(),
+                        environment,
                         streams,
                         Terminal.ofProcess(),
                         new TtyPrompter(settings.batchMode()),
                         log,
-                        LinkLoop.Watcher.NOBODY)
-                .run();
+                        LinkLoop.Watcher.NOBODY);
+        if (standsIn && config.forksAfterAuthentication()) {
+            boolean toFile = settings.logFile() != null;
+            client.inBackground(session -> {
+                // As OpenSSH: a remote program keeps our output and errors; without one they go.
+                Daemon.leave(session, session || (heard && !toFile));
+                return heard;
+            });
+        }
+        return client.run();
+    }
+
+    /** Waits in the foreground until another of us has gone to the background. */
+    private static int front() {
+        try {
+            return Daemon.standIn();
+        } catch (SystemException e) {
+            System.err.println("holdfast ssh: cannot go to the background: " + e.getMessage());
+            return Client.FAILED;
+        }
     }
 
     /**

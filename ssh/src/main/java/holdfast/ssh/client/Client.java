@@ -88,12 +88,26 @@ public final class Client {
     private final Log log;
     private final LinkLoop.Watcher watcher;
 
+    /** How a client leaves the terminal when it has logged in and its forwards are up. */
+    public interface Background {
+
+        /**
+         * Leaves, and lets go whoever waits for that.
+         *
+         * @param session whether there is a remote program, whose output is still wanted
+         * @return whether anybody still reads what the client itself has to say
+         */
+        boolean leave(boolean session);
+    }
+
     private static final int TERM = 15;
 
     private volatile int killedBy;
     private volatile @Nullable String fatal;
     private volatile @Nullable CountDownLatch over;
     private volatile boolean leftByEscape;
+    private volatile @Nullable Background background;
+    private volatile boolean unheard;
 
     /**
      * @param terminal the process's own; null when this run has none, whatever descriptors are open
@@ -114,6 +128,14 @@ public final class Client {
         this.prompter = prompter;
         this.log = log;
         this.watcher = watcher;
+    }
+
+    /**
+     * Has the client go to the background, as ForkAfterAuthentication says; before {@link #run}.
+     */
+    public Client inBackground(Background how) {
+        background = how;
+        return this;
     }
 
     /**
@@ -146,12 +168,18 @@ public final class Client {
                         watcher,
                         screen == null ? new Unattended(clock::now) : screen,
                         screen != null)) {
-            return forwarding(connection, forwards)
-                    ? settings.sessionType() == SessionType.NONE
-                                    && settings.forwards().stdio() == null
-                            ? idle(connection)
-                            : session(connection, pty ? terminal : null, screen)
-                    : FAILED;
+            if (!forwarding(connection, forwards)) {
+                return FAILED;
+            }
+            boolean session =
+                    settings.sessionType() != SessionType.NONE
+                            || settings.forwards().stdio() != null;
+            if (!wentToBackground(connection, forwards, session)) {
+                return farewell(connection, null, false);
+            }
+            return session
+                    ? session(connection, forwards, pty ? terminal : null, screen)
+                    : idle(connection);
         } catch (ClientFailure failure) {
             failure.lines().forEach(log::error);
             return FAILED;
@@ -188,6 +216,34 @@ public final class Client {
             log.fatal(why);
         }
         return why == null;
+    }
+
+    /**
+     * Goes to the background if that is asked for, once the server has answered for every forward;
+     * false: something came between.
+     */
+    private boolean wentToBackground(Connection connection, ClientSide forwards, boolean session) {
+        Background how = background;
+        if (how == null) {
+            return true;
+        }
+        CountDownLatch answered = new CountDownLatch(1);
+        until(connection, answered);
+        forwards.whenAnswered(answered::countDown);
+        try {
+            answered.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        if (fatal != null || killedBy != 0 || !connection.open()) {
+            return false;
+        }
+        log.debug("forking to background");
+        if (!how.leave(session)) {
+            unheard = true;
+            log.level(Log.Level.QUIET);
+        }
+        return true;
     }
 
     /** Until {@code end}: by the connection, by a signal, or because we gave up. */
@@ -247,7 +303,11 @@ public final class Client {
         buffer.putUInt(65535);
     }
 
-    private int session(Connection connection, @Nullable Terminal tty, @Nullable Screen screen) {
+    private int session(
+            Connection connection,
+            ClientSide forwards,
+            @Nullable Terminal tty,
+            @Nullable Screen screen) {
         Endpoint beyond = settings.forwards().stdio();
         SessionChannel channel =
                 beyond != null
@@ -289,7 +349,26 @@ public final class Client {
                 tty.restore();
             }
         }
+        awaitForwards(connection, forwards);
         return farewell(connection, channel, tty != null);
+    }
+
+    /** As OpenSSH: what is being forwarded when the session has ended is not cut off. */
+    private void awaitForwards(Connection connection, ClientSide forwards) {
+        if (leftByEscape || killedBy != 0 || fatal != null || !connection.open()) {
+            return;
+        }
+        CountDownLatch none = new CountDownLatch(1);
+        forwards.whenNone(connection.transport(), none::countDown);
+        until(connection, none);
+        if (killedBy != 0) {
+            return; // between the look at it and the new handler
+        }
+        try {
+            none.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private SessionChannel.Wish wish(@Nullable Terminal tty) {
@@ -381,6 +460,9 @@ public final class Client {
     }
 
     private void toStderr(String text) {
+        if (unheard) {
+            return;
+        }
         try {
             Patient.write(streams.err(), ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
         } catch (IOException e) {

@@ -87,6 +87,11 @@ public final class ClientConfig {
         return refusal;
     }
 
+    /** Whether the client goes to the background when it has logged in. */
+    public boolean forksAfterAuthentication() {
+        return given.isYes(Keyword.FORK_AFTER_AUTHENTICATION);
+    }
+
     /** One line each, for INFO, when really connecting: what was asked for and will be missing. */
     public List<String> warnings() {
         return List.copyOf(warnings);
@@ -272,6 +277,11 @@ public final class ClientConfig {
         List<String> rekey = rekeyLimit();
         List<String> qos = words(Keyword.IP_QOS);
         ClientSettings.SessionType sessionType = sessionType();
+        if (forksAfterAuthentication()
+                && command == null
+                && sessionType == ClientSettings.SessionType.DEFAULT) {
+            throw ConfigException.of("Cannot fork into background without a command to execute.");
+        }
         judge(sessionType, command);
         String logFile = line.logFile();
         return new ClientSettings(
@@ -314,7 +324,7 @@ public final class ClientConfig {
                 requestTty(),
                 sessionType,
                 command,
-                given.isYes(Keyword.STDIN_NULL),
+                given.isYes(Keyword.STDIN_NULL) || forksAfterAuthentication(),
                 ConfigReader.escapeCharOf(text(Keyword.ESCAPE_CHAR)),
                 given.isYes(Keyword.COMPRESSION),
                 Long.parseLong(rekey.get(0)),
@@ -716,7 +726,6 @@ public final class ClientConfig {
         // Without it a key that was withdrawn would be trusted.
         refuse(Keyword.REVOKED_HOST_KEYS, given.has(Keyword.REVOKED_HOST_KEYS));
         refuse(Keyword.CANONICALIZE_HOSTNAME, wouldCanonicalize());
-        refuse(Keyword.FORK_AFTER_AUTHENTICATION, given.isYes(Keyword.FORK_AFTER_AUTHENTICATION));
         if (refusal == null
                 && sessionType == ClientSettings.SessionType.SUBSYSTEM
                 && command == null) {

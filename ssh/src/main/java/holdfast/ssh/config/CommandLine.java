@@ -176,6 +176,10 @@ public final class CommandLine {
             case 'L' -> forward(value, ForwardSpec.Kind.LOCAL, "local");
             case 'R' -> forward(value, ForwardSpec.Kind.REMOTE, "remote");
             case 'W' -> stdio(value);
+            case 'f' -> {
+                given.override(Keyword.FORK_AFTER_AUTHENTICATION, "yes");
+                given.override(Keyword.STDIN_NULL, "yes");
+            }
             case 'g' -> given.override(Keyword.GATEWAY_PORTS, "yes");
             case 'N' -> {
                 Given.Value type = given.value(Keyword.SESSION_TYPE);

@@ -64,7 +64,7 @@ public enum Keyword {
     REQUEST_TTY("RequestTTY", Support.BUILT, Shape.REQUEST_TTY, "auto"),
     SESSION_TYPE("SessionType", Support.BUILT, Shape.SESSION_TYPE, "default"),
     STDIN_NULL("StdinNull", Support.BUILT, Shape.FLAG, "no"),
-    FORK_AFTER_AUTHENTICATION("ForkAfterAuthentication", Support.ACCEPTED, Shape.FLAG, "no"),
+    FORK_AFTER_AUTHENTICATION("ForkAfterAuthentication", Support.BUILT, Shape.FLAG, "no"),
     STREAM_LOCAL_BIND_UNLINK("StreamLocalBindUnlink", Support.BUILT, Shape.FLAG, "no"),
     STRICT_HOST_KEY_CHECKING("StrictHostKeyChecking", Support.BUILT, Shape.STRICT, "ask"),
     TCP_KEEP_ALIVE("TCPKeepAlive", Support.BUILT, Shape.FLAG, "yes", "keepalive"),

@@ -36,6 +36,9 @@ public final class ClientSide {
     /** Where what arrives at the server's listeners goes, by the name it arrives under. */
     private final Map<String, Endpoint> remote = new ConcurrentHashMap<>();
 
+    private int unanswered;
+    private @Nullable Runnable whenAnswered;
+
     /**
      * The half of one client.
      *
@@ -91,6 +94,39 @@ public final class ClientSide {
             }
         }
         return null;
+    }
+
+    /**
+     * Runs {@code action} once no connection is being forwarded: now, or when the last has ended.
+     */
+    public void whenNone(Session session, Runnable action) {
+        forwarding(session).whenNone(action);
+    }
+
+    /** Runs {@code action} once the server has answered for every remote forward: now, or then. */
+    public void whenAnswered(Runnable action) {
+        synchronized (this) {
+            if (unanswered > 0) {
+                whenAnswered = action;
+                return;
+            }
+        }
+        action.run();
+    }
+
+    private void oneAnswered() {
+        Runnable told;
+        synchronized (this) {
+            unanswered--;
+            if (unanswered > 0) {
+                return;
+            }
+            told = whenAnswered;
+            whenAnswered = null;
+        }
+        if (told != null) {
+            told.run();
+        }
     }
 
     // --- listening here
@@ -243,11 +279,21 @@ public final class ClientSide {
                 return false; // nothing listens there
             }
         }
+        synchronized (this) {
+            unanswered++;
+        }
         try {
-            session.request(request, type, (command, reply) -> answered(spec, command, reply));
+            session.request(
+                    request,
+                    type,
+                    (command, reply) -> {
+                        answered(spec, command, reply);
+                        oneAnswered();
+                    });
             return true;
         } catch (IOException e) {
             log.debug("request not sent: " + e.getMessage()); // it is closing
+            oneAnswered();
             return false;
         }
     }

@@ -69,6 +69,7 @@ public final class Forwarding {
     private long granted;
     private int open;
     private boolean over;
+    private @Nullable Runnable atNone;
 
     private Forwarding(Session session, Log log) {
         this.session = session;
@@ -135,12 +136,31 @@ public final class Forwarding {
 
     void left(ForwardChannel channel, long window) {
         boolean counted = channels.remove(channel);
+        Runnable told = null;
         synchronized (this) {
             granted -= window;
             if (counted) {
                 open--;
+                if (open == 0) {
+                    told = atNone;
+                    atNone = null;
+                }
             }
         }
+        if (told != null) {
+            told.run();
+        }
+    }
+
+    /** Runs {@code action}, which must not block, once nothing is being forwarded: now, or then. */
+    void whenNone(Runnable action) {
+        synchronized (this) {
+            if (open > 0 && !over) {
+                atNone = action;
+                return;
+            }
+        }
+        action.run();
     }
 
     /** Closes {@code one} when the connection ends, at once if it has. */
@@ -176,6 +196,14 @@ public final class Forwarding {
         }
         all.forEach(this::closeQuietly);
         channels.forEach(ForwardChannel::discard);
+        Runnable told;
+        synchronized (this) {
+            told = atNone;
+            atNone = null;
+        }
+        if (told != null) {
+            told.run();
+        }
     }
 
     // --- connecting

@@ -138,6 +138,13 @@ public final class Child {
         }
     }
 
+    /** The same to it alone. */
+    synchronized void signalOne(int number) {
+        if (exit == null) {
+            Native.call(KILL, pid, number);
+        }
+    }
+
     private void ended() {
         Exit how;
         List<Consumer<Exit>> told;

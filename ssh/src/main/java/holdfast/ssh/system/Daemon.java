@@ -1,22 +1,36 @@
 package holdfast.ssh.system;
 
+import holdfast.ssh.terminal.Signals;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 
-/** What makes a process a service. */
+/** What makes a process a service, or one that goes on in the background. */
 public final class Daemon {
 
     /** Tells a started process that somebody waits at descriptor 3 until it is ready. */
     private static final String WAITED_FOR = "HOLDFAST_READY";
 
+    /** Tells a process which one it stands in for, that waits at descriptor 3. */
+    private static final String STANDS_IN_FOR = "HOLDFAST_STANDS_IN_FOR";
+
+    /** What it is called, so that it is known from programs that it starts. */
+    private static final String STAND_IN_NAME = "holdfast-ssh";
+
     private static final int READY_FD = 3;
+
+    private static final int PR_SET_PDEATHSIG = 1;
+    private static final int SIGTERM = 15;
 
     private static final int AF_UNIX = 1;
     private static final int SOCK_DGRAM_CLOEXEC = 2 | Native.O_CLOEXEC;
@@ -31,6 +45,10 @@ public final class Daemon {
     private static final MemorySegment WRITE = Native.symbol("write");
     private static final MemorySegment OPEN = Native.symbol("open");
     private static final MemorySegment DUP2 = Native.symbol("dup2");
+    private static final MemorySegment SETSID = Native.symbol("setsid");
+    private static final MemorySegment GETPPID = Native.symbol("getppid");
+    private static final MemorySegment KILL = Native.symbol("kill");
+    private static final MemorySegment PRCTL = Native.symbol("prctl");
 
     private Daemon() {}
 
@@ -102,18 +120,7 @@ public final class Daemon {
                 Child child = spawn.start();
                 Native.close(pipe[1]);
                 open = false;
-                MemorySegment one = arena.allocate(1);
-                int count;
-                do {
-                    count = Native.call(READ, pipe[0], one.address(), 1);
-                } while (count == -Native.EINTR);
-                if (count == 1) {
-                    return 0;
-                }
-                CompletableFuture<Exit> ended = new CompletableFuture<>();
-                child.onExit(ended::complete);
-                Exit exit = ended.join();
-                return exit.signal() == 0 ? Math.max(1, exit.status()) : 128 + exit.signal();
+                return await(arena, pipe[0], child);
             } finally {
                 Native.close(pipe[0]);
                 if (open) {
@@ -136,6 +143,152 @@ public final class Daemon {
             int fd = Native.call(OPEN, nowhere.address(), Native.O_RDWR | Native.O_CLOEXEC, 0);
             if (fd >= 0) {
                 Native.call(DUP2, fd, 2);
+                Native.close(fd);
+            }
+            MemorySegment one = arena.allocate(1);
+            Native.call(WRITE, READY_FD, one.address(), 1);
+            Native.close(READY_FD);
+        }
+    }
+
+    /** 0 when it says at {@code pipe} that it is ready, else the status it ended with. */
+    private static int await(Arena arena, int pipe, Child child) {
+        MemorySegment one = arena.allocate(1);
+        int count;
+        do {
+            count = Native.call(READ, pipe, one.address(), 1);
+        } while (count == -Native.EINTR);
+        if (count == 1) {
+            return 0;
+        }
+        CompletableFuture<Exit> ended = new CompletableFuture<>();
+        child.onExit(ended::complete);
+        Exit exit = ended.join();
+        return exit.signal() == 0 ? Math.max(1, exit.status()) : 128 + exit.signal();
+    }
+
+    // --- a program that begins in the foreground and goes on without it
+
+    // A VM cannot fork. So another of the same words is started at once, still of our terminal and
+    // process group, where it can ask a person and be interrupted like us; when it calls leave() it
+    // makes a session of its own, and we end as the one of two that was waited for.
+
+    /**
+     * Starts this program once more beside this process, and waits until that calls {@link #leave}
+     * or ends. Signals that would end us go to it instead.
+     *
+     * @return 0 when it has gone to the background, else the status it ended with (128 and more: a
+     *     signal)
+     */
+    public static int standIn() throws SystemException {
+        int[] pipe = new int[2];
+        try (Arena arena = Arena.ofConfined()) {
+            List<byte[]> words = entries("cmdline");
+            List<byte[]> environment = new ArrayList<>();
+            String own = STANDS_IN_FOR + "=";
+            for (byte[] entry : entries("environ")) {
+                if (!new String(entry, StandardCharsets.ISO_8859_1).startsWith(own)) {
+                    environment.add(entry);
+                }
+            }
+            environment.add(
+                    (own + ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII));
+            MemorySegment fds = arena.allocate(8, 8);
+            Native.must("pipe", Native.call(PIPE2, fds.address(), Native.O_CLOEXEC));
+            pipe[0] = fds.get(ValueLayout.JAVA_INT, 0);
+            pipe[1] = fds.get(ValueLayout.JAVA_INT, 4);
+            boolean open = true;
+            try {
+                Spawn spawn =
+                        Spawn.of(Path.of("/proc/self/exe").toRealPath())
+                                .name(STAND_IN_NAME)
+                                .exactEnvironment(environment)
+                                .beside()
+                                .inherit(pipe[1]);
+                words.subList(1, words.size()).forEach(spawn::argument);
+                Child child = spawn.start();
+                for (Signal signal : List.of(Signal.HUP, Signal.INT, Signal.TERM)) {
+                    Signals.on(signal.name(), () -> child.signalOne(signal.number()));
+                }
+                Native.close(pipe[1]);
+                open = false;
+                return await(arena, pipe[0], child);
+            } finally {
+                Native.close(pipe[0]);
+                if (open) {
+                    Native.close(pipe[1]);
+                }
+            }
+        } catch (IOException e) {
+            throw new SystemException("/proc/self", Native.ENOENT);
+        }
+    }
+
+    /** What the kernel knows of us, exactly: strings ended by NUL. */
+    private static List<byte[]> entries(String file) throws IOException {
+        byte[] all = Files.readAllBytes(Path.of("/proc/self", file));
+        List<byte[]> entries = new ArrayList<>();
+        int from = 0;
+        for (int i = 0; i < all.length; i++) {
+            if (all[i] == 0) {
+                entries.add(Arrays.copyOfRange(all, from, i));
+                from = i + 1;
+            }
+        }
+        return entries;
+    }
+
+    /**
+     * Whether this process was started by {@link #standIn}. It then ends with the one that started
+     * it until it calls {@link #leave}.
+     */
+    public static boolean standsIn() {
+        String starter = System.getenv(STANDS_IN_FOR);
+        if (starter == null) {
+            return false; // without a call into the C library: most processes come here
+        }
+        try {
+            // A program that the one meant has started has the variable, but not the name.
+            if (!STAND_IN_NAME.equals(
+                    new String(entries("cmdline").getFirst(), StandardCharsets.UTF_8))) {
+                return false;
+            }
+        } catch (IOException e) {
+            return false;
+        }
+        Native.call(PRCTL, PR_SET_PDEATHSIG, SIGTERM);
+        if (!starter.equals(Integer.toString(Native.call(GETPPID, 0)))) {
+            // It was gone before we could hear of it.
+            Native.call(KILL, ProcessHandle.current().pid(), SIGTERM);
+        }
+        return true;
+    }
+
+    /** The name of a variable that is nobody else's business. */
+    public static String ownVariable() {
+        return STANDS_IN_FOR;
+    }
+
+    /**
+     * In a process that {@link #standsIn}: makes a session of its own without a terminal, and lets
+     * the starter go. Once.
+     *
+     * @param output whether its standard output stays what it was; else it is /dev/null
+     * @param errors the same of its standard error
+     */
+    public static void leave(boolean output, boolean errors) {
+        Native.call(PRCTL, PR_SET_PDEATHSIG, 0);
+        Native.call(SETSID, 0);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment nowhere = Native.string(arena, "/dev/null");
+            int fd = Native.call(OPEN, nowhere.address(), Native.O_RDWR | Native.O_CLOEXEC, 0);
+            if (fd >= 0) {
+                if (!output) {
+                    Native.call(DUP2, fd, 1);
+                }
+                if (!errors) {
+                    Native.call(DUP2, fd, 2);
+                }
                 Native.close(fd);
             }
             MemorySegment one = arena.allocate(1);

@@ -82,6 +82,8 @@ public final class Spawn {
     private Stdio stdio = Stdio.NOTHING;
     private @Nullable Pty pty;
     private boolean keepErrors;
+    private boolean beside;
+    private @Nullable List<byte[]> exactEnvironment;
     private int inherited = -1;
 
     private Spawn(Path program) {
@@ -141,6 +143,22 @@ public final class Spawn {
         return this;
     }
 
+    /**
+     * A second of our own kind: in our session, process group and directory, with our output and
+     * errors, the signals that we ignore ignored, and our limits; only its input is /dev/null.
+     */
+    Spawn beside() {
+        beside = true;
+        directory = Path.of("").toAbsolutePath();
+        return this;
+    }
+
+    /** In place of {@link #environment}: entries {@code NAME=VALUE} as they are. */
+    Spawn exactEnvironment(List<byte[]> entries) {
+        exactEnvironment = entries;
+        return this;
+    }
+
     /** Its descriptor 3 is this one of ours. */
     Spawn inherit(int fd) {
         inherited = fd;
@@ -182,7 +200,9 @@ public final class Spawn {
                 refused = e;
             }
             started = true;
-            limit(arena, pid);
+            if (!beside) {
+                limit(arena, pid);
+            }
             return Child.of(pid, ours, refused);
         } finally {
             for (int fd : theirs) {
@@ -206,6 +226,10 @@ public final class Spawn {
     }
 
     private List<byte[]> envp() {
+        List<byte[]> exact = exactEnvironment;
+        if (exact != null) {
+            return exact;
+        }
         List<byte[]> all = new ArrayList<>();
         environment.forEach((name, value) -> {
             if (name.isEmpty() || name.indexOf('=') >= 0) {
@@ -289,7 +313,10 @@ public final class Spawn {
             check(
                     "posix_spawnattr_setflags",
                     Native.raw(
-                            ATTR_FLAGS, attributes.address(), SETSID | SETSIGDEF | SETSIGMASK, 0));
+                            ATTR_FLAGS,
+                            attributes.address(),
+                            beside ? SETSIGMASK : SETSID | SETSIGDEF | SETSIGMASK,
+                            0));
             if (slave != null) {
                 // The first terminal a session's leader opens becomes the one that controls it.
                 open(arena, actions, 0, slave);
@@ -297,8 +324,10 @@ public final class Spawn {
                 dup(actions, 0, 2);
             } else if (theirs.isEmpty()) {
                 open(arena, actions, 0, "/dev/null");
-                dup(actions, 0, 1);
-                if (!keepErrors) {
+                if (!beside) {
+                    dup(actions, 0, 1);
+                }
+                if (!beside && !keepErrors) {
                     dup(actions, 0, 2);
                 }
             } else {

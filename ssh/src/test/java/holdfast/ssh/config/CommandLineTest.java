@@ -135,10 +135,19 @@ class CommandLineTest {
 
     @Test
     void what_is_not_built_is_refused_by_name_and_never_ignored() {
-        for (char option : "AfIKMOQSwXYy".toCharArray()) {
+        for (char option : "AIKMOQSwXYy".toCharArray()) {
             assertThat(machine.error("-" + option + "x", "h"))
                     .isEqualTo("holdfast ssh: option -" + option + " is not supported yet");
         }
+    }
+
+    @Test
+    void the_background_reads_no_input_and_needs_something_to_do() throws Exception {
+        assertThat(machine.error("-f", "h"))
+                .isEqualTo("Cannot fork into background without a command to execute.");
+        assertThat(machine.settings("-f", "-N", "h").stdinNull()).isTrue();
+        assertThat(machine.settings("-o", "ForkAfterAuthentication=yes", "h", "date").stdinNull())
+                .isTrue();
     }
 
     @Test

@@ -5,7 +5,8 @@ import java.util.List;
 
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
- * tether}, {@code survival} or {@code scale}, then its options.
+ * tether}, {@code survival}, {@code scale}, {@code forwards} or {@code forwards-churn}, then its
+ * options.
  */
 public final class Main {
 
@@ -23,6 +24,8 @@ public final class Main {
                 case "tether" -> TetherSeeds.run(all.subList(1, all.size()));
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
+                case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
+                case "forwards-churn" -> Churn.run(new Options(all.subList(1, all.size())));
                 default -> {
                     System.err.println(
                             """
@@ -32,7 +35,9 @@ public final class Main {
                                    trials/bench simulate [SEEDS] [FROM]
                                    trials/bench tether [SEEDS] [FROM]
                                    trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]
-                                   trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]\
+                                   trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]
+                                   trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
+                                   trials/bench forwards-churn [--connections N] [--seconds N] [--seed N]\
                             """);
                     System.exit(2);
                 }
