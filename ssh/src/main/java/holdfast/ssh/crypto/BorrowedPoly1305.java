@@ -29,7 +29,13 @@ final class BorrowedPoly1305 {
     private static final int BLOCK = 16;
 
     /** So seldom is a long message used to find out whether this is quicker. */
-    static final int SAMPLED = 32;
+    private static final int SAMPLED = 32;
+
+    /**
+     * So many long messages come before: to have all this compiled takes a tenth of a second, which
+     * some hundred megabytes must bring in again.
+     */
+    private static final int UNSAMPLED = 2048;
 
     /**
      * The first samples are short: they make the virtual machine compile the intrinsic's caller,
@@ -53,6 +59,11 @@ final class BorrowedPoly1305 {
 
     static boolean isQuicker() {
         return wins >= WINS;
+    }
+
+    /** Whether the {@code count}th long message under a key is to be a {@link #sample}. */
+    static boolean isSampled(int count) {
+        return count > UNSAMPLED && count % SAMPLED == 0;
     }
 
     private final Cipher first = aead();

@@ -132,7 +132,7 @@ final class ChaCha20Poly1305 implements Cipher {
         poly.update(head, 0, HEAD_BYTES);
         poly.update(data, offset, length);
         poly.finish(out, outOffset);
-        if (length >= LONG && ++longOnes % BorrowedPoly1305.SAMPLED == 0) {
+        if (length >= LONG && BorrowedPoly1305.isSampled(++longOnes)) {
             long took = System.nanoTime() - began;
             borrowed().sample(took, bodyKey, nonce, poly, head, data, offset, length);
         }

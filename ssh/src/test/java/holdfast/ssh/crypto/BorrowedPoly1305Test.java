@@ -22,7 +22,7 @@ class BorrowedPoly1305Test {
         Random random = new Random(seed);
         BorrowedPoly1305 borrowed = new BorrowedPoly1305();
         Poly1305 poly = new Poly1305();
-        for (int round = 0; round < 4_000; round++) {
+        for (int round = 0; round < 2_000; round++) {
             byte[] key = new byte[32];
             random.nextBytes(key);
             byte[] nonce = new byte[12];
@@ -56,7 +56,7 @@ class BorrowedPoly1305Test {
         long seed = new Random().nextLong();
         Random random = new Random(seed);
         Poly1305 poly = new Poly1305();
-        for (int round = 0; round < 40_000; round++) {
+        for (int round = 0; round < 8_000; round++) {
             byte[] key = new byte[32];
             random.nextBytes(key);
             if (round % 3 == 0) {
