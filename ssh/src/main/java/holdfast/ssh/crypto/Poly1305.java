@@ -249,6 +249,111 @@ final class Poly1305 {
             multiply();
             restLength = 0;
         }
+        freeze();
+        LONG.set(out, offset, sumLow());
+        LONG.set(out, offset + 8, sumHigh());
+    }
+
+    /**
+     * Ends a message most of which the JDK has summed up; see {@link BorrowedPoly1305}. What this
+     * object was given since {@link #init} is forgotten.
+     *
+     * @param tag the JDK's, of {@code whole} bytes and its block of lengths
+     * @param check the JDK's, of those, a block of zeros and its block of lengths
+     * @param last the block that the message ends with, of {@code lastLength} bytes
+     */
+    void finishBorrowed(
+            byte[] tag,
+            byte[] check,
+            int whole,
+            byte[] last,
+            int lastLength,
+            byte[] out,
+            int offset) {
+        Arrays.fill(last, lastLength, BLOCK, (byte) 0);
+        if (lastLength < BLOCK) {
+            last[lastLength] = 1;
+        }
+        // What both tags were before s was added, modulo 2^128.
+        long low = (long) LONG.get(tag, 0);
+        long high = (long) LONG.get(tag, 8);
+        final long yLow = low - padLow;
+        final long yHigh = high - padHigh - borrow(low, padLow, yLow);
+        low = (long) LONG.get(check, 0);
+        high = (long) LONG.get(check, 8);
+        final long checkLow = low - padLow;
+        final long checkHigh = high - padHigh - borrow(low, padLow, checkLow);
+
+        // What a highest bit more in the first makes of the second: 2^128 r
+        set(0, 0, WHOLE);
+        multiply();
+        final long f0 = h0;
+        final long f1 = h1;
+        final long f2 = h2;
+        // The second, if the first has none of them: ((first - whole r) + whole + 16 + 2^128) r
+        set(M44 - 4 - whole, M44, M42);
+        multiply();
+        h0 += (yLow & M44) + whole + BLOCK;
+        h1 += (yLow >>> 44 | yHigh << 20) & M44;
+        h2 += (yHigh >>> 24) + WHOLE;
+        multiply();
+        final long e0 = h0;
+        final long e1 = h1;
+        final long e2 = h2;
+        long top = 0;
+        long found = 0;
+        for (int k = 0; k < 4; k++) {
+            set(e0 + k * f0, e1 + k * f1, e2 + k * f2);
+            freeze();
+            long different = ((h0 | h1 << 44) ^ checkLow) | ((h1 >>> 20 | h2 << 24) ^ checkHigh);
+            long same = ((different | -different) >>> 63) ^ 1;
+            found += same;
+            top += same * k;
+        }
+        if (found != 1) {
+            throw new IllegalStateException("two tags of one Poly1305 key contradict each other");
+        }
+
+        // (b - whole - 2^128) r, and the first
+        low = (long) LONG.get(last, 0);
+        high = (long) LONG.get(last, 8);
+        set(
+                (low & M44) + (M44 - 4 - whole),
+                ((low >>> 44 | high << 20) & M44) + M44,
+                (high >>> 24) + (lastLength == BLOCK ? WHOLE : 0) + M42 - WHOLE);
+        multiply();
+        h0 += yLow & M44;
+        h1 += (yLow >>> 44 | yHigh << 20) & M44;
+        h2 += (yHigh >>> 24) + top * WHOLE;
+        freeze();
+        LONG.set(out, offset, sumLow());
+        LONG.set(out, offset + 8, sumHigh());
+    }
+
+    private void set(long low, long middle, long high) {
+        h0 = low;
+        h1 = middle;
+        h2 = high;
+    }
+
+    /** What the subtraction {@code a - b = difference} takes from the next 64 bits. */
+    private static long borrow(long a, long b, long difference) {
+        return ((~a & b) | ((~a | b) & difference)) >>> 63;
+    }
+
+    /** The lower half of the tag that the frozen h makes. */
+    private long sumLow() {
+        return (h0 | h1 << 44) + padLow;
+    }
+
+    private long sumHigh() {
+        long low = h0 | h1 << 44;
+        long carry = ((low & padLow) | ((low | padLow) & ~(low + padLow))) >>> 63;
+        return (h1 >>> 20 | h2 << 24) + padHigh + carry;
+    }
+
+    /** Makes h the least number that is the same modulo p. */
+    private void freeze() {
         // Carry until every limb is in its range; h1 may be a little above it.
         long c = h1 >>> 44;
         h1 &= M44;
@@ -278,15 +383,8 @@ final class Poly1305 {
         g1 &= M44;
         long g2 = h2 + c - (1L << 42);
         long keep = g2 >> 63;
-        g0 = (h0 & keep) | (g0 & ~keep);
-        g1 = (h1 & keep) | (g1 & ~keep);
-        g2 = (h2 & keep) | (g2 & ~keep);
-
-        long low = g0 | g1 << 44;
-        long high = g1 >>> 20 | g2 << 24;
-        long sum = low + padLow;
-        long carry = ((low & padLow) | ((low | padLow) & ~sum)) >>> 63;
-        LONG.set(out, offset, sum);
-        LONG.set(out, offset + 8, high + padHigh + carry);
+        h0 = (h0 & keep) | (g0 & ~keep);
+        h1 = (h1 & keep) | (g1 & ~keep);
+        h2 = (h2 & keep) | (g2 & ~keep);
     }
 }

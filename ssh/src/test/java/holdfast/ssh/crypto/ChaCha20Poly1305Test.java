@@ -45,6 +45,47 @@ class ChaCha20Poly1305Test {
     }
 
     @Test
+    void many_long_packets_keep_their_tags_while_it_changes_who_makes_them() throws Exception {
+        long seed = new Random().nextLong();
+        Random random = new Random(seed);
+        byte[] key = new byte[64];
+        random.nextBytes(key);
+        byte[] iv = new byte[8];
+        Cipher ours = new ChaCha20Poly1305();
+        Cipher theirs = new ChaCha20Cipher();
+        Cipher opening = new ChaCha20Poly1305();
+        ours.init(Cipher.Mode.Encrypt, key, iv);
+        theirs.init(Cipher.Mode.Encrypt, key, iv);
+        opening.init(Cipher.Mode.Decrypt, key, iv);
+        int length = 8 * 1025;
+        byte[] plain = new byte[LENGTH_FIELD + length + 16];
+        random.nextBytes(plain);
+        for (int packet = 0; packet < 3_000; packet++) {
+            byte[] sealed = plain.clone();
+            byte[] expected = plain.clone();
+            ours.updateWithAAD(sealed, 0, LENGTH_FIELD, length);
+            theirs.updateWithAAD(expected, 0, LENGTH_FIELD, length);
+            assertThat(java.util.Arrays.equals(sealed, expected))
+                    .as("seed %d, packet %d", seed, packet)
+                    .isTrue();
+            opening.updateAAD(sealed, 0, LENGTH_FIELD);
+            opening.update(sealed, LENGTH_FIELD, length);
+        }
+        sealedAndChanged(ours, opening, plain, length);
+    }
+
+    /** A long packet with one bit changed, whoever makes its tag. */
+    private static void sealedAndChanged(Cipher ours, Cipher opening, byte[] plain, int length)
+            throws Exception {
+        byte[] sealed = plain.clone();
+        ours.updateWithAAD(sealed, 0, LENGTH_FIELD, length);
+        sealed[5000] ^= 4;
+        opening.updateAAD(sealed, 0, LENGTH_FIELD);
+        assertThatThrownBy(() -> opening.update(sealed, LENGTH_FIELD, length))
+                .isInstanceOf(AEADBadTagException.class);
+    }
+
+    @Test
     void one_changed_bit_anywhere_is_refused() throws Exception {
         byte[] key = new byte[64];
         byte[] iv = new byte[8];
