@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Execution;
@@ -153,12 +154,7 @@ final class ServerLoginTrial {
             good(stage.run("chmod", "g+w", cage.toString()).end(SOON));
             Ended unsafe = somebody.ssh(stage, sshd, "-s", "sftp").input("").end(SOON);
             assertThat(unsafe.status()).isNotZero();
-            await(() ->
-                    sshd.log()
-                            .contains(
-                                    "bad ownership or modes for chroot directory \""
-                                            + cage
-                                            + "\""));
+            sshd.awaitLog("bad ownership or modes for chroot directory \"" + cage + "\"");
         } finally {
             Trees.remove(cage);
         }
@@ -227,7 +223,7 @@ final class ServerLoginTrial {
         assertThat(ended.out()).as(ended.err()).isEqualTo("in\n");
         String file = sshd.authorizedKeys().toString();
         for (int line = 2; line <= 5; line++) {
-            assertThat(sshd.log()).contains(file + ":" + line + ": ");
+            sshd.awaitLog(Pattern.quote(file + ":" + line + ": "));
         }
         assertThat(sshd.log()).doesNotContain("\0", "\1");
     }
@@ -249,15 +245,12 @@ final class ServerLoginTrial {
             Ended refused = somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "id").end(SOON);
             assertThat(refused.status()).isEqualTo(255);
             assertThat(refused.err()).contains("Permission denied (publickey");
-            assertThat(sshd.log())
-                    .contains("Authentication refused: bad ownership or modes for file " + file);
+            sshd.awaitLog("Authentication refused: bad ownership or modes for file " + file);
             Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
             Files.setPosixFilePermissions(ssh, PosixFilePermissions.fromString("rwxrwxrwx"));
             assertThat(somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "id").end(SOON).status())
                     .isEqualTo(255);
-            assertThat(sshd.log())
-                    .contains(
-                            "Authentication refused: bad ownership or modes for directory " + ssh);
+            sshd.awaitLog("Authentication refused: bad ownership or modes for directory " + ssh);
             Files.setPosixFilePermissions(ssh, PosixFilePermissions.fromString("rwx------"));
             // A pipe where the file should be must not hold anybody up.
             Files.delete(file);
@@ -284,18 +277,6 @@ final class ServerLoginTrial {
 
     private static void good(Ended ended) {
         assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
-    }
-
-    private interface Condition {
-        boolean holds() throws Exception;
-    }
-
-    private static void await(Condition condition) throws Exception {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!condition.holds()) {
-            assertThat(System.nanoTime()).as("it does not come true").isLessThan(deadline);
-            Thread.sleep(20);
-        }
     }
 
     /** A throw-away user of this machine, with a home and without a password. */
