@@ -24,8 +24,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import org.apache.sshd.common.Service;
 import org.apache.sshd.common.ServiceFactory;
+import org.apache.sshd.common.channel.RequestHandler;
 import org.apache.sshd.common.kex.extension.DefaultServerKexExtensionHandler;
 import org.apache.sshd.common.kex.extension.KexExtensionHandler.KexPhase;
+import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.server.SshServer;
@@ -75,6 +77,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
     private volatile @Nullable ThreadPoolExecutor conversations;
     private volatile @Nullable Supplier<ServerConfig> config;
     private volatile @Nullable HostKeys hostKeys;
+    private final RequestHandler<ConnectionService> proofs = this::prove;
 
     public ServerAuth(Machine machine) {
         this.machine = machine;
@@ -111,6 +114,8 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         }
         loaded.install(mina);
         hostKeys = loaded;
+        mina.setGlobalRequestHandlers(
+                Server.Part.joined(List.of(proofs), mina.getGlobalRequestHandlers()));
         config = configuration;
         int most = Math.max(1, settings.maxStartups().full());
         ThreadPoolExecutor before = conversations;
@@ -130,6 +135,12 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         mina.setServiceFactories(
                 List.of(new Authenticating(), ServerConnectionServiceFactory.INSTANCE));
         mina.setKexExtensionHandler(new Extensions(settings.pubkeyAcceptedAlgorithms()));
+    }
+
+    private RequestHandler.Result prove(
+            ConnectionService service, String request, boolean wantReply, Buffer buffer)
+            throws Exception {
+        return hostKeys().prove(service, request, wantReply, buffer);
     }
 
     /** The keys the server proves itself with. */

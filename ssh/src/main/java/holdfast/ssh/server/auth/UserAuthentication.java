@@ -78,7 +78,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private final ServerAuth shared;
 
     /** Not named log: the superclass has a logger of that name. */
-    private final Log journal;
+    private Log journal;
 
     private final Map<String, Object> properties = new HashMap<>();
 
@@ -414,6 +414,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                                         localAddress(),
                                         localPort()));
         transport.settle(settings);
+        journal = transport.log();
         boolean valid = false;
         if (found == null) {
             journal.info("Invalid user " + Safe.text(name) + " from " + transport.peerText());
@@ -644,6 +645,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 farewell.whose = null;
                 transport.signalAuthenticationSuccess(
                         login.account().name(), CONNECTION, new ByteArrayBuffer());
+                shared.hostKeys().announce(transport);
                 passOn();
             } catch (Exception e) {
                 journal.error("login of " + transport.peerText() + ": " + e.getMessage());

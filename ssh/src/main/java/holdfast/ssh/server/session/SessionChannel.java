@@ -256,7 +256,17 @@ final class SessionChannel extends AbstractServerChannel {
             case "exec" -> begin(buffer.getBytes(), Subsystem.NONE, "");
             case "subsystem" -> subsystem(buffer.getString());
             case "x11-req" -> {
-                peer.log().debug("X11 forwarding disabled in server configuration file.");
+                // Not built; whoever switched it on should find out why there is no display.
+                peer.log()
+                        .write(
+                                login().settings().x11Forwarding()
+                                        ? Log.Level.INFO
+                                        : Log.Level.DEBUG1,
+                                login().settings().x11Forwarding()
+                                        ? "X11 forwarding refused for "
+                                                + peer.peerText()
+                                                + ": not supported by this server"
+                                        : "X11 forwarding disabled in server configuration file.");
                 yield false;
             }
             default -> false;
