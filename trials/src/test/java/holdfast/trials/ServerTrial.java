@@ -161,7 +161,11 @@ final class ServerTrial {
                 socket.close();
             }
         }
-        await(() -> sshd.log().contains("past MaxStartups"), "no line");
+        sshd.awaitLog("beginning MaxStartups throttling");
+        sshd.awaitLog(
+                "drop connection #3 from \\[127\\.0\\.0\\.1\\]:\\d+ on \\[127\\.0\\.0\\.1\\]:"
+                        + sshd.port()
+                        + " past MaxStartups");
         await(
                 () -> stage.openSsh(sshd, "trial", "echo in").end(SOON).out().equals("in\n"),
                 "nobody is let in any more");

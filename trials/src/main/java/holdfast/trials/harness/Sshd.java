@@ -221,7 +221,12 @@ public final class Sshd implements AutoCloseable {
         }
         int port = behind.isEmpty() ? freePort() : 2222;
         Path key = Keys.of("ed25519", "user");
-        List<String> lines = new ArrayList<>(Arrays.asList(settings));
+        List<String> given = Arrays.asList(settings);
+        int match = 0;
+        while (match < given.size() && !given.get(match).startsWith("Match ")) {
+            match++;
+        }
+        List<String> lines = new ArrayList<>(given.subList(0, match));
         boolean ownHostKeys = lines.stream().anyMatch(line -> line.startsWith("HostKey "));
         lines.add("ListenAddress " + address + ":" + port);
         lines.add("PidFile none");
@@ -248,6 +253,8 @@ public final class Sshd implements AutoCloseable {
                 lines.add("HostKey " + hostKey);
             }
         }
+        // What stands behind a Match holds for nobody else: it comes last.
+        lines.addAll(given.subList(match, given.size()));
         Path config = directory.resolve("sshd_config");
         Files.write(config, lines);
         Files.writeString(directory.resolve("authorized_keys"), Keys.publicLine(key) + "\n");
