@@ -7,6 +7,7 @@ import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Pam;
+import holdfast.ssh.system.Shadow;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -241,6 +242,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
      * Whether the password is right, whatever else speaks against the user. Waits.
      *
      * @param account null: there is no such user; the effort is the same
+     * @param expired run if it is right, but must be changed before anything else
      */
     boolean isPassword(
             ServerSettings settings,
@@ -248,14 +250,23 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             String user,
             String address,
             String password,
-            Log log) {
+            Log log,
+            Runnable expired) {
         if (password.length() > LONGEST_PASSWORD
                 || (password.isEmpty() && !settings.permitEmptyPasswords())) {
             return false;
         }
         if (!settings.usePam()) {
             try {
-                return machine.isPassword(account, password) && account != null;
+                if (!machine.isPassword(account, password) || account == null) {
+                    return false;
+                }
+                Shadow.Entry entry = machine.shadowOf(account);
+                if (entry != null
+                        && entry.passwordExpired(System.currentTimeMillis() / 86_400_000)) {
+                    expired(user, log, expired);
+                }
+                return true;
             } catch (IOException e) {
                 log.error("password of " + Safe.text(user) + ": " + UserFiles.reason(e));
                 return false;
@@ -280,7 +291,13 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
                     return answers;
                 },
                 log,
-                false);
+                false,
+                expired);
+    }
+
+    private static void expired(String user, Log log, Runnable expired) {
+        log.info("User " + Safe.text(user) + " password has expired (password aged)");
+        expired.run();
     }
 
     /** Asks PAM, for a user who is not there, too. Waits. */
@@ -291,7 +308,8 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             String address,
             Pam.Conversation talk,
             Log log,
-            boolean interactive) {
+            boolean interactive,
+            Runnable expired) {
         Pam.Verdict verdict;
         try {
             verdict =
@@ -321,7 +339,13 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
                                     + address);
                 }
             }
-            case NOT_ALLOWED, PASSWORD_EXPIRED ->
+            case PASSWORD_EXPIRED -> {
+                if (account != null) {
+                    expired(user, log, expired);
+                    return true;
+                }
+            }
+            case NOT_ALLOWED ->
                     log.error(
                             "Access denied for user "
                                     + Safe.text(user)
@@ -338,7 +362,12 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
      * empty: without a word for the user.
      */
     @Nullable String accountRefusal(
-            ServerSettings settings, Account account, String address, String method, Log log) {
+            ServerSettings settings,
+            Account account,
+            String address,
+            String method,
+            Log log,
+            Runnable expired) {
         if (!settings.usePam() || !method.equals(Methods.PUBLICKEY) || !machine.privileged()) {
             return null;
         }
@@ -349,7 +378,11 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         Pam.Verdict verdict = machine.mayEnter(settings.pamServiceName(), account.name(), address);
         return switch (verdict.result()) {
             case ACCEPTED -> null;
-            case REFUSED, NOT_ALLOWED, PASSWORD_EXPIRED -> verdict.words();
+            case PASSWORD_EXPIRED -> {
+                expired(account.name(), log, expired);
+                yield null;
+            }
+            case REFUSED, NOT_ALLOWED -> verdict.words();
             case BROKEN -> {
                 log.error("PAM: " + verdict.words());
                 yield "";

@@ -103,6 +103,10 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private int decided;
     private volatile boolean attempted;
     private boolean noneTried;
+
+    /** Their password is right, and has expired. */
+    private boolean mustChange;
+
     private @Nullable KeyOptions options;
     private final List<PublicIdentity> usedKeys = new ArrayList<>();
     private final Set<String> proofs = new LinkedHashSet<>();
@@ -611,7 +615,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         if (who == null || granted == null) {
             throw new IllegalStateException("authenticated invalid user");
         }
-        String refusal = shared.accountRefusal(settings, who, address(), method, journal);
+        String refusal =
+                shared.accountRefusal(
+                        settings, who, address(), method, journal, () -> mustChange = true);
         if (refusal != null) {
             if (!refusal.isEmpty()) {
                 sendBanner(refusal + "\n");
@@ -628,7 +634,13 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             return;
         }
         Permissions permissions = granted.permissions(settings.permitUserEnvironment());
-        succeed(new Login(who, permissions, settings, List.copyOf(proofs)));
+        succeed(
+                new Login(
+                        who,
+                        mustChange ? permissions.toChangePassword() : permissions,
+                        settings,
+                        List.copyOf(proofs),
+                        mustChange));
     }
 
     private void succeed(Login login) {
@@ -884,7 +896,13 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private Outcome passwordOutcome(String password) throws Exception {
         boolean right =
                 shared.isPassword(
-                        settings, account, String.valueOf(user), address(), password, journal);
+                        settings,
+                        account,
+                        String.valueOf(user),
+                        address(),
+                        password,
+                        journal,
+                        () -> mustChange = true);
         boolean root =
                 account != null
                         && account.uid() == 0
