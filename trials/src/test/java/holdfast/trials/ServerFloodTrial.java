@@ -36,7 +36,7 @@ import org.opentest4j.TestAbortedException;
 @Execution(ExecutionMode.CONCURRENT)
 final class ServerFloodTrial {
 
-    private static final Duration SOON = Duration.ofSeconds(60);
+    private static final Duration SOON = Duration.ofMinutes(2);
 
     /**
      * What a server of Java may grow by under any load at all: its young generation, its buffers.
@@ -75,8 +75,7 @@ final class ServerFloodTrial {
                         }
                     }
                     Thread.sleep(100);
-                    assertThat(Duration.ofNanos(System.nanoTime() - start))
-                            .isLessThan(Duration.ofSeconds(12));
+                    assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(SOON);
                 }
             } finally {
                 for (Socket socket : slow) {
@@ -85,8 +84,9 @@ final class ServerFloodTrial {
             }
             bystander.isFine();
         }
-        assertThat(count(sshd.log(), "Timeout before authentication for connection from 127.0.0.1"))
-                .isEqualTo(40);
+        await(() ->
+                count(sshd.log(), "Timeout before authentication for connection from 127.0.0.1")
+                        == 40);
     }
 
     @Test
@@ -101,7 +101,7 @@ final class ServerFloodTrial {
                 for (int i = 0; i < 200; i++) {
                     Socket socket = new Socket(InetAddress.getLoopbackAddress(), sshd.port());
                     half.add(socket);
-                    socket.setSoTimeout(20_000);
+                    socket.setSoTimeout(60_000);
                     String first =
                             new String(
                                     socket.getInputStream().readNBytes(4),
@@ -119,14 +119,13 @@ final class ServerFloodTrial {
             }
             await(() -> descriptors(sshd) <= descriptors + MADE_ONCE);
             assertThat(stage.openSsh(sshd, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
-            assertThat(sshd.log())
-                    .containsPattern("drop connection .*127\\.0\\.0\\.1.*past MaxStartups");
+            sshd.awaitLog("drop connection .*127\\.0\\.0\\.1.*past MaxStartups");
         }
     }
 
     @Test
     void packets_of_impossible_sizes_end_their_own_connection_only(Stage stage) throws Exception {
-        Sshd sshd = stage.holdfastSshd("PerSourcePenalties no", "LoginGraceTime 10");
+        Sshd sshd = stage.holdfastSshd("PerSourcePenalties no", "LoginGraceTime 300");
         try (Bystander bystander = new Bystander(stage, sshd)) {
             long before = rss(sshd);
             byte[] rest = new byte[100_000];
@@ -134,7 +133,7 @@ final class ServerFloodTrial {
                 for (int times = 0; times < 5; times++) {
                     try (Socket socket =
                             new Socket(InetAddress.getLoopbackAddress(), sshd.port())) {
-                        socket.setSoTimeout(8_000);
+                        socket.setSoTimeout(60_000);
                         OutputStream out = socket.getOutputStream();
                         out.write("SSH-2.0-x\r\n".getBytes(StandardCharsets.US_ASCII));
                         out.write(ByteBuffer.allocate(4).putInt(length).array());
@@ -152,7 +151,7 @@ final class ServerFloodTrial {
             bystander.isFine();
             assertThat(rss(sshd) - before).isLessThan(GROWTH_KIB);
         }
-        assertThat(sshd.log()).containsPattern("(?i)127\\.0\\.0\\.1 port \\d+.*packet length");
+        sshd.awaitLog("(?i)127\\.0\\.0\\.1 port \\d+.*packet length");
         assertThat(sshd.log()).doesNotContain("\tat ");
     }
 
@@ -177,6 +176,7 @@ final class ServerFloodTrial {
                                 if how == "command": ch.exec_command("sleep 100")
                                 if how == "stderr": ch.exec_command("sleep 100")
                                 if how == "sftp": ch.invoke_subsystem("sftp")
+                                print(t.sock.getsockname()[1], flush=True)
                                 sent = 0
                                 try:
                                     while sent < 100000000 and t.is_active():
@@ -193,18 +193,24 @@ final class ServerFloodTrial {
                                 """,
                                 how,
                                 Integer.toString(deaf.port()));
-                if (!how.equals("stderr")) {
-                    assertThat(ended.out()).as("%s: %s", how, ended.err()).isEqualTo("ended\n");
+                Matcher said = Pattern.compile("(\\d+)\n(ended|all taken)\n").matcher(ended.out());
+                assertThat(said.matches()).as("%s: %s %s", how, ended.out(), ended.err()).isTrue();
+                String who = "from user \\S+ 127\\.0\\.0\\.1 port " + said.group(1) + ": ";
+                String excess = who + "rcvd too much data, beyond the channel's window";
+                switch (how) {
+                    // It ends by itself when it has read the first four bytes.
+                    case "sftp" -> sshd.awaitLog(excess + "|bad message from 127\\.0\\.0\\.1");
+                    // A stream that nobody reads may go on, if its window was open already.
+                    case "stderr" -> {}
+                    default -> {
+                        assertThat(said.group(2)).as(how).isEqualTo("ended");
+                        sshd.awaitLog(excess);
+                    }
                 }
                 assertThat(rss(sshd) - before).as(how).isLessThan(GROWTH_KIB);
                 bystander.isFine();
             }
-            await(() -> sshd.sessions().size() == 1);
-            // What goes to a stream that nobody reads may go on, if its window was open already.
-            assertThat(count(sshd.log(), ": rcvd too much data, beyond the channel's window"))
-                    .isBetween(4, 5);
-            assertThat(sshd.log())
-                    .containsPattern("Connection from user \\S+ 127\\.0\\.0\\.1 port \\d+: rcvd");
+            await(() -> sshd.sessions().size() == 1); // the bystander's
             assertThat(sshd.log()).doesNotContain("\tat ");
         }
     }
@@ -232,7 +238,7 @@ final class ServerFloodTrial {
                                         m.add_string("127.0.0.1"); m.add_int(deaf)
                                         m.add_string("127.0.0.1"); m.add_int(1)
                                     t._send_user_message(m)
-                                end = time.time() + 30
+                                end = time.time() + 90
                                 while sum(heard.values()) < 10000 and t.is_active() and time.time() < end:
                                     time.sleep(0.05)
                                 print(heard.get(91, 0), heard.get(92, 0), flush=True)
@@ -258,7 +264,7 @@ final class ServerFloodTrial {
                 bystander.isFine();
                 await(() -> descriptors(sshd) <= descriptors + MADE_ONCE);
             }
-            assertThat(sshd.log()).contains("no more sessions");
+            sshd.awaitLog("no more sessions");
             assertThat(sshd.log().length()).isLessThan(8_000_000);
         }
     }
@@ -279,7 +285,7 @@ final class ServerFloodTrial {
                                 m = Message(); m.add_byte(byte_chr(80)); m.add_string("tcpip-forward")
                                 m.add_boolean(True); m.add_string("127.0.0.1"); m.add_int(0)
                                 t._send_user_message(m)
-                            end = time.time() + 30
+                            end = time.time() + 90
                             while sum(heard.values()) < 10000 and t.is_active() and time.time() < end:
                                 time.sleep(0.05)
                             print(heard.get(81, 0), heard.get(82, 0), flush=True)
@@ -394,7 +400,7 @@ final class ServerFloodTrial {
 
         Bystander(Stage stage, Sshd sshd) throws InterruptedException {
             client =
-                    stage.openSsh(sshd, "-o", "ServerAliveInterval=5", "trial", "exec cat")
+                    stage.openSsh(sshd, "-o", "ServerAliveInterval=15", "trial", "exec cat")
                             .inputOpen()
                             .start();
             try {
@@ -408,7 +414,7 @@ final class ServerFloodTrial {
             String line = "still here " + ++asked + "\n";
             client.stdin().write(line.getBytes(StandardCharsets.US_ASCII));
             client.stdin().flush();
-            client.out().await(line, Duration.ofSeconds(10));
+            client.out().await(line, SOON);
         }
 
         @Override

@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Execution;
@@ -153,12 +154,7 @@ final class ServerLoginTrial {
             good(stage.run("chmod", "g+w", cage.toString()).end(SOON));
             Ended unsafe = somebody.ssh(stage, sshd, "-s", "sftp").input("").end(SOON);
             assertThat(unsafe.status()).isNotZero();
-            await(() ->
-                    sshd.log()
-                            .contains(
-                                    "bad ownership or modes for chroot directory \""
-                                            + cage
-                                            + "\""));
+            sshd.awaitLog("bad ownership or modes for chroot directory \"" + cage + "\"");
         } finally {
             Trees.remove(cage);
         }
@@ -227,7 +223,7 @@ final class ServerLoginTrial {
         assertThat(ended.out()).as(ended.err()).isEqualTo("in\n");
         String file = sshd.authorizedKeys().toString();
         for (int line = 2; line <= 5; line++) {
-            assertThat(sshd.log()).contains(file + ":" + line + ": ");
+            sshd.awaitLog(Pattern.quote(file + ":" + line + ": "));
         }
         assertThat(sshd.log()).doesNotContain("\0", "\1");
     }
@@ -249,15 +245,12 @@ final class ServerLoginTrial {
             Ended refused = somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "id").end(SOON);
             assertThat(refused.status()).isEqualTo(255);
             assertThat(refused.err()).contains("Permission denied (publickey");
-            assertThat(sshd.log())
-                    .contains("Authentication refused: bad ownership or modes for file " + file);
+            sshd.awaitLog("Authentication refused: bad ownership or modes for file " + file);
             Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
             Files.setPosixFilePermissions(ssh, PosixFilePermissions.fromString("rwxrwxrwx"));
             assertThat(somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "id").end(SOON).status())
                     .isEqualTo(255);
-            assertThat(sshd.log())
-                    .contains(
-                            "Authentication refused: bad ownership or modes for directory " + ssh);
+            sshd.awaitLog("Authentication refused: bad ownership or modes for directory " + ssh);
             Files.setPosixFilePermissions(ssh, PosixFilePermissions.fromString("rwx------"));
             // A pipe where the file should be must not hold anybody up.
             Files.delete(file);
@@ -265,6 +258,84 @@ final class ServerLoginTrial {
             assertThat(somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "id").end(SOON).status())
                     .isEqualTo(255);
         }
+    }
+
+    @Test
+    void an_expired_password_is_changed_before_anything_else(Stage stage) throws Exception {
+        Stage.needsRoot("only root may judge passwords");
+        try (Somebody somebody = Somebody.made(stage)) {
+            String old = "Old-and-Tired-7";
+            String fresh = "Quite-Another-9-Word";
+            good(stage.run("chpasswd").input(somebody.name + ":" + old + "\n").end(SOON));
+            good(stage.run("chage", "-d", "0", somebody.name).end(SOON));
+            Sshd sshd =
+                    stage.holdfastSshd(
+                            "UsePAM yes",
+                            "KbdInteractiveAuthentication yes",
+                            "PasswordAuthentication yes",
+                            "PerSourcePenalties no");
+            // With a key: nothing but the change, and that needs a terminal.
+            Ended without = somebody.ssh(stage, sshd, "-A", "echo in").end(SOON);
+            assertThat(without.out()).as(without.err()).isEmpty();
+            assertThat(without.err())
+                    .contains(
+                            "WARNING: Your password has expired.",
+                            "Password change required but no TTY available.");
+            assertThat(without.status()).isEqualTo(1);
+            sshd.awaitLog("User " + somebody.name + " password has expired");
+            Ended sftp = somebody.ssh(stage, sshd, "-s", "sftp").input("").end(SOON);
+            assertThat(sftp.status()).isEqualTo(1);
+            Running shell = somebody.ssh(stage, sshd, "-tt", "echo in").inputOpen().start();
+            shell.out().await("You must change your password now and log in again!", SOON);
+            shell.out().await("urrent password:", SOON);
+            shell.signal("TERM");
+            assertThat(shell.end(SOON).status()).isNotZero();
+            assertThat(shell.out().text()).doesNotContain("\nin");
+            // A password typed at a prompt without more: let in to change it, as with a key.
+            Path answers =
+                    script(
+                            stage.directory().resolve("answers"),
+                            "case $1 in *[Nn]ew*) echo " + fresh + ";; *) echo " + old + ";; esac");
+            Ended typed = asking(stage, sshd, somebody, answers, "password", "echo in").end(SOON);
+            assertThat(typed.out()).as(typed.err()).isEmpty();
+            assertThat(typed.err()).contains("Password change required but no TTY available.");
+            // Where questions can be asked, the new one is asked for.
+            Ended changed =
+                    asking(stage, sshd, somebody, answers, "keyboard-interactive", "echo in")
+                            .end(SOON);
+            assertThat(changed.out()).as("%s%s", changed.err(), sshd.log()).isEqualTo("in\n");
+            Path newAnswer = script(stage.directory().resolve("new-answer"), "echo " + fresh);
+            Ended again = asking(stage, sshd, somebody, newAnswer, "password", "echo in").end(SOON);
+            assertThat(again.out()).as(again.err()).isEqualTo("in\n");
+            assertThat(sshd.log()).doesNotContain(old, fresh);
+        }
+    }
+
+    /** OpenSSH's client as somebody, by that method, with a program that answers its questions. */
+    private static Command asking(
+            Stage stage,
+            Sshd sshd,
+            Somebody somebody,
+            Path answers,
+            String method,
+            String command) {
+        return somebody.ssh(
+                        stage,
+                        sshd,
+                        "-o",
+                        "PreferredAuthentications=" + method,
+                        "-o",
+                        "NumberOfPasswordPrompts=1",
+                        command)
+                .env("SSH_ASKPASS", answers.toString())
+                .env("SSH_ASKPASS_REQUIRE", "force")
+                .env("DISPLAY", ":none");
+    }
+
+    private static Path script(Path file, String line) throws IOException {
+        Files.writeString(file, "#!/bin/sh\n" + line + "\n");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
+        return file;
     }
 
     /** OpenSSH's client with that key and no other. */
@@ -286,18 +357,6 @@ final class ServerLoginTrial {
         assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
     }
 
-    private interface Condition {
-        boolean holds() throws Exception;
-    }
-
-    private static void await(Condition condition) throws Exception {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!condition.holds()) {
-            assertThat(System.nanoTime()).as("it does not come true").isLessThan(deadline);
-            Thread.sleep(20);
-        }
-    }
-
     /** A throw-away user of this machine, with a home and without a password. */
     private static final class Somebody implements AutoCloseable {
 
@@ -309,7 +368,8 @@ final class ServerLoginTrial {
             home = Path.of("/home", name);
         }
 
-        static Somebody made(Stage stage) throws Exception {
+        /** One at a time: the system's files of users have one lock. */
+        static synchronized Somebody made(Stage stage) throws Exception {
             // The list of keys lies there, and is read with the user's rights.
             Files.setPosixFilePermissions(
                     stage.directory(), PosixFilePermissions.fromString("rwx--x--x"));
@@ -349,11 +409,13 @@ final class ServerLoginTrial {
                 return;
             }
             try {
-                new ProcessBuilder("userdel", "--force", "--remove", name)
-                        .redirectErrorStream(true)
-                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                        .start()
-                        .waitFor();
+                synchronized (Somebody.class) {
+                    new ProcessBuilder("userdel", "--force", "--remove", name)
+                            .redirectErrorStream(true)
+                            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                            .start()
+                            .waitFor();
+                }
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             } catch (InterruptedException e) {

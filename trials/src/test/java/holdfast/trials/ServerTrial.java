@@ -32,11 +32,14 @@ import org.junit.jupiter.api.parallel.ExecutionMode;
 @Execution(ExecutionMode.CONCURRENT)
 final class ServerTrial {
 
-    private static final Duration SOON = Duration.ofSeconds(30);
+    private static final Duration SOON = Duration.ofSeconds(60);
     private static final String[] ONE_AND_ONE = {"ClientAliveInterval 1", "ClientAliveCountMax 1"};
 
-    /** What a busy machine of two cores may add to any bound, and that we see bytes later. */
-    private static final Duration BUSY = Duration.ofSeconds(2);
+    /**
+     * What a busy machine may add to any bound: a server that was itself away for more than five
+     * seconds asks its clients first, and judges them afresh.
+     */
+    private static final Duration BUSY = Duration.ofSeconds(15);
 
     @Test
     void a_stopped_client_is_reaped_two_intervals_after_its_last_byte_and_nothing_is_left(
@@ -52,7 +55,7 @@ final class ServerTrial {
         assertThat(sshd.log())
                 .containsPattern(
                         "Timeout, client not responding from user \\S+ 127\\.0\\.0\\.1 port [0-9]+:"
-                                + " nothing heard for 2\\.[0-9] s, 1 keepalive unanswered");
+                                + " nothing heard for (?!0|1\\.)[0-9.]+ s, 1 keepalive unanswered");
         await(() -> sshd.sessions().isEmpty(), "the command is still there");
         await(() -> descriptors(sshd.pid()) <= before, "a descriptor is still there");
     }
@@ -69,11 +72,11 @@ final class ServerTrial {
     @Test
     void a_live_client_that_says_nothing_and_a_live_one_that_does_not_read_stay(Stage stage)
             throws Exception {
-        Sshd sshd = stage.holdfastSshd(ONE_AND_ONE);
-        Running quiet = stage.openSsh(sshd, "trial", "sleep 6; echo alive").start();
+        Sshd sshd = stage.holdfastSshd("ClientAliveInterval 2", "ClientAliveCountMax 2");
+        Running quiet = stage.openSsh(sshd, "trial", "sleep 8; echo alive").start();
         Running pipe =
                 stage.shell(
-                                "\"$@\" trial 'yes | head -c 30000000' | (sleep 6; wc -c)",
+                                "\"$@\" trial 'yes | head -c 30000000' | (sleep 8; wc -c)",
                                 sshd.client(Client.reference()).argv().toArray(String[]::new))
                         .start();
         assertThat(quiet.end(SOON).out()).isEqualTo("alive\n");
@@ -110,7 +113,7 @@ final class ServerTrial {
         long start = System.nanoTime();
         try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), sshd.port())) {
             socket.getOutputStream().write("SSH-2.0-slow\r\n".getBytes(StandardCharsets.US_ASCII));
-            socket.setSoTimeout(20_000);
+            socket.setSoTimeout(60_000);
             socket.getInputStream().readAllBytes();
         } catch (IOException reset) {
             // the door may be shut with a bang
@@ -146,7 +149,7 @@ final class ServerTrial {
                 assertThat(socket.getInputStream().readNBytes(8)).asString().isEqualTo("SSH-2.0-");
             }
             try (Socket fourth = new Socket(InetAddress.getLoopbackAddress(), sshd.port())) {
-                fourth.setSoTimeout(10_000);
+                fourth.setSoTimeout(60_000);
                 assertThat(
                                 new String(
                                         fourth.getInputStream().readAllBytes(),
@@ -158,8 +161,14 @@ final class ServerTrial {
                 socket.close();
             }
         }
-        await(() -> sshd.log().contains("past MaxStartups"), "no line");
-        assertThat(stage.openSsh(sshd, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        sshd.awaitLog("beginning MaxStartups throttling");
+        sshd.awaitLog(
+                "drop connection #3 from \\[127\\.0\\.0\\.1\\]:\\d+ on \\[127\\.0\\.0\\.1\\]:"
+                        + sshd.port()
+                        + " past MaxStartups");
+        await(
+                () -> stage.openSsh(sshd, "trial", "echo in").end(SOON).out().equals("in\n"),
+                "nobody is let in any more");
     }
 
     @Test
@@ -232,8 +241,10 @@ final class ServerTrial {
     void term_tells_the_clients_and_takes_the_pid_file_away(Stage stage) throws Exception {
         Path pidFile = stage.directory().resolve("pid");
         Sshd sshd = stage.holdfastSshd("PidFile " + pidFile);
-        await(() -> Files.exists(pidFile), "no pid file");
-        assertThat(Files.readString(pidFile).strip()).isEqualTo(Long.toString(sshd.pid()));
+        String pid = Long.toString(sshd.pid());
+        await(
+                () -> Files.exists(pidFile) && Files.readString(pidFile).strip().equals(pid),
+                "no pid file");
         Running client = stage.openSsh(sshd, "trial", "echo ready; exec sleep 100").start();
         client.out().await("ready", SOON);
         Signals.send("TERM", List.of(sshd.pid()));
@@ -376,7 +387,7 @@ final class ServerTrial {
     private static String say(Sshd sshd, String words) {
         StringBuilder answer = new StringBuilder();
         try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), sshd.port())) {
-            socket.setSoTimeout(10_000);
+            socket.setSoTimeout(60_000);
             OutputStream out = socket.getOutputStream();
             out.write(words.getBytes(StandardCharsets.ISO_8859_1));
             out.flush();

@@ -34,7 +34,7 @@ final class Stage implements AutoCloseable {
     private static final String MARK = "HOLDFAST_TRIAL";
 
     /** How long a client may take to go after the trial has ended. */
-    private static final Duration GRACE = Duration.ofSeconds(3);
+    private static final Duration GRACE = Duration.ofSeconds(20);
 
     private final Path directory;
     private final Client client = Client.underTest();

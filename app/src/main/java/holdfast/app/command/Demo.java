@@ -14,13 +14,10 @@ import holdfast.ssh.config.CommandLine;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.log.Log;
-import holdfast.ssh.server.LoopbackServer;
-import holdfast.ssh.server.ServerEvent;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
-import java.net.InetSocketAddress;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -31,6 +28,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -61,6 +59,13 @@ public final class Demo {
 
     /** Longer than any step of the play may take before it counts as failed. */
     private static final Duration PATIENCE = Duration.ofSeconds(10);
+
+    /**
+     * The server's own lines. SHLVL: a bash that a server runs at the outermost level first reads
+     * what the user's ~/.bashrc says, which may take a second and is no part of the play.
+     */
+    private static final List<String> SERVER =
+            List.of("LogLevel VERBOSE", "PermitUserRC no", "SetEnv SHLVL=2");
 
     private static final String USAGE =
             """
@@ -97,6 +102,7 @@ public final class Demo {
     private final Actor kept = new Actor(KEPT);
     private final LinkedBlockingQueue<Runnable> mailbox = new LinkedBlockingQueue<>();
     private final List<String> complaints = new ArrayList<>();
+    private String user = "";
 
     private Demo(Scene scene, Stage stage) {
         this.scene = scene;
@@ -125,6 +131,9 @@ public final class Demo {
     static int play(Scene scene, Stage stage, PrintStream errors) {
         try (Backstage backstage = Backstage.open()) {
             return new Demo(scene, stage).play(backstage);
+        } catch (ConfigException e) {
+            errors.println("holdfast demo: cannot be played here: " + e.text());
+            return 1;
         } catch (IOException e) {
             errors.println("holdfast demo: cannot be played here: " + e.getMessage());
             return 1;
@@ -178,26 +187,35 @@ public final class Demo {
                 }
             }
             open.clear();
-            for (String file : new String[] {"id_ed25519", "known_hosts", "."}) {
-                try {
-                    Files.deleteIfExists(directory.resolve(file).normalize());
-                } catch (IOException e) {
-                    // A file in the system's temporary directory that somebody else still uses.
+            try (Stream<Path> files = Files.list(directory)) {
+                for (Path file : files.toList()) {
+                    Files.deleteIfExists(file);
                 }
+                Files.deleteIfExists(directory);
+            } catch (IOException e) {
+                // Files in the system's temporary directory that somebody else still uses.
             }
         }
     }
 
-    private int play(Backstage backstage) throws IOException, InterruptedException {
-        LoopbackServer server =
+    private int play(Backstage backstage)
+            throws IOException, ConfigException, InterruptedException {
+        user = Surroundings.ofProcess().localUser();
+        OwnServer server =
                 backstage.keep(
-                        LoopbackServer.start(
-                                backstage.directory, event -> mailbox.add(() -> saw(event))));
+                        OwnServer.start(
+                                backstage.directory,
+                                user,
+                                0,
+                                SERVER,
+                                new Log(
+                                        Log.Level.INFO,
+                                        line -> mailbox.add(() -> served(line.strip())))));
         IdleNat router = IdleNat.of(scene.forgetsAfter, IdleNat.Expiry.SILENT);
         WeatherProxy proxy =
                 backstage.keep(
                         WeatherProxy.open(
-                                new InetSocketAddress(server.address(), server.port()),
+                                server.address(),
                                 List.of(router),
                                 event -> mailbox.add(() -> saw(event))));
         stage.clock(proxy::now);
@@ -218,7 +236,9 @@ public final class Demo {
             }
         }
         boolean played =
-                until(() -> plain.sent != null && (kept.hasLine() || kept.status != null))
+                until(() ->
+                        (plain.sent != null || plain.hasLine() || plain.status != null)
+                                && (kept.hasLine() || kept.status != null))
                         && until(() -> kept.status != null);
         Moment curtain = stage.now().plus(scene.watch);
         while (played && stage.now().isBefore(curtain)) {
@@ -277,7 +297,7 @@ public final class Demo {
                 "ServerAliveInterval=" + interval,
                 "-p",
                 String.valueOf(port),
-                actor.name + "@127.0.0.1",
+                user + "@127.0.0.1",
                 "sleep " + scene.silence + "; echo " + LINE);
     }
 
@@ -382,26 +402,18 @@ public final class Demo {
         }
     }
 
-    private Actor actor(String user) {
-        return user.equals(PLAIN) ? plain : kept;
-    }
-
     private Actor actor(Flow flow) {
         return flow.number() == 1 ? plain : kept;
     }
 
-    private void saw(ServerEvent event) {
-        Actor actor = actor(event.user());
-        switch (event) {
-            case ServerEvent.Started _ -> {
-                actor.loggedIn = stage.now();
-                stage.row(actor.name, "logs in", Stage.TO, "", Stage.TO, "runs the command");
-            }
-            case ServerEvent.Printed _ -> actor.sent = stage.now();
-            case ServerEvent.LoggedIn _,
-                    ServerEvent.KeepAlive _,
-                    ServerEvent.Finished _,
-                    ServerEvent.Left _ -> {}
+    /** What the server has logged; clients log in one after the other. */
+    private void served(String line) {
+        Actor actor = plain.loggedIn == null ? plain : kept;
+        if (line.startsWith("Starting session: ") && actor.loggedIn == null) {
+            actor.loggedIn = stage.now();
+            stage.row(actor.name, "logs in", Stage.TO, "", Stage.TO, "runs the command");
+        } else {
+            complaints.add("server: " + line);
         }
     }
 
@@ -431,9 +443,15 @@ public final class Demo {
                             "prints the line");
                 }
             }
+            case WeatherEvent.Spoke spoke -> {
+                if (spoke.direction() == Direction.TO_CLIENT
+                        && actor.forgotten != null
+                        && actor.sent == null) {
+                    actor.sent = spoke.at();
+                }
+            }
             case WeatherEvent.Opened _,
                     WeatherEvent.Refused _,
-                    WeatherEvent.Spoke _,
                     WeatherEvent.Heard _,
                     WeatherEvent.Revived _,
                     WeatherEvent.Remapped _,

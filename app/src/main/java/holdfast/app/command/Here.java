@@ -1,23 +1,15 @@
 package holdfast.app.command;
 
-import holdfast.app.Main;
 import holdfast.app.service.LogWriter;
 import holdfast.app.service.StatusSocket;
 import holdfast.ssh.config.ConfigException;
-import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
-import holdfast.ssh.server.FreshKey;
-import holdfast.ssh.server.Server;
-import holdfast.ssh.server.ServerParts;
 import holdfast.ssh.terminal.Signals;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -78,28 +70,6 @@ final class Here {
             throws IOException, ConfigException, InterruptedException {
         Surroundings surroundings = Surroundings.ofProcess();
         Path directory = directory(surroundings);
-        String host = FreshKey.at(directory.resolve("host_ed25519"), "holdfast-here-host");
-        String user = FreshKey.at(directory.resolve("id_ed25519"), "holdfast-here");
-        Files.writeString(directory.resolve("authorized_keys"), user + "\n");
-        int port = wantedPort == 0 ? freePort() : wantedPort;
-        Files.writeString(
-                directory.resolve("known_hosts"), "[127.0.0.1]:" + port + " " + host + "\n");
-        List<String> lines = new ArrayList<>(options);
-        lines.addAll(
-                List.of(
-                        "ListenAddress 127.0.0.1:" + port,
-                        "HostKey \"" + directory.resolve("host_ed25519") + "\"",
-                        "AuthorizedKeysFile \"" + directory.resolve("authorized_keys") + "\"",
-                        "AllowUsers " + surroundings.localUser(),
-                        "PasswordAuthentication no",
-                        "KbdInteractiveAuthentication no",
-                        "PermitRootLogin prohibit-password",
-                        "StrictModes no",
-                        "UsePAM no",
-                        "PidFile none",
-                        "PerSourcePenalties no",
-                        "Subsystem sftp internal-sftp"));
-        ServerConfig config = ServerConfig.of(lines);
         FileOutputStream stderr = new FileOutputStream(FileDescriptor.err);
         try (LogWriter writer =
                 new LogWriter(text -> {
@@ -109,18 +79,19 @@ final class Here {
                         // nobody reads the log any more
                     }
                 })) {
-            Log log = new Log(config.global().logLevel(), writer);
+            Log log = new Log(Log.Level.INFO, writer);
             MinaLog.to(log);
-            try (Server server =
-                    new Server(config, ServerParts.all(), "Holdfast_" + Main.VERSION, log)) {
-                server.start();
+            String user = surroundings.localUser();
+            try (OwnServer own = OwnServer.start(directory, user, wantedPort, options, log)) {
+                Path knownHosts = directory.resolve("known_hosts");
+                Files.writeString(knownHosts, own.knownHostsLine(own.port()) + "\n");
                 try (StatusSocket _ =
                         StatusSocket.open(
                                 StatusSocket.directory(
                                         surroundings.environment(), surroundings.uid() == 0),
-                                server)) {
+                                own.server())) {
                     System.out.println("Connect with:");
-                    System.out.println("  " + command(directory, port, surroundings.localUser()));
+                    System.out.println("  " + command(directory, own.port(), user));
                     System.out.flush();
                     CountDownLatch stop = new CountDownLatch(1);
                     Signals.on("INT", stop::countDown);
@@ -161,12 +132,5 @@ final class Here {
         Files.createDirectories(directory);
         Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx------"));
         return directory;
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket probe = new ServerSocket()) {
-            probe.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
-            return probe.getLocalPort();
-        }
     }
 }

@@ -1,6 +1,8 @@
 package holdfast.app.command;
 
-import holdfast.ssh.server.LoopbackServer;
+import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.Surroundings;
+import holdfast.ssh.log.Log;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +26,8 @@ public final class Train {
             Path directory = Files.createTempDirectory("holdfast-train-");
             Path knownHosts = directory.resolve("known_hosts");
             Path config = directory.resolve("config");
-            try (LoopbackServer server = LoopbackServer.start(directory, event -> {})) {
+            String user = Surroundings.ofProcess().localUser();
+            try (OwnServer server = OwnServer.start(directory, user, 0, List.of(), Log.silent())) {
                 Files.writeString(knownHosts, server.knownHostsLine(server.port()) + "\n");
                 Files.writeString(
                         config,
@@ -38,10 +41,14 @@ public final class Train {
                             ServerAliveInterval 15
                         """
                                 .formatted(server.port(), server.identity(), knownHosts));
-                return Ssh.run(List.of("-F", config.toString(), "train", "true"));
+                // No command: what the user's shell does first is the user's business.
+                return Ssh.run(List.of("-F", config.toString(), "-n", "-s", "train", "sftp"));
             } finally {
                 remove(directory);
             }
+        } catch (ConfigException e) {
+            System.err.println("holdfast train: " + e.text());
+            return 1;
         } catch (IOException e) {
             System.err.println("holdfast train: " + e.getMessage());
             return 1;

@@ -25,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class Doorkeeper {
 
+    /** SSHD_MAXSTARTUPS_LOG_INTERVAL. */
+    private static final Duration TELL_EVERY = Duration.ofMinutes(5);
+
     /** What a connection that never became a login is blamed for. */
     enum Offence {
         /** An authentication failed. */
@@ -79,6 +82,12 @@ final class Doorkeeper {
     private Rules rules;
     private int started;
 
+    // Since MaxStartups began to turn connections away; null: it does not.
+    private @Nullable Moment throttledSince;
+    private @Nullable Moment lastTold;
+    private long dropped;
+    private @Nullable String news;
+
     /**
      * @param dice gives a number from 0 to below its argument
      */
@@ -106,7 +115,12 @@ final class Doorkeeper {
     synchronized @Nullable String enter(InetAddress from, boolean exempt, Moment now) {
         MaxStartups limit = rules.startups();
         if (dropped(limit)) {
+            throttled(now);
             return "past MaxStartups";
+        }
+        if (throttledSince != null && started < limit.begin() - 1) {
+            news = "exited MaxStartups throttling after " + count(throttledSince, now);
+            throttledSince = null;
         }
         Source source = source(from);
         if (startups.getOrDefault(source, 0) >= rules.perSource()) {
@@ -124,6 +138,36 @@ final class Doorkeeper {
         started++;
         startups.merge(source, 1, Integer::sum);
         return null;
+    }
+
+    /**
+     * What the log should be told of MaxStartups, once: that it begins to turn connections away,
+     * every five minutes that it still does, and that it does no more.
+     */
+    synchronized @Nullable String news() {
+        String told = news;
+        news = null;
+        return told;
+    }
+
+    private void throttled(Moment now) {
+        if (throttledSince == null) {
+            throttledSince = now;
+            lastTold = now;
+            dropped = 0;
+            news = "beginning MaxStartups throttling";
+        }
+        dropped++;
+        if (lastTold != null && lastTold.until(now).compareTo(TELL_EVERY) > 0) {
+            lastTold = now;
+            news = "in MaxStartups throttling for " + count(throttledSince, now);
+        }
+    }
+
+    private String count(Moment since, Moment now) {
+        Duration time = since.until(now);
+        return "%02d:%02d:%02d, %d connections dropped"
+                .formatted(time.toHours(), time.toMinutesPart(), time.toSecondsPart(), dropped);
     }
 
     /** A login in progress is over: authenticated, or gone. */

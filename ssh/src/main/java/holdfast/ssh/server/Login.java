@@ -13,13 +13,15 @@ import org.jspecify.annotations.Nullable;
  * @param settings the configuration as Match blocks make it for this user and connection
  * @param proofs how they proved who they are, as ExposeAuthInfo writes it: {@code publickey
  *     ssh-ed25519 AAAA...}, one line for each method
- * @param readmission whether the user may come back from another address
+ * @param mustChange their password has expired: they may change it, and nothing else
+ * @param readmission asked whenever the client brings a new connection to its session
  */
 public record Login(
         Account account,
         Permissions permissions,
         ServerSettings settings,
         List<String> proofs,
+        boolean mustChange,
         Readmission readmission) {
 
     /** Whether a user who is in would be let in again. */

@@ -36,4 +36,10 @@ public record Permissions(
         permitOpen = permitOpen == null ? null : List.copyOf(permitOpen);
         permitListen = permitListen == null ? null : List.copyOf(permitListen);
     }
+
+    /** The same without forwarding of any kind, for who must change their password first. */
+    public Permissions toChangePassword() {
+        return new Permissions(
+                command, environment, pty, false, false, false, false, permitOpen, permitListen);
+    }
 }

@@ -535,14 +535,13 @@ public final class Server implements AutoCloseable {
                     stopping
                             ? "the server is stopping"
                             : doorkeeper.enter(from, exempt, deadlines.clock().now());
+            String news = doorkeeper.news();
+            if (news != null) {
+                Server.this.log.error(news);
+            }
             if (refusal != null) {
                 counts.departed(Departure.REFUSED);
-                // Not MINA's log, which this class inherits.
-                Server.this.log.info(
-                        "drop connection from "
-                                + ServerTransport.text((InetSocketAddress) io.getRemoteAddress())
-                                + ": "
-                                + refusal);
+                dropped(io, refusal);
                 if (socket != null) {
                     // The send buffer of a new connection takes so little at once.
                     var _ =
@@ -556,6 +555,26 @@ public final class Server implements AutoCloseable {
             if (socket != null && settings.tcpKeepAlive()) {
                 keepAlive(socket, settings);
             }
+        }
+
+        /** In OpenSSH's words. */
+        private void dropped(IoSession io, String why) {
+            // Not MINA's log, which this class inherits.
+            Server.this.log.info(
+                    "drop connection #"
+                            + doorkeeper.startups()
+                            + " from "
+                            + bracketed(io.getRemoteAddress())
+                            + " on "
+                            + bracketed(io.getLocalAddress())
+                            + " "
+                            + why);
+        }
+
+        private static String bracketed(SocketAddress address) {
+            return address instanceof InetSocketAddress inet
+                    ? "[" + inet.getAddress().getHostAddress() + "]:" + inet.getPort()
+                    : "UNKNOWN";
         }
 
         private void keepAlive(AsynchronousSocketChannel socket, ServerSettings settings)

@@ -80,6 +80,10 @@ public final class ServerTransport extends OneKeyExchange {
     private final ArrayDeque<ChannelProbe> channelProbes = new ArrayDeque<>();
     private volatile @Nullable InetSocketAddress peer;
     private volatile ServerSettings settings;
+
+    /** Not named log: the superclass has a logger of that name. */
+    private volatile Log journal;
+
     private volatile @Nullable Login login;
     private volatile @Nullable String triedUser;
     private volatile boolean validUser;
@@ -103,6 +107,7 @@ public final class ServerTransport extends OneKeyExchange {
             carried.belongsTo(this);
         }
         settings = server.settings();
+        journal = server.log();
         peer = resolved(io.getRemoteAddress());
         local = resolved(io.getLocalAddress());
         accepted = server.deadlines().clock().now();
@@ -134,6 +139,11 @@ public final class ServerTransport extends OneKeyExchange {
 
     /** Match blocks have been applied for the user who wants in. */
     public void settle(ServerSettings now) {
+        Log everybodys = server.log();
+        boolean own =
+                now.logLevel() != server.settings().logLevel()
+                        && everybodys.level() != Log.Level.QUIET;
+        journal = own ? everybodys.at(now.logLevel()) : everybodys;
         settings = now;
     }
 
@@ -194,9 +204,9 @@ public final class ServerTransport extends OneKeyExchange {
         return (zone < 0 ? host : host.substring(0, zone)) + " port " + address.getPort();
     }
 
-    /** Where lines about this connection go. */
+    /** Where lines about this connection go: to the server's log, at LogLevel of its Match. */
     public Log log() {
-        return server.log();
+        return journal;
     }
 
     /** Blames the client's address for an offence (PerSourcePenalties). */

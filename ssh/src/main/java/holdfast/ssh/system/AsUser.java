@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
 public final class AsUser implements AutoCloseable {
 
     /** How long a thread without work stays, for the next packet of an sftp session to find it. */
-    private static final long IDLE_MILLIS = 5_000;
+    private static final long IDLE_MILLIS = 1_000;
 
     /** Tasks that may wait; a session has no more requests under way than its window carries. */
     private static final int WAITING = 4096;

@@ -39,6 +39,7 @@ public final class Pam {
     private static final int CONVERSATION_ERROR = 19;
 
     private static final int DISALLOW_NULL = 1;
+    private static final int CHANGE_EXPIRED = 0x20;
 
     private static final int ITEM_USER = 2;
     private static final int ITEM_TTY = 3;
@@ -75,6 +76,11 @@ public final class Pam {
          *     arrays are wiped after use. Null ends the attempt.
          */
         char @Nullable [] @Nullable [] answer(List<Prompt> prompts);
+
+        /** Whether the person can be asked for a new password when theirs has expired. */
+        default boolean mayChange() {
+            return false;
+        }
     }
 
     /**
@@ -109,6 +115,7 @@ public final class Pam {
         final MemorySegment getItem;
         final MemorySegment authenticate;
         final MemorySegment account;
+        final MemorySegment change;
         final MemorySegment words;
         final MemorySegment calloc = Native.symbol("calloc");
         final MemorySegment free = Native.symbol("free");
@@ -121,6 +128,7 @@ public final class Pam {
             getItem = pam.findOrThrow("pam_get_item");
             authenticate = pam.findOrThrow("pam_authenticate");
             account = pam.findOrThrow("pam_acct_mgmt");
+            change = pam.findOrThrow("pam_chauthtok");
             words = pam.findOrThrow("pam_strerror");
             converse =
                     MethodHandles.lookup()
@@ -218,7 +226,15 @@ public final class Pam {
                 item(pam, arena, pamh, ITEM_HOST, host);
                 // As OpenSSH: some modules fail without a terminal.
                 item(pam, arena, pamh, ITEM_TTY, "ssh");
-                verdict = judge(pam, arena, pamh, user, authenticate, flags);
+                verdict =
+                        judge(
+                                pam,
+                                arena,
+                                pamh,
+                                user,
+                                authenticate,
+                                flags,
+                                conversation.mayChange());
                 return verdict;
             } finally {
                 Native.raw(pam.end, pamh, verdict == null ? CONVERSATION_ERROR : verdict.code, 0);
@@ -227,7 +243,13 @@ public final class Pam {
     }
 
     private static Verdict judge(
-            Library pam, Arena arena, long pamh, String user, boolean authenticate, int flags) {
+            Library pam,
+            Arena arena,
+            long pamh,
+            String user,
+            boolean authenticate,
+            int flags,
+            boolean mayChange) {
         if (authenticate) {
             int code = (int) Native.raw(pam.authenticate, pamh, flags, 0);
             if (code != SUCCESS) {
@@ -247,6 +269,13 @@ public final class Pam {
             }
         }
         int code = (int) Native.raw(pam.account, pamh, flags, 0);
+        if (code == NEW_PASSWORD_REQUIRED && mayChange) {
+            // The modules ask for the old and the new one, as OpenSSH has them do.
+            code = (int) Native.raw(pam.change, pamh, CHANGE_EXPIRED, 0);
+            if (code != SUCCESS) {
+                return new Verdict(Verdict.Result.REFUSED, code, pam.words(code));
+            }
+        }
         if (code == SUCCESS && !user.equals(name(pam, arena, pamh))) {
             // A module may map names; a login as somebody else was not asked for.
             return new Verdict(Verdict.Result.BROKEN, USER_UNKNOWN, "PAM changed the user's name");

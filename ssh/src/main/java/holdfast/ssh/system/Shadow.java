@@ -39,8 +39,15 @@ public final class Shadow {
      * @param hash what crypt(3) made of the password; with {@code !} in front: locked; empty: none
      *     is needed
      * @param expires the day since 1970 on which the account ends, -1: never
+     * @param changed the day on which the password was changed, 0: it must be now, -1: not known
+     * @param most for how many days it is good from then on, -1: for ever
      */
-    public record Entry(String hash, long expires) {
+    public record Entry(String hash, long expires, long changed, long most) {
+
+        /** With a password that does not age. */
+        public Entry(String hash, long expires) {
+            this(hash, expires, -1, -1);
+        }
 
         public boolean locked() {
             return hash.startsWith("!");
@@ -49,6 +56,11 @@ public final class Shadow {
         /** Whether the account has ended by {@code day}, counted since 1970. */
         public boolean expired(long day) {
             return expires > 0 && expires < day;
+        }
+
+        /** Whether the password is to be changed before anything else. */
+        public boolean passwordExpired(long day) {
+            return changed == 0 || (changed > 0 && most >= 0 && day > changed + most);
         }
 
         /** Never shows the hash. */
@@ -72,18 +84,26 @@ public final class Shadow {
         for (String line : lines) {
             String[] fields = line.split(":", -1);
             if (fields.length > 1 && fields[0].equals(user)) {
-                long expires = -1;
-                if (fields.length > 7 && !fields[7].isEmpty()) {
-                    try {
-                        expires = Long.parseLong(fields[7]);
-                    } catch (NumberFormatException e) {
-                        expires = 1; // not understood: ended long ago
-                    }
-                }
-                return Optional.of(new Entry(fields[1], expires));
+                return Optional.of(
+                        new Entry(
+                                fields[1],
+                                day(fields, 7, 1), // not understood: ended long ago
+                                day(fields, 2, 0),
+                                day(fields, 4, 0)));
             }
         }
         return Optional.empty();
+    }
+
+    private static long day(String[] fields, int which, long notUnderstood) {
+        if (fields.length <= which || fields[which].isEmpty()) {
+            return -1;
+        }
+        try {
+            return Long.parseLong(fields[which]);
+        } catch (NumberFormatException e) {
+            return notUnderstood;
+        }
     }
 
     /**

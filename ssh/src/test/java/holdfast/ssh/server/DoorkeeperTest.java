@@ -170,4 +170,29 @@ class DoorkeeperTest {
                 .isEqualTo("penalty: too many penalised sources");
         assertThat(keeper.enter(ip("10.0.0.9"), false, at(91))).isNull();
     }
+
+    @Test
+    void the_log_hears_of_throttling_when_it_begins_every_five_minutes_and_when_it_is_over() {
+        Doorkeeper keeper = keeper(new MaxStartups(3, 100, 3), Integer.MAX_VALUE, BLOCK);
+        for (int i = 0; i < 3; i++) {
+            assertThat(keeper.enter(ip("192.0.2." + i), false, at(0))).isNull();
+        }
+        assertThat(keeper.news()).isNull();
+        for (int i = 0; i < 4; i++) {
+            assertThat(keeper.enter(ip("192.0.2.9"), false, at(i))).isNotNull();
+            assertThat(keeper.news()).isEqualTo(i == 0 ? "beginning MaxStartups throttling" : null);
+        }
+        assertThat(keeper.enter(ip("192.0.2.9"), false, at(301))).isNotNull();
+        assertThat(keeper.news())
+                .isEqualTo("in MaxStartups throttling for 00:05:01, 5 connections dropped");
+        keeper.leave(ip("192.0.2.0"));
+        assertThat(keeper.enter(ip("192.0.2.9"), false, at(4000))).isNull();
+        assertThat(keeper.news()).isNull();
+        keeper.leave(ip("192.0.2.9"));
+        keeper.leave(ip("192.0.2.2"));
+        assertThat(keeper.enter(ip("192.0.2.9"), false, at(4001))).isNull();
+        assertThat(keeper.news())
+                .isEqualTo("exited MaxStartups throttling after 01:06:41, 5 connections dropped");
+        assertThat(keeper.news()).isNull();
+    }
 }

@@ -27,6 +27,22 @@ class ShadowTest {
     }
 
     @Test
+    void a_password_expires_when_it_is_too_old_or_was_never_the_users_own() {
+        List<String> file =
+                List.of(
+                        "aged:x:100:0:30:7:::",
+                        "forced:x:0:0:99999:7:::",
+                        "lasting:x:100:0::7:::",
+                        "open::::::::");
+        Shadow.Entry aged = Shadow.find(file, "aged").orElseThrow();
+        assertThat(aged.passwordExpired(130)).isFalse();
+        assertThat(aged.passwordExpired(131)).isTrue();
+        assertThat(Shadow.find(file, "forced").orElseThrow().passwordExpired(1)).isTrue();
+        assertThat(Shadow.find(file, "lasting").orElseThrow().passwordExpired(99_999)).isFalse();
+        assertThat(Shadow.find(file, "open").orElseThrow().passwordExpired(99_999)).isFalse();
+    }
+
+    @Test
     void a_hash_is_not_shown() {
         assertThat(Shadow.find(FILE, "guest").orElseThrow().toString()).doesNotContain("salt");
     }

@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
  * A throw-away sshd, the system's or {@code holdfast sshd}: newly made configuration, keys and
@@ -17,6 +18,9 @@ import java.util.List;
  * as a hung machine is.
  */
 public final class Sshd implements AutoCloseable {
+
+    /** For what a busy machine may be slow to do. */
+    private static final Duration PATIENCE = Duration.ofMinutes(1);
 
     /** What processes started by a session carry in their environment: whose trial they are. */
     public static final String SERVER_MARK = "HOLDFAST_TRIAL_SERVER";
@@ -127,6 +131,23 @@ public final class Sshd implements AutoCloseable {
         }
     }
 
+    /**
+     * Waits until the log says that, as a regular expression: it is written by a thread of its own,
+     * and may come after what a client sees.
+     *
+     * @throws AssertionError when it has not said so after a minute
+     */
+    public void awaitLog(String wanted) throws InterruptedException {
+        Pattern pattern = Pattern.compile(wanted);
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        while (!pattern.matcher(log()).find()) {
+            if (System.nanoTime() > deadline) {
+                throw new AssertionError("not in the log: " + wanted + "\n" + log());
+            }
+            Thread.sleep(20);
+        }
+    }
+
     /** The words that make a client come to this server: it, {@code -F} our file, then the rest. */
     public Command client(Client client, String... rest) {
         List<String> argv = new ArrayList<>(client.argv());
@@ -200,7 +221,12 @@ public final class Sshd implements AutoCloseable {
         }
         int port = behind.isEmpty() ? freePort() : 2222;
         Path key = Keys.of("ed25519", "user");
-        List<String> lines = new ArrayList<>(Arrays.asList(settings));
+        List<String> given = Arrays.asList(settings);
+        int match = 0;
+        while (match < given.size() && !given.get(match).startsWith("Match ")) {
+            match++;
+        }
+        List<String> lines = new ArrayList<>(given.subList(0, match));
         boolean ownHostKeys = lines.stream().anyMatch(line -> line.startsWith("HostKey "));
         lines.add("ListenAddress " + address + ":" + port);
         lines.add("PidFile none");
@@ -227,6 +253,8 @@ public final class Sshd implements AutoCloseable {
                 lines.add("HostKey " + hostKey);
             }
         }
+        // What stands behind a Match holds for nobody else: it comes last.
+        lines.addAll(given.subList(match, given.size()));
         Path config = directory.resolve("sshd_config");
         Files.write(config, lines);
         Files.writeString(directory.resolve("authorized_keys"), Keys.publicLine(key) + "\n");
@@ -262,7 +290,7 @@ public final class Sshd implements AutoCloseable {
                         .redirectError(log.toFile())
                         .start();
         Sshd sshd = new Sshd(directory, behind, address, port, process);
-        long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
         while (!sshd.log().contains("Server listening on")) {
             if (!process.isAlive() && sshd.log().contains("already in use")) {
                 throw new PortTaken();

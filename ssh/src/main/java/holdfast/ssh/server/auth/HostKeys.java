@@ -3,10 +3,12 @@ package holdfast.ssh.server.auth;
 import holdfast.ssh.auth.IdentityFile;
 import holdfast.ssh.auth.PrivateIdentity;
 import holdfast.ssh.auth.PublicIdentity;
+import holdfast.ssh.auth.Wire;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,13 +16,20 @@ import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.PublicKey;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.channel.RequestHandler;
 import org.apache.sshd.common.config.keys.OpenSshCertificate;
+import org.apache.sshd.common.kex.KexProposalOption;
 import org.apache.sshd.common.keyprovider.HostKeyCertificateProvider;
 import org.apache.sshd.common.keyprovider.KeyPairProvider;
+import org.apache.sshd.common.session.ConnectionService;
+import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.session.SessionContext;
+import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
 import org.apache.sshd.server.SshServer;
 import org.jspecify.annotations.Nullable;
@@ -28,8 +37,10 @@ import org.jspecify.annotations.Nullable;
 /** The keys and certificates a server proves itself with, loaded as OpenSSH's sshd.c loads them. */
 public final class HostKeys {
 
-    /** A key and the certificate for it, if there is one. */
-    private record Held(PublicIdentity open, KeyPair pair) {}
+    private static final String PROVE = "hostkeys-prove-00@openssh.com";
+
+    /** A key of this server's. */
+    private record Held(PublicIdentity open, KeyPair pair, PrivateIdentity loaded) {}
 
     private final Map<String, Held> byType;
     private final List<OpenSshCertificate> certificates;
@@ -63,7 +74,7 @@ public final class HostKeys {
             }
             try {
                 PublicKey decoded = new ByteArrayBuffer(open.blob()).getRawPublicKey();
-                Held held = new Held(open, new KeyPair(decoded, loaded.secret()));
+                Held held = new Held(open, new KeyPair(decoded, loaded.secret()), loaded);
                 all.add(held);
                 byType.putIfAbsent(open.algorithm(), held);
                 log.debug(
@@ -160,6 +171,61 @@ public final class HostKeys {
                                 + " "
                                 + java.util.Base64.getEncoder().encodeToString(held.open.blob()))
                 .toList();
+    }
+
+    /**
+     * Tells a client that has logged in which keys this server has, so that it can learn those it
+     * does not know yet (hostkeys-00@openssh.com, PROTOCOL of OpenSSH).
+     */
+    void announce(Session session) throws IOException {
+        Buffer buffer = session.createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, 1024);
+        buffer.putString("hostkeys-00@openssh.com");
+        buffer.putBoolean(false);
+        for (Held held : byType.values()) {
+            buffer.putBytes(held.open.blob());
+        }
+        session.writePacket(buffer);
+    }
+
+    /** Proves that this server has the keys that a client asks after (hostkeys-prove-00). */
+    RequestHandler.Result prove(
+            ConnectionService service, String request, boolean wantReply, Buffer buffer)
+            throws Exception {
+        if (!request.equals(PROVE)) {
+            return RequestHandler.Result.Unsupported;
+        }
+        Session session = service.getSession();
+        Map<ByteBuffer, Held> left = new HashMap<>();
+        byType.values().forEach(held -> left.put(ByteBuffer.wrap(held.open.blob()), held));
+        Buffer reply = session.createBuffer(SshConstants.SSH_MSG_REQUEST_SUCCESS, 2048);
+        while (buffer.available() > 0) {
+            byte[] blob = buffer.getBytes();
+            // Each once: a signature costs more than the asking.
+            Held held = left.remove(ByteBuffer.wrap(blob));
+            if (held == null) {
+                return RequestHandler.Result.ReplyFailure;
+            }
+            byte[] data =
+                    new Wire.Writer()
+                            .text(PROVE)
+                            .string(session.getSessionId())
+                            .string(blob)
+                            .bytes();
+            reply.putBytes(held.loaded.sign(algorithm(session, held), data));
+        }
+        if (wantReply) {
+            session.writePacket(reply);
+        }
+        return RequestHandler.Result.Replied;
+    }
+
+    /** For RSA the kind of signature that this connection began with, else the best there is. */
+    private static String algorithm(Session session, Held held) {
+        if (!held.open.isRsa()) {
+            return held.open.algorithm();
+        }
+        String agreed = session.getNegotiatedKexParameter(KexProposalOption.SERVERKEYS);
+        return "rsa-sha2-256".equals(agreed) ? agreed : "rsa-sha2-512";
     }
 
     /** Gives them to a server, for connections to come. */

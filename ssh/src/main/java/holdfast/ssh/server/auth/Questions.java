@@ -79,19 +79,36 @@ final class Questions {
                                         account,
                                         user,
                                         address,
-                                        settings.loginGraceTime().isZero()
-                                                ? asked -> questions.ask(asked, PATIENCE)
-                                                : asked ->
-                                                        questions.ask(
-                                                                asked, settings.loginGraceTime()),
+                                        questions.new Talk(settings.loginGraceTime()),
                                         transport.log(),
-                                        true);
+                                        true,
+                                        () -> {});
                         told.accept(new Decided(questions, right));
                     });
             return questions;
         } catch (RejectedExecutionException busy) {
             transport.log().error("keyboard-interactive: too many at once");
             return null;
+        }
+    }
+
+    /** What PAM talks to: the person at the client. */
+    private final class Talk implements Pam.Conversation {
+
+        private final Duration patience;
+
+        Talk(Duration grace) {
+            patience = grace.isZero() ? PATIENCE : grace;
+        }
+
+        @Override
+        public char @Nullable [] @Nullable [] answer(List<Pam.Prompt> asked) {
+            return ask(asked, patience);
+        }
+
+        @Override
+        public boolean mayChange() {
+            return true;
         }
     }
 

@@ -64,6 +64,8 @@ record Return(ServerAuth shared, String user, KeyOptions options, Log log)
                             + " is no permitted host of the key");
             return false;
         }
-        return shared.accountRefusal(settings, account, address, Methods.PUBLICKEY, log) == null;
+        // A password that has expired meanwhile is asked for at the next login, not now.
+        return shared.accountRefusal(settings, account, address, Methods.PUBLICKEY, log, () -> {})
+                == null;
     }
 }

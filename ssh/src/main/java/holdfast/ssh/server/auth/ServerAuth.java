@@ -7,6 +7,7 @@ import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Pam;
+import holdfast.ssh.system.Shadow;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -24,8 +25,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import org.apache.sshd.common.Service;
 import org.apache.sshd.common.ServiceFactory;
+import org.apache.sshd.common.channel.RequestHandler;
 import org.apache.sshd.common.kex.extension.DefaultServerKexExtensionHandler;
 import org.apache.sshd.common.kex.extension.KexExtensionHandler.KexPhase;
+import org.apache.sshd.common.session.ConnectionService;
 import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.server.SshServer;
@@ -75,6 +78,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
     private volatile @Nullable ThreadPoolExecutor conversations;
     private volatile @Nullable Supplier<ServerConfig> config;
     private volatile @Nullable HostKeys hostKeys;
+    private final RequestHandler<ConnectionService> proofs = this::prove;
 
     public ServerAuth(Machine machine) {
         this.machine = machine;
@@ -111,6 +115,8 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         }
         loaded.install(mina);
         hostKeys = loaded;
+        mina.setGlobalRequestHandlers(
+                Server.Part.joined(List.of(proofs), mina.getGlobalRequestHandlers()));
         config = configuration;
         int most = Math.max(1, settings.maxStartups().full());
         ThreadPoolExecutor before = conversations;
@@ -130,6 +136,12 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         mina.setServiceFactories(
                 List.of(new Authenticating(), ServerConnectionServiceFactory.INSTANCE));
         mina.setKexExtensionHandler(new Extensions(settings.pubkeyAcceptedAlgorithms()));
+    }
+
+    private RequestHandler.Result prove(
+            ConnectionService service, String request, boolean wantReply, Buffer buffer)
+            throws Exception {
+        return hostKeys().prove(service, request, wantReply, buffer);
     }
 
     /** The keys the server proves itself with. */
@@ -230,6 +242,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
      * Whether the password is right, whatever else speaks against the user. Waits.
      *
      * @param account null: there is no such user; the effort is the same
+     * @param expired run if it is right, but must be changed before anything else
      */
     boolean isPassword(
             ServerSettings settings,
@@ -237,14 +250,23 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             String user,
             String address,
             String password,
-            Log log) {
+            Log log,
+            Runnable expired) {
         if (password.length() > LONGEST_PASSWORD
                 || (password.isEmpty() && !settings.permitEmptyPasswords())) {
             return false;
         }
         if (!settings.usePam()) {
             try {
-                return machine.isPassword(account, password) && account != null;
+                if (!machine.isPassword(account, password) || account == null) {
+                    return false;
+                }
+                Shadow.Entry entry = machine.shadowOf(account);
+                if (entry != null
+                        && entry.passwordExpired(System.currentTimeMillis() / 86_400_000)) {
+                    expired(user, log, expired);
+                }
+                return true;
             } catch (IOException e) {
                 log.error("password of " + Safe.text(user) + ": " + UserFiles.reason(e));
                 return false;
@@ -269,7 +291,13 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
                     return answers;
                 },
                 log,
-                false);
+                false,
+                expired);
+    }
+
+    private static void expired(String user, Log log, Runnable expired) {
+        log.info("User " + Safe.text(user) + " password has expired (password aged)");
+        expired.run();
     }
 
     /** Asks PAM, for a user who is not there, too. Waits. */
@@ -280,7 +308,8 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             String address,
             Pam.Conversation talk,
             Log log,
-            boolean interactive) {
+            boolean interactive,
+            Runnable expired) {
         Pam.Verdict verdict;
         try {
             verdict =
@@ -310,7 +339,13 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
                                     + address);
                 }
             }
-            case NOT_ALLOWED, PASSWORD_EXPIRED ->
+            case PASSWORD_EXPIRED -> {
+                if (account != null) {
+                    expired(user, log, expired);
+                    return true;
+                }
+            }
+            case NOT_ALLOWED ->
                     log.error(
                             "Access denied for user "
                                     + Safe.text(user)
@@ -327,7 +362,12 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
      * empty: without a word for the user.
      */
     @Nullable String accountRefusal(
-            ServerSettings settings, Account account, String address, String method, Log log) {
+            ServerSettings settings,
+            Account account,
+            String address,
+            String method,
+            Log log,
+            Runnable expired) {
         if (!settings.usePam() || !method.equals(Methods.PUBLICKEY) || !machine.privileged()) {
             return null;
         }
@@ -338,7 +378,11 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         Pam.Verdict verdict = machine.mayEnter(settings.pamServiceName(), account.name(), address);
         return switch (verdict.result()) {
             case ACCEPTED -> null;
-            case REFUSED, NOT_ALLOWED, PASSWORD_EXPIRED -> verdict.words();
+            case PASSWORD_EXPIRED -> {
+                expired(account.name(), log, expired);
+                yield null;
+            }
+            case REFUSED, NOT_ALLOWED -> verdict.words();
             case BROKEN -> {
                 log.error("PAM: " + verdict.words());
                 yield "";

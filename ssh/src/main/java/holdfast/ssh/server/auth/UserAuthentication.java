@@ -77,7 +77,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private final ServerAuth shared;
 
     /** Not named log: the superclass has a logger of that name. */
-    private final Log journal;
+    private Log journal;
 
     private final Map<String, Object> properties = new HashMap<>();
 
@@ -102,6 +102,10 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private int decided;
     private volatile boolean attempted;
     private boolean noneTried;
+
+    /** Their password is right, and has expired. */
+    private boolean mustChange;
+
     private @Nullable KeyOptions options;
     private final List<PublicIdentity> usedKeys = new ArrayList<>();
     private final Set<String> proofs = new LinkedHashSet<>();
@@ -413,6 +417,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                                         localAddress(),
                                         localPort()));
         transport.settle(settings);
+        journal = transport.log();
         boolean valid = false;
         if (found == null) {
             journal.info("Invalid user " + Safe.text(name) + " from " + transport.peerText());
@@ -609,7 +614,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         if (who == null || granted == null) {
             throw new IllegalStateException("authenticated invalid user");
         }
-        String refusal = shared.accountRefusal(settings, who, address(), method, journal);
+        String refusal =
+                shared.accountRefusal(
+                        settings, who, address(), method, journal, () -> mustChange = true);
         if (refusal != null) {
             if (!refusal.isEmpty()) {
                 sendBanner(refusal + "\n");
@@ -629,9 +636,10 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         succeed(
                 new Login(
                         who,
-                        permissions,
+                        mustChange ? permissions.toChangePassword() : permissions,
                         settings,
                         List.copyOf(proofs),
+                        mustChange,
                         new Return(shared, who.name(), granted, journal)));
     }
 
@@ -649,6 +657,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 farewell.whose = null;
                 transport.signalAuthenticationSuccess(
                         login.account().name(), CONNECTION, new ByteArrayBuffer());
+                shared.hostKeys().announce(transport);
                 passOn();
             } catch (Exception e) {
                 journal.error("login of " + transport.peerText() + ": " + e.getMessage());
@@ -887,7 +896,13 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private Outcome passwordOutcome(String password) throws Exception {
         boolean right =
                 shared.isPassword(
-                        settings, account, String.valueOf(user), address(), password, journal);
+                        settings,
+                        account,
+                        String.valueOf(user),
+                        address(),
+                        password,
+                        journal,
+                        () -> mustChange = true);
         boolean root =
                 account != null
                         && account.uid() == 0

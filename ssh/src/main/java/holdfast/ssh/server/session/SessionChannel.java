@@ -73,6 +73,19 @@ final class SessionChannel extends AbstractServerChannel {
     private static final Path SYSTEM_RC = Path.of("/etc/ssh/sshrc");
     private static final Path BASH = Path.of("/bin/bash");
 
+    private static final Path PASSWD = Path.of("/usr/bin/passwd");
+
+    private static final String CHANGE_NOW =
+            """
+            WARNING: Your password has expired.
+            You must change your password now and log in again!
+            """;
+    private static final String EXPIRED =
+            """
+            WARNING: Your password has expired.
+            Password change required but no TTY available.
+            """;
+
     private static final String NOT_SFTP = "This service allows sftp connections only.\n";
 
     private final Object lock = new Object();
@@ -256,7 +269,17 @@ final class SessionChannel extends AbstractServerChannel {
             case "exec" -> begin(buffer.getBytes(), Subsystem.NONE, "");
             case "subsystem" -> subsystem(buffer.getString());
             case "x11-req" -> {
-                peer.log().debug("X11 forwarding disabled in server configuration file.");
+                // Not built; whoever switched it on should find out why there is no display.
+                peer.log()
+                        .write(
+                                login().settings().x11Forwarding()
+                                        ? Log.Level.INFO
+                                        : Log.Level.DEBUG1,
+                                login().settings().x11Forwarding()
+                                        ? "X11 forwarding refused for "
+                                                + peer.peerText()
+                                                + ": not supported by this server"
+                                        : "X11 forwarding disabled in server configuration file.");
                 yield false;
             }
             default -> false;
@@ -460,6 +483,13 @@ final class SessionChannel extends AbstractServerChannel {
         if (terminal == null) {
             err = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA);
         }
+        if (login.mustChange()) {
+            afterwards =
+                    terminal == null
+                            ? () -> only(EXPIRED, true, 1)
+                            : () -> newPassword(login, terminal);
+            return true;
+        }
         if (wrongService) {
             peer.log().error("Connection from " + peer.peerText() + ": refusing non-sftp session");
             afterwards = () -> only(NOT_SFTP, false, 1);
@@ -482,6 +512,26 @@ final class SessionChannel extends AbstractServerChannel {
         String asWasAsked = original;
         afterwards = () -> run(login, runsCommand, asWasAsked, terminal);
         return true;
+    }
+
+    /** passwd(1) in place of whatever was asked for. */
+    private void newPassword(Login login, Pty terminal) {
+        Account account = login.account();
+        try {
+            Spawn spawn =
+                    Become.as(
+                                    account,
+                                    login.settings().usePam(),
+                                    PASSWD,
+                                    PASSWD.toString(),
+                                    List.of(),
+                                    Map.of("PATH", "/usr/bin:/bin", "HOME", "/"))
+                            .terminal(terminal)
+                            .directory(account.home(), Path.of("/"));
+            attach(spawn.start(), terminal, CHANGE_NOW);
+        } catch (SystemException e) {
+            only(PASSWD + ": " + e.words() + "\n", true, 1);
+        }
     }
 
     private void tell(

@@ -10,40 +10,47 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.RejectedExecutionException;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.channel.RemoteWindow;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.threads.ThreadUtils;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A file server inside this process, between a channel and a thread that acts as the user.
  *
+ * <p>The thread is there for turns only: one begins when a whole request has come and there is room
+ * for its reply, and ends when neither is so any more. An idle session has no thread, and neither
+ * has one whose client does not read.
+ *
  * <p>That thread touches nothing of MINA's: a thread it made by doing so would have the user's
  * rights. It takes what arrived from {@code inbox}, which the channel's window bounds, and leaves
- * what it says in {@code outbox}, {@link #OUTBOX_BYTES} at most; an errand carries that on. Fields
- * are guarded by {@link #lock}.
+ * what it says in {@code outbox}, {@link #OUTBOX_BYTES} and one reply at most; an errand carries
+ * that on. Fields are guarded by this.
  */
 final class SftpSession {
 
-    /** Replies that wait to be sent. */
+    /** Replies that wait to be sent: with so many no turn goes on, with half of them one begins. */
     private static final int OUTBOX_BYTES = 512 * 1024;
+
+    /** What arrives in smaller pieces is put together, so that a piece costs about its length. */
+    private static final int PIECE_BYTES = 4096;
 
     /** Handed to the connection and not yet written by it. */
     private static final int IN_FLIGHT_BYTES = 512 * 1024;
 
     private final SessionChannel channel;
     private final ServerTransport peer;
-    private final SftpOptions options;
-    private final Chroot chroot;
-    private final String begin;
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition arrived = lock.newCondition();
-    private final Condition room = lock.newCondition();
+    private final AsUser user;
+    private final SftpServer server;
     private final ArrayDeque<byte[]> inbox = new ArrayDeque<>();
     private final ArrayDeque<byte[]> outbox = new ArrayDeque<>();
+
+    /** Of the last of the inbox: how much of it is filled. */
+    private int inboxTo;
 
     /** Of the first of each: what is done already. */
     private int inboxAt;
@@ -55,6 +62,7 @@ final class SftpSession {
     private long inFlight;
     private boolean finished;
     private boolean stopped;
+    private boolean serving;
     private boolean ended;
     private boolean told;
     private int status;
@@ -69,70 +77,58 @@ final class SftpSession {
             throws IOException {
         this.channel = channel;
         this.peer = peer;
-        this.options = options;
-        this.chroot = chroot;
         String given = options.start();
         String start = given == null ? "" : Chroot.expand(given, channel.login().account());
         String home = chroot.home();
-        begin = start.startsWith("/") ? start : start.isEmpty() ? home : home + "/" + start;
-    }
-
-    void start() {
+        String begin = start.startsWith("/") ? start : start.isEmpty() ? home : home + "/" + start;
         Account account = channel.login().account();
         InetSocketAddress from = peer.peer();
         String client = from == null ? "UNKNOWN" : from.getAddress().getHostAddress();
-        AsUser user =
-                AsUser.of(account, chroot.root(), options.umask() < 0 ? null : options.umask());
-        CompletionStage<Integer> run =
-                user.submit(() ->
-                        new SftpServer(
-                                        options,
-                                        account,
-                                        begin,
-                                        client,
-                                        peer.log(),
-                                        new Inbox(),
-                                        new Outbox())
-                                .run());
-        run.whenComplete((result, failure) -> {
-            if (failure != null) {
-                peer.log().error("internal-sftp: " + failure.getMessage());
+        user = AsUser.of(account, chroot.root(), options.umask() < 0 ? null : options.umask());
+        server =
+                new SftpServer(
+                        options, account, begin, client, peer.log(), new Inbox(), new Outbox());
+    }
+
+    /** Has the first turn now: whether this can act as the user is then known. */
+    void start() {
+        synchronized (this) {
+            if (serving || ended) {
+                return;
             }
-            lock.lock();
-            try {
-                ended = true;
-                status = failure != null || result == null ? 255 : result;
-            } finally {
-                lock.unlock();
-            }
-            carryOn();
-        });
-        user.close();
+            serving = true;
+        }
+        turn();
     }
 
     /** Data of the client's; copied. */
     void data(byte[] bytes, int offset, int length) {
-        byte[] copy = new byte[length];
-        System.arraycopy(bytes, offset, copy, 0, length);
-        lock.lock();
-        try {
-            inbox.add(copy);
+        synchronized (this) {
+            if (ended || stopped) {
+                return; // its window is never given back: whoever says more after the end waits
+            }
+            byte[] last = inbox.peekLast();
+            if (last != null && last.length - inboxTo >= length) {
+                System.arraycopy(bytes, offset, last, inboxTo, length);
+                inboxTo += length;
+            } else {
+                trimLast();
+                byte[] piece = new byte[Math.max(length, PIECE_BYTES)];
+                System.arraycopy(bytes, offset, piece, 0, length);
+                inbox.add(piece);
+                inboxTo = length;
+            }
             inboxBytes += length;
-            arrived.signal();
-        } finally {
-            lock.unlock();
         }
+        serve();
     }
 
     /** The client will say no more. */
     void finish() {
-        lock.lock();
-        try {
+        synchronized (this) {
             finished = true;
-            arrived.signal();
-        } finally {
-            lock.unlock();
         }
+        serve();
     }
 
     void windowOpened() {
@@ -141,8 +137,7 @@ final class SftpSession {
 
     /** The channel is gone. */
     void stop() {
-        lock.lock();
-        try {
+        synchronized (this) {
             stopped = true;
             finished = true;
             inbox.clear();
@@ -150,13 +145,114 @@ final class SftpSession {
             inboxAt = 0;
             outbox.clear();
             outboxBytes = 0;
-            arrived.signal();
-            room.signal();
+        }
+        serve();
+    }
+
+    /** Begins a turn, if there is something to do and none is under way. */
+    private void serve() {
+        synchronized (this) {
+            if (serving || ended || !more(OUTBOX_BYTES / 2)) {
+                return;
+            }
+            serving = true;
+        }
+        turn();
+    }
+
+    /** As the one who set {@link #serving}. */
+    private void turn() {
+        CompletionStage<@Nullable Integer> run;
+        try {
+            run = user.submit(this::asUser);
+        } catch (RejectedExecutionException e) {
+            over(null, e);
+            return;
+        }
+        run.whenComplete((result, failure) -> {
+            if (result != null || failure != null) {
+                over(result, failure);
+            }
+        });
+    }
+
+    /** Serves, as the user, until there is nothing to do; not null: the session is over. */
+    private @Nullable Integer asUser() {
+        Integer result = null;
+        boolean over = true;
+        try {
+            do {
+                result = server.turn(this::more);
+            } while (result == null && !rested());
+            over = result != null;
         } finally {
-            lock.unlock();
+            if (over) {
+                server.close();
+            }
+        }
+        return result;
+    }
+
+    private synchronized boolean more() {
+        return more(OUTBOX_BYTES);
+    }
+
+    /** Something came after the last look, and nobody began a turn for it: it is this one's. */
+    private synchronized boolean rested() {
+        serving = more(OUTBOX_BYTES);
+        return !serving;
+    }
+
+    private void over(@Nullable Integer result, @Nullable Throwable failure) {
+        if (failure != null) {
+            peer.log().error("internal-sftp: " + failure.getMessage());
+        }
+        user.close();
+        synchronized (this) {
+            ended = true;
+            status = failure != null || result == null ? 255 : result;
+        }
+        carryOn();
+    }
+
+    /** Whether a turn has something to do with so many replies waiting. Under the lock. */
+    private boolean more(int most) {
+        return stopped || (outboxBytes < most && (finished || whole()));
+    }
+
+    /** Whether a whole request has come, or one that is none. Under the lock. */
+    private boolean whole() {
+        if (inboxBytes < Integer.BYTES) {
+            return false;
+        }
+        int announced = 0;
+        int count = 0;
+        int behind = inbox.size();
+        for (byte[] piece : inbox) {
+            int to = --behind == 0 ? inboxTo : piece.length;
+            for (int at = count == 0 ? inboxAt : 0; at < to && count < Integer.BYTES; at++) {
+                announced = announced << 8 | Byte.toUnsignedInt(piece[at]);
+                count++;
+            }
+            if (count == Integer.BYTES) {
+                break;
+            }
+        }
+        return announced < 1
+                || announced > SftpServer.MAX_REQUEST_BYTES
+                || inboxBytes >= Integer.BYTES + announced;
+    }
+
+    /** Cuts the last piece to what is in it: another comes behind it. Under the lock. */
+    private void trimLast() {
+        byte[] last = inbox.peekLast();
+        if (last != null && last.length > inboxTo) {
+            inbox.removeLast();
+            inbox.addLast(Arrays.copyOf(last, inboxTo));
         }
     }
 
+    /** What {@link #whole} has seen; it never waits. */
     private final class Inbox extends InputStream {
 
         @Override
@@ -167,45 +263,32 @@ final class SftpSession {
 
         @Override
         public int read(byte[] into, int at, int length) throws IOException {
-            boolean release;
-            int count;
-            lock.lock();
-            try {
-                while (inbox.isEmpty()) {
-                    if (finished) {
-                        return -1;
-                    }
-                    arrived.awaitUninterruptibly();
-                }
-                byte[] first = inbox.getFirst();
-                count = Math.min(length, first.length - inboxAt);
-                System.arraycopy(first, inboxAt, into, at, count);
-                inboxAt += count;
-                if (inboxAt == first.length) {
-                    inbox.removeFirst();
-                    inboxAt = 0;
-                }
-                inboxBytes -= count;
-                toRelease += count;
-                release = toRelease >= SessionChannel.WINDOW_BYTES / 8;
-            } finally {
-                lock.unlock();
-            }
-            if (release) {
+            int count = take(into, at, length);
+            if (count < 0) {
                 carryOn();
+                return -count;
             }
-            return count;
+            return count == 0 ? -1 : count;
         }
+    }
 
-        @Override
-        public int available() {
-            lock.lock();
-            try {
-                return (int) Math.min(inboxBytes, Integer.MAX_VALUE);
-            } finally {
-                lock.unlock();
-            }
+    /** How much was taken; less than zero: so much, and the window wants to be given back. */
+    private synchronized int take(byte[] into, int at, int length) {
+        byte[] first = inbox.peekFirst();
+        if (first == null) {
+            return 0;
         }
+        int to = inbox.size() == 1 ? inboxTo : first.length;
+        int count = Math.min(length, to - inboxAt);
+        System.arraycopy(first, inboxAt, into, at, count);
+        inboxAt += count;
+        if (inboxAt == to) {
+            inbox.removeFirst();
+            inboxAt = 0;
+        }
+        inboxBytes -= count;
+        toRelease += count;
+        return toRelease >= SessionChannel.WINDOW_BYTES / 8 ? -count : count;
     }
 
     private final class Outbox extends OutputStream {
@@ -219,33 +302,26 @@ final class SftpSession {
         public void write(byte[] bytes, int at, int length) throws IOException {
             byte[] copy = new byte[length];
             System.arraycopy(bytes, at, copy, 0, length);
-            lock.lock();
-            try {
-                while (outboxBytes >= OUTBOX_BYTES && !stopped) {
-                    room.awaitUninterruptibly();
-                }
-                if (stopped) {
-                    throw new IOException("the channel is closed");
-                }
-                outbox.add(copy);
-                outboxBytes += length;
-            } finally {
-                lock.unlock();
-            }
+            put(copy);
             carryOn();
         }
     }
 
+    private synchronized void put(byte[] reply) throws IOException {
+        if (stopped) {
+            throw new IOException("the channel is closed");
+        }
+        outbox.add(reply);
+        outboxBytes += reply.length;
+    }
+
     /** Has what waits sent, on one of the errands' threads; may be called from any. */
     private void carryOn() {
-        lock.lock();
-        try {
+        synchronized (this) {
             if (carrying || stopped) {
                 return;
             }
             carrying = true;
-        } finally {
-            lock.unlock();
         }
         Errands.once(this::carry);
     }
@@ -271,8 +347,8 @@ final class SftpSession {
         int count = 0;
         long release = 0;
         boolean over = false;
-        lock.lock();
-        try {
+        boolean resume = false;
+        synchronized (this) {
             RemoteWindow window = channel.getRemoteWindow();
             if (stopped) {
                 carrying = false;
@@ -288,7 +364,7 @@ final class SftpSession {
                     packet = packet(count);
                     window.consume(count);
                     inFlight += count;
-                    room.signal();
+                    resume = outboxBytes < OUTBOX_BYTES / 2;
                 }
             } else if (ended && !told) {
                 told = true;
@@ -298,8 +374,9 @@ final class SftpSession {
                 carrying = false;
                 return false;
             }
-        } finally {
-            lock.unlock();
+        }
+        if (resume) {
+            serve();
         }
         if (release > 0) {
             channel.getLocalWindow().release(release);
@@ -314,12 +391,9 @@ final class SftpSession {
 
     private void written(int count) {
         boolean full;
-        lock.lock();
-        try {
+        synchronized (this) {
             full = inFlight >= IN_FLIGHT_BYTES;
             inFlight -= count;
-        } finally {
-            lock.unlock();
         }
         if (full) {
             carryOn();

@@ -10,6 +10,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -23,11 +24,12 @@ import org.jspecify.annotations.Nullable;
  * are no text in the locale the server was started under; nor does it know statvfs(2), lutimes or a
  * mode at opening that the umask alone changes.
  *
- * <p>One of these belongs to one thread, whose credentials and root directory the kernel looks at.
+ * <p>The kernel looks at the credentials and the root directory of the thread that calls, one at a
+ * time, and between {@link #begin} and {@link #end}: at rest this holds no memory to speak of.
  * Every call returns what the C function returns; where that is -1, {@link #errno} says why. All go
  * through one shape of call, as {@code terminal.Libc} does and for its reason.
  */
-final class Posix implements AutoCloseable {
+final class Posix {
 
     static final int EPERM = 1;
     static final int ENOENT = 2;
@@ -133,12 +135,36 @@ final class Posix implements AutoCloseable {
     private static final MemorySegment STATX = function("statx");
     private static final MemorySegment READDIR = function("readdir");
 
-    private final Arena arena = Arena.ofConfined();
-    private final MemorySegment state = arena.allocate(STATE);
-    private final MemorySegment first = arena.allocate(PATH_BYTES);
-    private final MemorySegment second = arena.allocate(PATH_BYTES);
-    private final MemorySegment stat = arena.allocate(STATX_BYTES, Long.BYTES);
-    private final MemorySegment buffer = arena.allocate(BUFFER_BYTES, Long.BYTES);
+    /** Rooms that wait for whoever serves next; those beyond are the collector's. */
+    private static final int SPARE_ROOMS = 8;
+
+    private static final ArrayDeque<Room> SPARE = new ArrayDeque<>();
+
+    /** What the calls of one turn need of native memory. */
+    private record Room(
+            MemorySegment state,
+            MemorySegment first,
+            MemorySegment second,
+            MemorySegment stat,
+            MemorySegment buffer) {
+
+        static Room make() {
+            Arena arena = Arena.ofAuto();
+            return new Room(
+                    arena.allocate(STATE),
+                    arena.allocate(PATH_BYTES),
+                    arena.allocate(PATH_BYTES),
+                    arena.allocate(STATX_BYTES, Long.BYTES),
+                    arena.allocate(BUFFER_BYTES, Long.BYTES));
+        }
+    }
+
+    private @Nullable Room room;
+    private MemorySegment state = MemorySegment.NULL;
+    private MemorySegment first = MemorySegment.NULL;
+    private MemorySegment second = MemorySegment.NULL;
+    private MemorySegment stat = MemorySegment.NULL;
+    private MemorySegment buffer = MemorySegment.NULL;
     private int errno;
 
     private static MemorySegment function(String name) {
@@ -165,10 +191,37 @@ final class Posix implements AutoCloseable {
                 Linker.Option.captureCallState("errno"));
     }
 
-    /** Frees the buffers; what was opened is to be closed before. */
-    @Override
-    public void close() {
-        arena.close();
+    /** Takes what memory the calls need. */
+    void begin() {
+        Room now;
+        synchronized (SPARE) {
+            now = SPARE.poll();
+        }
+        if (now == null) {
+            now = Room.make();
+        }
+        room = now;
+        state = now.state;
+        first = now.first;
+        second = now.second;
+        stat = now.stat;
+        buffer = now.buffer;
+    }
+
+    /** Gives it back: no call may be made until the next {@link #begin}. */
+    void end() {
+        Room now = room;
+        room = null;
+        state = MemorySegment.NULL;
+        first = MemorySegment.NULL;
+        second = MemorySegment.NULL;
+        stat = MemorySegment.NULL;
+        buffer = MemorySegment.NULL;
+        synchronized (SPARE) {
+            if (now != null && SPARE.size() < SPARE_ROOMS) {
+                SPARE.push(now);
+            }
+        }
     }
 
     /** Why the last call failed. */

@@ -14,8 +14,12 @@ final class Reply {
     /** What one packet of OpenSSH's transport takes. */
     static final int FLUSH_BYTES = 32 * 1024;
 
+    private static final int LEAST_BYTES = 4096;
+
+    private static final byte[] NONE = {};
+
     private final OutputStream out;
-    private byte[] bytes = new byte[FLUSH_BYTES];
+    private byte[] bytes = NONE;
     private int length;
     private int start;
 
@@ -103,9 +107,19 @@ final class Reply {
         }
     }
 
+    /** Sends what is there and keeps no room for more. */
+    void rest() throws IOException {
+        try {
+            flush();
+        } finally {
+            bytes = NONE;
+        }
+    }
+
     private void need(int more) {
         if (bytes.length - length < more) {
-            bytes = Arrays.copyOf(bytes, Math.max(length + more, 2 * bytes.length));
+            int roomy = bytes.length == 0 ? LEAST_BYTES : 2 * bytes.length;
+            bytes = Arrays.copyOf(bytes, Math.max(length + more, roomy));
         }
     }
 }

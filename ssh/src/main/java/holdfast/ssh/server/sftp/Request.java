@@ -13,8 +13,11 @@ final class Request {
     /** SFTP_MAX_MSG_LENGTH of OpenSSH. */
     static final int MAX_BYTES = 256 * 1024;
 
+    private static final byte[] NONE = {};
+    private static final int LEAST_BYTES = 4096;
+
     private final byte[] head = new byte[4];
-    private byte[] bytes = new byte[4096];
+    private byte[] bytes = NONE;
     private int length;
     private int at;
 
@@ -41,7 +44,8 @@ final class Request {
             throw new Malformed("bad message length " + Integer.toUnsignedString(announced));
         }
         if (bytes.length < announced) {
-            bytes = new byte[Math.min(MAX_BYTES, Math.max(announced, 2 * bytes.length))];
+            int roomy = Math.max(LEAST_BYTES, 2 * bytes.length);
+            bytes = new byte[Math.min(MAX_BYTES, Math.max(announced, roomy))];
         }
         length = in.readNBytes(bytes, 0, announced);
         if (length < announced) {
@@ -49,6 +53,13 @@ final class Request {
         }
         at = 0;
         return true;
+    }
+
+    /** Lets go of what was read. */
+    void rest() {
+        bytes = NONE;
+        length = 0;
+        at = 0;
     }
 
     int type() throws Malformed {

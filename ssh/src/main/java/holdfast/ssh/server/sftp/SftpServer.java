@@ -19,9 +19,10 @@ import org.jspecify.annotations.Nullable;
  * Serves files to one client: SFTP version 3 with OpenSSH's extensions, as sftp-server.c of OpenSSH
  * does, its quirks included (the order of SYMLINK's arguments, a RENAME that never overwrites).
  *
- * <p>All of it runs on the thread that calls {@link #run}, and sees what that thread may see: the
- * caller makes it the user's. Requests are answered in the order they came. Bounded: one request,
- * one reply, {@link #MAX_HANDLES} open files.
+ * <p>All of it runs on the thread that calls {@link #turn}, and sees what that thread may see: the
+ * caller makes it the user's. Between its turns it holds its open files and some hundred bytes.
+ * Requests are answered in the order they came. Bounded: one request, one reply, {@link
+ * #MAX_HANDLES} open files.
  */
 public final class SftpServer {
 
@@ -129,6 +130,16 @@ public final class SftpServer {
     /** Files one client may hold open. */
     public static final int MAX_HANDLES = 1024;
 
+    /** The longest request, after the four bytes that say how long it is. */
+    public static final int MAX_REQUEST_BYTES = Request.MAX_BYTES;
+
+    /** Whether there is something to do; asked before each request. Must not wait. */
+    public interface Turn {
+
+        /** A whole request can be read, or the end, and there is room for its reply. */
+        boolean more();
+    }
+
     /** SFTP_MAX_READ_LENGTH: a packet but for its head. */
     private static final int MAX_DATA = Request.MAX_BYTES - 1024;
 
@@ -168,14 +179,16 @@ public final class SftpServer {
     private final InputStream in;
     private final Reply reply;
     private final Request request = new Request();
-    private final @Nullable Opened[] handles = new Opened[MAX_HANDLES];
+    private @Nullable Opened[] handles = new Opened[4];
     private final Map<Integer, String> users = new HashMap<>();
     private final Map<Integer, String> groups = new HashMap<>();
     private final Posix posix = new Posix();
+    private boolean opened;
+    private boolean greeted;
     private int id;
 
     /**
-     * To be made on the thread that runs it.
+     * One that serves when {@link #turn} is called.
      *
      * @param home where relative names begin, as seen from the thread's root directory
      * @param peer the client's address, for the log
@@ -204,10 +217,11 @@ public final class SftpServer {
      * program's own files may be out of its reach.
      */
     public static void prepare() {
-        try (Posix posix = new Posix()) {
-            posix.realpath("/".getBytes(StandardCharsets.UTF_8));
-            posix.user(0);
-        }
+        Posix posix = new Posix();
+        posix.begin();
+        posix.realpath("/".getBytes(StandardCharsets.UTF_8));
+        posix.user(0);
+        posix.end();
         if (RECENT.format(Instant.EPOCH).equals(OLD.format(Instant.EPOCH))) {
             throw new IllegalStateException("no time zones");
         }
@@ -232,36 +246,25 @@ public final class SftpServer {
     }
 
     /**
-     * Serves until the client ends its stream.
+     * Serves for as long as there is {@code more} to do. After the end {@link #close} is to follow.
      *
-     * @return the exit status, as sftp-server's
+     * @return the exit status, as sftp-server's, where the session is over; else null
      */
-    public int run() {
-        say(
-                Log.Level.INFO,
-                "session opened for local user " + account.name() + " from [" + peer + "]");
+    public @Nullable Integer turn(Turn turn) {
+        posix.begin();
         try {
-            boolean begun = false;
-            while (true) {
-                if (in.available() < 4) {
-                    reply.flush();
-                }
-                if (!request.next(in)) {
-                    reply.flush();
-                    return 0;
-                }
-                int type = request.type();
-                if (type == INIT) {
-                    begun = true;
-                    greet();
-                    continue;
-                }
-                if (!begun) {
-                    throw new Request.Malformed("Received request before init");
-                }
-                id = request.number();
-                serve(type);
+            if (!opened) {
+                opened = true;
+                say(
+                        Log.Level.INFO,
+                        "session opened for local user " + account.name() + " from [" + peer + "]");
             }
+            Integer status = null;
+            while (status == null && turn.more()) {
+                status = next();
+            }
+            reply.rest();
+            return status;
         } catch (Request.Malformed e) {
             say(
                     Log.Level.ERROR,
@@ -276,13 +279,42 @@ public final class SftpServer {
             // The client is gone, or ended in the middle of a request.
             return 255;
         } finally {
+            request.rest();
+            posix.end();
+        }
+    }
+
+    private @Nullable Integer next() throws IOException {
+        if (!request.next(in)) {
+            return 0;
+        }
+        int type = request.type();
+        if (type == INIT) {
+            greeted = true;
+            greet();
+        } else if (greeted) {
+            id = request.number();
+            serve(type);
+        } else {
+            throw new Request.Malformed("Received request before init");
+        }
+        return null;
+    }
+
+    /** Closes what the client left open. On a thread as {@link #turn}'s. */
+    public void close() {
+        posix.begin();
+        try {
             for (int i = 0; i < handles.length; i++) {
                 Opened open = handles[i];
                 if (open != null) {
                     close(i, open, true);
                 }
             }
-            posix.close();
+        } finally {
+            posix.end();
+        }
+        if (opened) {
             say(
                     Log.Level.INFO,
                     "session closed for local user " + account.name() + " from [" + peer + "]");
@@ -967,6 +999,11 @@ public final class SftpServer {
             if (handles[i] == null) {
                 return i;
             }
+        }
+        int before = handles.length;
+        if (before < MAX_HANDLES) {
+            handles = Arrays.copyOf(handles, Math.min(MAX_HANDLES, 2 * before));
+            return before;
         }
         return -1;
     }

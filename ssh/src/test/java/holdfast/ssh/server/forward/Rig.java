@@ -63,7 +63,8 @@ final class Rig implements AutoCloseable {
                                             permissions,
                                             started.settings(),
                                             List.of(),
-                                            (from, at) -> true));
+                                            false,
+                                    (from, at) -> true));
                         }
                         return true;
                     });

@@ -1,22 +1,31 @@
 package holdfast.ssh.server.session;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
+import java.io.ByteArrayOutputStream;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadInfo;
 import java.lang.management.ThreadMXBean;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.spec.ECGenParameterSpec;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Random;
 import org.apache.sshd.client.SshClient;
 import org.apache.sshd.client.channel.ChannelExec;
+import org.apache.sshd.client.channel.ChannelSubsystem;
 import org.apache.sshd.client.keyverifier.AcceptAllServerKeyVerifier;
 import org.apache.sshd.client.session.ClientSession;
 import org.apache.sshd.common.channel.StreamingChannel;
@@ -54,41 +63,172 @@ class IdleTest {
         return client;
     }
 
-    private static void join(SshClient client, int port, int sessions) throws Exception {
+    private static ClientSession login(SshClient client, int port) throws Exception {
+        ClientSession session =
+                client.connect(System.getProperty("user.name"), "127.0.0.1", port)
+                        .verify(PATIENCE)
+                        .getSession();
+        session.auth().verify(PATIENCE);
+        return session;
+    }
+
+    private static void sleepers(SshClient client, int port, int sessions) throws Exception {
         for (int i = 0; i < sessions; i++) {
-            ClientSession session =
-                    client.connect(System.getProperty("user.name"), "127.0.0.1", port)
-                            .verify(PATIENCE)
-                            .getSession();
-            session.auth().verify(PATIENCE);
-            ChannelExec channel = session.createExecChannel("exec sleep 600");
+            ChannelExec channel = login(client, port).createExecChannel("exec sleep 600");
             channel.setStreaming(StreamingChannel.Streaming.Async);
             channel.open().verify(PATIENCE);
         }
     }
 
-    /** All but those that carry virtual threads, whose number is the processors'. */
+    /** One file transfer, greeted. */
+    private static ChannelSubsystem files(ClientSession session) throws Exception {
+        ChannelSubsystem channel = session.createSubsystemChannel("sftp");
+        channel.open().verify(PATIENCE);
+        say(channel, request(1, 3, new byte[0]));
+        assertThat(answer(channel)[0]).as("VERSION").isEqualTo((byte) 2);
+        return channel;
+    }
+
+    private static byte[] request(int type, int number, byte[] body) {
+        return ByteBuffer.allocate(9 + body.length)
+                .putInt(5 + body.length)
+                .put((byte) type)
+                .putInt(number)
+                .put(body)
+                .array();
+    }
+
+    private static byte[] string(byte[] text, int more) {
+        return ByteBuffer.allocate(4 + text.length + more).putInt(text.length).put(text).array();
+    }
+
+    private static void say(ChannelSubsystem channel, byte[] bytes) throws Exception {
+        OutputStream out = channel.getInvertedIn();
+        out.write(bytes);
+        out.flush();
+    }
+
+    /** The next reply without its length. */
+    private static byte[] answer(ChannelSubsystem channel) throws Exception {
+        InputStream in = channel.getInvertedOut();
+        int length = ByteBuffer.wrap(in.readNBytes(4)).getInt();
+        return in.readNBytes(length);
+    }
+
+    /**
+     * All but those that carry virtual threads, whose number is the processors', and the client's.
+     */
     private static List<String> threads() {
         ThreadMXBean bean = ManagementFactory.getThreadMXBean();
         List<String> names = new ArrayList<>();
         for (ThreadInfo info : bean.getThreadInfo(bean.getAllThreadIds())) {
-            if (info != null && !info.getThreadName().startsWith("ForkJoinPool")) {
+            if (info != null
+                    && !info.getThreadName().startsWith("ForkJoinPool")
+                    && !info.getThreadName().startsWith("sshd-SshClient")) {
                 names.add(info.getThreadId() + " " + info.getThreadName());
             }
         }
         return names;
     }
 
+    /** Until there are no more of them: a thread may stay a while for what comes next. */
+    private static void noMoreThan(List<String> few, String in) throws Exception {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        List<String> now = threads();
+        while (now.size() > few.size() && System.nanoTime() < until) {
+            Thread.sleep(50);
+            now = threads();
+        }
+        assertThat(now).as(in).hasSizeLessThanOrEqualTo(few.size());
+    }
+
+    private static void nobodyActsAsUser() throws Exception {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        String name = " as-" + System.getProperty("user.name");
+        while (threads().stream().anyMatch(each -> each.endsWith(name))) {
+            assertThat(System.nanoTime()).as("threads: " + threads()).isLessThan(until);
+            Thread.sleep(50);
+        }
+    }
+
     @Test
-    void two_hundred_idle_sessions_have_no_thread_more_than_forty() throws Exception {
+    void a_hundred_idle_sessions_have_no_thread_more_than_twenty() throws Exception {
         try (SessionServer server = new SessionServer(directory, "ClientAliveInterval 1");
                 SshClient client = Objects.requireNonNull(client())) {
-            join(client, server.port, 40);
+            sleepers(client, server.port, 20);
             List<String> few = threads();
-            join(client, server.port, 160);
+            sleepers(client, server.port, 80);
             // A keepalive or two for each, which are nobody's thread either.
             Thread.sleep(2500);
-            assertThat(few).containsAll(threads());
+            noMoreThan(few, "100 sessions");
+        }
+    }
+
+    @Test
+    void two_hundred_idle_file_transfers_have_no_thread_more_than_twenty() throws Exception {
+        try (SessionServer server =
+                        new SessionServer(
+                                directory, "Subsystem sftp internal-sftp", "MaxSessions 20");
+                SshClient client = Objects.requireNonNull(client())) {
+            List<ChannelSubsystem> all = new ArrayList<>();
+            List<String> few = List.of();
+            for (int i = 0; i < 10; i++) {
+                ClientSession session = login(client, server.port);
+                for (int j = 0; j < 20; j++) {
+                    all.add(files(session));
+                }
+                if (i == 0) {
+                    nobodyActsAsUser();
+                    few = threads();
+                }
+            }
+            nobodyActsAsUser();
+            noMoreThan(few, "200 transfers");
+            byte[] path = string(directory.toString().getBytes(UTF_8), 0);
+            for (ChannelSubsystem each : all) {
+                say(each, request(16, 7, path));
+                assertThat(answer(each)[0]).as("NAME").isEqualTo((byte) 104);
+            }
+        }
+    }
+
+    @Test
+    void a_transfer_whose_client_does_not_read_keeps_no_thread_and_loses_nothing()
+            throws Exception {
+        byte[] data = new byte[16 << 20];
+        new Random(5).nextBytes(data);
+        Path file = Files.write(directory.resolve("file"), data);
+        try (SessionServer server = new SessionServer(directory, "Subsystem sftp internal-sftp");
+                SshClient client = Objects.requireNonNull(client())) {
+            ChannelSubsystem channel = files(login(client, server.port));
+            byte[] open = request(3, 1, string(file.toString().getBytes(UTF_8), 8));
+            open[open.length - 5] = 1; // to read
+            for (byte each : open) {
+                say(channel, new byte[] {each});
+            }
+            byte[] opened = answer(channel);
+            assertThat(opened[0]).as("HANDLE").isEqualTo((byte) 102);
+            byte[] handle = Arrays.copyOfRange(opened, 9, opened.length);
+            int piece = 128 << 10;
+            ByteArrayOutputStream reads = new ByteArrayOutputStream();
+            for (int at = 0; at < data.length; at += piece) {
+                byte[] body = string(handle, 12);
+                ByteBuffer.wrap(body).putLong(body.length - 12, at).putInt(body.length - 4, piece);
+                reads.write(request(5, 2, body));
+            }
+            // The last request lacks a byte: it waits as long as the others.
+            say(channel, Arrays.copyOf(reads.toByteArray(), reads.size() - 1));
+            nobodyActsAsUser();
+            byte[] last = reads.toByteArray();
+            say(channel, Arrays.copyOfRange(last, last.length - 1, last.length));
+            for (int at = 0; at < data.length; at += piece) {
+                byte[] reply = answer(channel);
+                assertThat(reply[0]).as("DATA at %d", at).isEqualTo((byte) 103);
+                assertThat(Arrays.equals(reply, 9, reply.length, data, at, at + piece))
+                        .as("at %d", at)
+                        .isTrue();
+            }
+            channel.close(false).await(PATIENCE);
         }
     }
 }

@@ -93,6 +93,7 @@ final class SessionServer implements AutoCloseable {
                                     permissions,
                                     settings,
                                     List.of("publickey test"),
+                                    false,
                                     (from, at) -> true));
                 }
                 return true;

@@ -1,4 +1,4 @@
-package holdfast.ssh.server;
+package holdfast.ssh.server.session;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -11,7 +11,6 @@ import holdfast.ssh.log.Log;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.nio.channels.Channels;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -27,22 +26,18 @@ import org.junit.jupiter.params.provider.CsvSource;
 @Timeout(120)
 class BulkTest {
 
+    private static final String USER = System.getProperty("user.name");
+
     @TempDir Path directory;
 
     private final List<String> said = new CopyOnWriteArrayList<>();
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
-    private int run(LoopbackServer server, byte[] input, String... options) throws Exception {
-        Path knownHosts = directory.resolve("known_hosts");
-        Files.writeString(knownHosts, server.knownHostsLine(server.port()) + "\n");
-        List<String> arguments = new ArrayList<>(List.of("-F", "none", "-T", "-v", "-i"));
-        arguments.add(server.identity().toString());
-        arguments.addAll(List.of("-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes"));
-        arguments.addAll(List.of("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"));
-        arguments.addAll(List.of("-o", "UserKnownHostsFile=" + knownHosts));
-        arguments.addAll(List.of("-o", "GlobalKnownHostsFile=none"));
+    private int run(SessionServer server, byte[] input, String... options) throws Exception {
+        List<String> arguments = new ArrayList<>(List.of("-T", "-v"));
+        arguments.addAll(server.options());
         arguments.addAll(List.of(options));
-        arguments.addAll(List.of("-p", String.valueOf(server.port()), "guest@127.0.0.1", "cat"));
+        arguments.addAll(List.of("-p", String.valueOf(server.port), USER + "@127.0.0.1", "cat"));
         Surroundings surroundings = Surroundings.ofProcess();
         Log log = new Log(Log.Level.DEBUG1, said::add);
         ClientConfig config =
@@ -79,7 +74,7 @@ class BulkTest {
             throws Exception {
         byte[] bytes = new byte[12_000_000];
         new Random(cipher.hashCode()).nextBytes(bytes);
-        try (LoopbackServer server = LoopbackServer.start(directory, event -> {})) {
+        try (SessionServer server = new SessionServer(directory)) {
             assertThat(run(server, bytes, "-c", cipher, "-m", mac, "-o", "RekeyLimit=1M")).isZero();
         }
         assertThat(Arrays.equals(out.toByteArray(), bytes)).isTrue();

@@ -1,0 +1,284 @@
+package holdfast.trials;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Keys;
+import holdfast.trials.harness.Running;
+import holdfast.trials.harness.Sshd;
+import holdfast.trials.harness.Trees;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
+import org.opentest4j.TestAbortedException;
+
+/**
+ * The rules of sshd_config for who comes in: by the client's name, by groups, by what a command
+ * says; and what {@code holdfast sshd} tells those who are in.
+ */
+@ExtendWith(Staged.class)
+@Execution(ExecutionMode.CONCURRENT)
+final class ServerPolicyTrial {
+
+    private static final Duration SOON = Duration.ofSeconds(60);
+
+    @Test
+    void the_clients_name_counts_where_UseDNS_has_it_looked_up(Stage stage) throws Exception {
+        String name = loopbackName(stage);
+        Path key = Keys.of("ed25519", "user");
+        String from = "from=\"%s\" %s\n".formatted(name, Keys.publicLine(key));
+        Sshd looks =
+                stage.holdfastSshd(
+                        "UseDNS yes",
+                        "PerSourcePenalties no",
+                        "Match host " + name,
+                        "ForceCommand echo by name");
+        Files.writeString(looks.authorizedKeys(), from);
+        Ended in = stage.openSsh(looks, "trial", "id").end(SOON);
+        assertThat(in.out()).as(in.err()).isEqualTo("by name\n");
+        Sshd blind =
+                stage.holdfastSshd(
+                        "UseDNS no",
+                        "PerSourcePenalties no",
+                        "Match host " + name,
+                        "ForceCommand echo by name",
+                        "Match host 127.0.0.1",
+                        "ForceCommand echo by address");
+        Ended address = stage.openSsh(blind, "trial", "id").end(SOON);
+        assertThat(address.out()).as(address.err()).isEqualTo("by address\n");
+        Files.writeString(blind.authorizedKeys(), from);
+        Ended out = stage.openSsh(blind, "-o", "BatchMode=yes", "trial", "id").end(SOON);
+        assertThat(out.status()).isEqualTo(255);
+        blind.awaitLog(
+                "correct key but not from a permitted host \\(host=127\\.0\\.0\\.1, ip=127\\.0\\.0\\.1,"
+                        + " required="
+                        + Pattern.quote(name)
+                        + "\\)");
+    }
+
+    @Test
+    void groups_are_allowed_and_denied_by_name_and_pattern(Stage stage) throws Exception {
+        String group = stage.run("id", "-gn").end(SOON).out().strip();
+        String[][] rules = {
+            {"AllowGroups no-such-group " + group, null},
+            {"AllowGroups " + group.charAt(0) + "*", null},
+            {"AllowGroups no-such-group", "none of user's groups are listed in AllowGroups"},
+            {"DenyGroups no-such-group", null},
+            {"DenyGroups " + group, "a group is listed in DenyGroups"},
+            {"DenyUsers " + Sshd.user() + "@127.0.0.0/8", "listed in DenyUsers"},
+            {"AllowUsers somebody@192.0.2.1 " + Sshd.user() + "@127.0.0.1", null},
+            {"AllowUsers " + Sshd.user() + "@192.0.2.*", "not listed in AllowUsers"},
+        };
+        for (String[] rule : rules) {
+            Sshd sshd = stage.holdfastSshd(rule[0], "PerSourcePenalties no");
+            Ended ended = stage.openSsh(sshd, "-o", "BatchMode=yes", "trial", "echo in").end(SOON);
+            if (rule[1] == null) {
+                assertThat(ended.out()).as("%s: %s", rule[0], ended.err()).isEqualTo("in\n");
+            } else {
+                assertThat(ended.status()).as(rule[0]).isEqualTo(255);
+                assertThat(ended.err()).contains("Permission denied (publickey");
+                sshd.awaitLog(
+                        "User "
+                                + Sshd.user()
+                                + " from 127\\.0\\.0\\.1 not allowed because "
+                                + rule[1]);
+            }
+        }
+    }
+
+    @Test
+    void a_command_names_the_keys_and_runs_as_whom_it_should(Stage stage) throws Exception {
+        Stage.needsRoot("the command runs as nobody, and its place must be root's alone");
+        Path key = Keys.of("ed25519", "user");
+        String fingerprint =
+                stage.run("ssh-keygen", "-l", "-f", key + ".pub").end(SOON).out().split(" ", -1)[1];
+        Path place = Files.createTempDirectory(Path.of("/run"), "hft");
+        try {
+            Files.setPosixFilePermissions(place, PosixFilePermissions.fromString("rwxr-xr-x"));
+            Path told = told(stage);
+            Path program =
+                    script(
+                            place.resolve("keys"),
+                            "echo \"$(id -un) $PWD $*\" >> " + told,
+                            "[ -e " + place + "/broken ] && exit 3",
+                            "echo '" + Keys.publicLine(key) + "'");
+            Sshd sshd =
+                    stage.holdfastSshd(
+                            "AuthorizedKeysFile none",
+                            "AuthorizedKeysCommand " + program + " %u %U %h %t %f %% \"a b\"",
+                            "AuthorizedKeysCommandUser nobody",
+                            "PerSourcePenalties no");
+            Ended in = stage.openSsh(sshd, "trial", "echo in").end(SOON);
+            assertThat(in.out()).as("%s%s", in.err(), sshd.log()).isEqualTo("in\n");
+            assertThat(Files.readString(told).lines())
+                    .isNotEmpty()
+                    .containsOnly(
+                            "nobody / root 0 "
+                                    + System.getProperty("user.home")
+                                    + " ssh-ed25519 "
+                                    + fingerprint
+                                    + " % a b");
+            Files.createFile(place.resolve("broken"));
+            assertThat(stage.openSsh(sshd, "-o", "BatchMode=yes", "trial", "id").end(SOON).status())
+                    .isEqualTo(255);
+            sshd.awaitLog("AuthorizedKeysCommand " + program + ".* failed, status 3");
+            // One that others may change is not run.
+            Files.delete(place.resolve("broken"));
+            Files.delete(told);
+            Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxrwxr-x"));
+            assertThat(stage.openSsh(sshd, "-o", "BatchMode=yes", "trial", "id").end(SOON).status())
+                    .isEqualTo(255);
+            sshd.awaitLog("Unsafe AuthorizedKeysCommand \"" + program + "\": bad ownership");
+            assertThat(told).doesNotExist();
+        } finally {
+            Trees.remove(place);
+        }
+    }
+
+    @Test
+    void a_command_names_the_principals_of_a_certificate(Stage stage) throws Exception {
+        Stage.needsRoot("the command runs as nobody, and its place must be root's alone");
+        Path authority = Keys.of("ed25519", "authority");
+        Path key = stage.directory().resolve("key");
+        stage.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key.toString()).end(SOON);
+        Ended signed =
+                stage.run(
+                                "ssh-keygen",
+                                "-q",
+                                "-s",
+                                authority.toString(),
+                                "-I",
+                                "the.id",
+                                "-n",
+                                "alice,bob",
+                                "-z",
+                                "77",
+                                key + ".pub")
+                        .end(SOON);
+        assertThat(signed.status()).as(signed.err()).isZero();
+        Path place = Files.createTempDirectory(Path.of("/run"), "hft");
+        try {
+            Files.setPosixFilePermissions(place, PosixFilePermissions.fromString("rwxr-xr-x"));
+            Path told = told(stage);
+            Path program =
+                    script(
+                            place.resolve("principals"),
+                            "echo \"$(id -un) $*\" >> " + told,
+                            "echo '# those who may'",
+                            "cat " + place + "/list");
+            Path list = Files.writeString(place.resolve("list"), "command=\"echo forced\" bob\n");
+            Sshd sshd =
+                    stage.holdfastSshd(
+                            "AuthorizedKeysFile none",
+                            "TrustedUserCAKeys " + authority + ".pub",
+                            "AuthorizedPrincipalsCommand " + program + " %u %i %s %T %t",
+                            "AuthorizedPrincipalsCommandUser nobody",
+                            "PerSourcePenalties no");
+            Path config = sshd.directory().resolve("with-certificate");
+            Files.writeString(
+                    config,
+                    Files.readString(sshd.config())
+                            .replaceFirst("IdentityFile .*", "IdentityFile " + key));
+            String[] words = {"ssh", "-F", config.toString(), "-o", "BatchMode=yes", "trial", "id"};
+            Ended in = stage.run(words).end(SOON);
+            assertThat(in.out()).as("%s%s", in.err(), sshd.log()).isEqualTo("forced\n");
+            assertThat(Files.readString(told).lines())
+                    .isNotEmpty()
+                    .containsOnly(
+                            "nobody root the.id 77 ssh-ed25519 ssh-ed25519-cert-v01@openssh.com");
+            sshd.awaitLog(
+                    "Accepted certificate ID \"the\\.id\" \\(serial 77\\) signed by CA ED25519");
+            Files.writeString(list, "carol\n");
+            Ended out = stage.run(words).end(SOON);
+            assertThat(out.status()).isEqualTo(255);
+            sshd.awaitLog("Certificate does not contain an authorized principal");
+        } finally {
+            Trees.remove(place);
+        }
+    }
+
+    @Test
+    void a_client_learns_the_keys_that_it_does_not_know_yet(Stage stage) throws Exception {
+        Sshd sshd = stage.holdfastSshd();
+        String all = Files.readString(sshd.knownHosts());
+        Path known = stage.directory().resolve("known");
+        Files.writeString(
+                known,
+                all.lines().filter(l -> l.contains(" ssh-ed25519 ")).findFirst().orElseThrow()
+                        + "\n");
+        Running client =
+                stage.openSsh(
+                                sshd,
+                                "-v",
+                                "-o",
+                                "UpdateHostKeys=yes",
+                                "-o",
+                                "UserKnownHostsFile=" + known,
+                                "trial",
+                                "echo ready; cat")
+                        .inputOpen()
+                        .start();
+        client.out().await("ready", SOON);
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (!all.lines().allMatch(read(known)::contains)) {
+            assertThat(System.nanoTime())
+                    .as("%s%s", read(known), client.err().text())
+                    .isLessThan(deadline);
+            Thread.sleep(50);
+        }
+        client.stdin().close();
+        assertThat(client.end(SOON).status()).isZero();
+    }
+
+    @Test
+    void the_log_says_as_much_of_a_user_as_their_match_wants(Stage stage) throws Exception {
+        Sshd sshd = stage.holdfastSshd("Match user " + Sshd.user(), "LogLevel DEBUG2", "Match all");
+        assertThat(stage.openSsh(sshd, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        sshd.awaitLog("debug2: input_userauth_request: try method");
+        Sshd quiet = stage.holdfastSshd("Match user " + Sshd.user(), "LogLevel ERROR");
+        assertThat(stage.openSsh(quiet, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        // Somebody else's lines are in the log, and behind what could have been theirs.
+        stage.openSsh(quiet, "-o", "BatchMode=yes", "-l", "nobody-there", "trial", "id").end(SOON);
+        quiet.awaitLog("Invalid user nobody-there");
+        assertThat(quiet.log()).doesNotContain("Accepted publickey");
+    }
+
+    private static String read(Path file) throws java.io.IOException {
+        return Files.readString(file);
+    }
+
+    /** What this machine calls 127.0.0.1, both ways. */
+    private static String loopbackName(Stage stage) throws Exception {
+        String[] words =
+                stage.run("getent", "hosts", "127.0.0.1").end(SOON).out().strip().split("\\s+", -1);
+        if (words.length < 2) {
+            throw new TestAbortedException("127.0.0.1 has no name here");
+        }
+        String back = stage.run("getent", "ahostsv4", words[1]).end(SOON).out();
+        if (!back.contains("127.0.0.1 ")) {
+            throw new TestAbortedException(words[1] + " is not 127.0.0.1 here");
+        }
+        return words[1];
+    }
+
+    /** A file that anybody may write to. */
+    private static Path told(Stage stage) throws Exception {
+        Files.setPosixFilePermissions(
+                stage.directory(), PosixFilePermissions.fromString("rwx--x--x"));
+        Path told = Files.createFile(stage.directory().resolve("told"));
+        Files.setPosixFilePermissions(told, PosixFilePermissions.fromString("rw-rw-rw-"));
+        return told;
+    }
+
+    private static Path script(Path file, String... lines) throws Exception {
+        Files.writeString(file, "#!/bin/sh\n" + String.join("\n", lines) + "\n");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+        return file;
+    }
+}
