@@ -35,16 +35,28 @@ final class Agent implements AutoCloseable {
         }
     }
 
+    /** The agent is there and says nothing. */
+    static final class Silent extends IOException {
+        private static final long serialVersionUID = 1;
+
+        Silent() {
+            super("Connection timed out");
+        }
+    }
+
     /** OpenSSH's MAX_AGENT_REPLY_LEN and the most identities it reads. */
     private static final int LONGEST_REPLY = 256 * 1024;
 
     private static final int MOST_IDENTITIES = 2048;
 
     private static final int FAILURE = 5;
+    private static final int SUCCESS = 6;
     private static final int REQUEST_IDENTITIES = 11;
     private static final int IDENTITIES_ANSWER = 12;
     private static final int SIGN_REQUEST = 13;
     private static final int SIGN_RESPONSE = 14;
+    private static final int EXTENSION = 27;
+    private static final int EXTENSION_FAILURE = 28;
     private static final int COM_AGENT2_FAILURE = 102;
     private static final int EXTENDED_FAILURE = 30;
 
@@ -87,6 +99,31 @@ final class Agent implements AutoCloseable {
                     ? io
                     : new IOException("invalid agent socket path", e);
         }
+    }
+
+    /**
+     * Tells the agent which server is spoken to on this connection (OpenSSH's PROTOCOL.agent,
+     * session-bind), so that it can withhold keys that are not for it.
+     *
+     * @param forwarding whether the server's programs will speak with the agent, not only we
+     * @throws Refused where the agent does not know of this, or does not believe it
+     */
+    void bind(HostProof proof, byte[] sessionId, boolean forwarding) throws IOException {
+        try {
+            ask(binding(proof, sessionId, forwarding), SUCCESS, patience);
+        } catch (Malformed e) {
+            throw new IOException("invalid format", e);
+        }
+    }
+
+    private static Wire.Writer binding(HostProof proof, byte[] sessionId, boolean forwarding) {
+        return new Wire.Writer()
+                .u8(EXTENSION)
+                .text("session-bind@openssh.com")
+                .string(proof.hostKey())
+                .string(sessionId)
+                .string(proof.signature())
+                .u8(forwarding ? 1 : 0);
     }
 
     /** The keys the agent holds, in its order; those it names unreadably are left out. */
@@ -161,7 +198,10 @@ final class Agent implements AutoCloseable {
         fill(body, bounded, end);
         Wire.Reader reply = new Wire.Reader(body.array());
         int type = reply.u8();
-        if (type == FAILURE || type == COM_AGENT2_FAILURE || type == EXTENDED_FAILURE) {
+        if (type == FAILURE
+                || type == EXTENSION_FAILURE
+                || type == COM_AGENT2_FAILURE
+                || type == EXTENDED_FAILURE) {
             throw new Refused();
         }
         if (type != expected) {
@@ -189,7 +229,7 @@ final class Agent implements AutoCloseable {
         } else {
             long left = Duration.ofNanos(end - System.nanoTime()).toMillis();
             if (left <= 0) {
-                throw new IOException("Connection timed out");
+                throw new Silent();
             }
             selector.select(left);
         }

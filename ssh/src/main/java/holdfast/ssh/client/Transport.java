@@ -3,6 +3,7 @@ package holdfast.ssh.client;
 import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
+import holdfast.ssh.auth.HostProof;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.Wire;
@@ -15,6 +16,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.client.ClientFactoryManager;
 import org.apache.sshd.client.channel.AbstractClientChannel;
+import org.apache.sshd.client.kex.DHGEXClient;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.future.KeyExchangeFuture;
@@ -236,6 +238,25 @@ final class Transport extends PacketSession {
                         + printable(line.substring(software + 1)));
         loop.post(new LinkEvent.Reached(Phase.KEY_EXCHANGE));
         signalExtraServerVersionInfo(line, new ArrayList<>());
+    }
+
+    /** Keeps what the server proves in the first key exchange: {@link HostProof}. */
+    @Override
+    protected void handleKexMessage(int command, Buffer buffer) throws Exception {
+        // In a group exchange the reply has another number, and its own means the group.
+        boolean group = kex instanceof DHGEXClient;
+        if (getSessionId() == null
+                && command
+                        == (group
+                                ? SshConstants.SSH_MSG_KEX_DH_GEX_REPLY
+                                : SshConstants.SSH_MSG_KEXDH_REPLY)) {
+            int at = buffer.rpos();
+            byte[] hostKey = buffer.getBytes();
+            buffer.getBytes(); // the server's half of the agreement
+            setAttribute(HostProof.OF, new HostProof(hostKey, buffer.getBytes()));
+            buffer.rpos(at);
+        }
+        super.handleKexMessage(command, buffer);
     }
 
     private SshException refused(String text) {
