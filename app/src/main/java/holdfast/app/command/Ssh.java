@@ -10,9 +10,9 @@ import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
+import holdfast.ssh.terminal.Askpass;
 import holdfast.ssh.terminal.StandardInput;
 import holdfast.ssh.terminal.Terminal;
-import holdfast.ssh.terminal.TtyPrompter;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
@@ -88,7 +88,7 @@ public final class Ssh {
                         surroundings.environment(),
                         streams,
                         Terminal.ofProcess(),
-                        new TtyPrompter(settings.batchMode()),
+                        new Askpass(settings.batchMode(), surroundings.environment(), log),
                         log,
                         LinkLoop.Watcher.NOBODY)
                 .run();

@@ -3,6 +3,7 @@ package holdfast.ssh.auth;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.auth.Wire.Reader;
 import holdfast.ssh.auth.Wire.Writer;
+import holdfast.ssh.config.ClientCredentials;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
@@ -57,7 +58,7 @@ public final class Authentication {
             List.of(PUBLICKEY, KEYBOARD_INTERACTIVE, PASSWORD);
 
     /** How long an agent may take to list its keys; OpenSSH waits for ever. */
-    private static final Duration AGENT_PATIENCE = Duration.ofSeconds(10);
+    private static final Duration AGENT_PATIENCE = Duration.ofSeconds(5);
 
     /** OpenSSH cuts longer banners here. */
     private static final int LONGEST_BANNER = 65536;
@@ -278,7 +279,7 @@ public final class Authentication {
             HostProof proof = session.getAttribute(HostProof.OF);
             if (proof != null) {
                 try {
-                    connected.bind(proof, session.getSessionId(), false);
+                    connected.bind(proof, session.getSessionId());
                     journal.debug("get_agent_identities: bound agent to hostkey");
                 } catch (Agent.Refused e) {
                     // As OpenSSH: an agent that does not know this still has keys.
@@ -291,18 +292,54 @@ public final class Authentication {
             agent = connected;
             return held;
         } catch (Agent.Silent e) {
-            journal.error(
-                    "Agent "
-                            + socket
-                            + " has not answered for "
-                            + AGENT_PATIENCE.toSeconds()
-                            + " s, going on without it.");
+            journal.error(silent(socket, AGENT_PATIENCE));
             connected.close();
             return List.of();
         } catch (IOException e) {
             journal.debug("get_agent_identities: ssh_fetch_identitylist: " + e.getMessage());
             connected.close();
             return List.of();
+        }
+    }
+
+    private static String silent(@Nullable String socket, Duration patience) {
+        return "Agent "
+                + socket
+                + " has not answered for "
+                + patience.toSeconds()
+                + " s, going on without it.";
+    }
+
+    /** OpenSSH's maybe_add_key_to_agent. */
+    private void addToAgent(Path file, PrivateIdentity loaded) {
+        ClientCredentials wanted = settings.credentials();
+        String socket = settings.identityAgent();
+        if (wanted.addKeys() == ClientCredentials.AddKeys.NO) {
+            return;
+        }
+        if (socket == null) {
+            journal.debug3("no authentication agent, not adding key");
+            return;
+        }
+        String comment = loaded.comment().isEmpty() ? file.toString() : loaded.comment();
+        // As after any other use, the agent is spoken to on a connection of its own.
+        try (Agent adding = Agent.connect(socket, AGENT_PATIENCE)) {
+            if (wanted.addKeys() == ClientCredentials.AddKeys.ASK
+                    && !prompter.permits(
+                            "Add key " + file + " (" + Visible.of(comment) + ") to agent?")) {
+                journal.debug3("user denied adding this key");
+                return;
+            }
+            adding.add(
+                    loaded,
+                    comment,
+                    wanted.addedFor(),
+                    wanted.addKeys() == ClientCredentials.AddKeys.CONFIRM);
+            journal.debug("identity added to agent: " + file);
+        } catch (Agent.Silent e) {
+            journal.error(silent(socket, AGENT_PATIENCE));
+        } catch (IOException | GeneralSecurityException e) {
+            journal.debug("could not add identity to agent: " + file + ": " + e.getMessage());
         }
     }
 
@@ -668,7 +705,7 @@ public final class Authentication {
                 String reason = certificate.outOfDate(Instant.now().getEpochSecond());
                 return reason == null
                         ? null
-                        : reason + ": " + identity.name + ", " + Visible.of(certificate.named());
+                        : reason + ": " + identity.name + ", " + certificate.named();
             } catch (Malformed e) {
                 return "Certificate invalid: " + e.getMessage() + ": " + identity.name;
             }
@@ -795,6 +832,10 @@ public final class Authentication {
                     return null;
                 }
                 return loaded.sign(algorithm, data);
+            } catch (Agent.Silent e) {
+                journal.error(silent(settings.identityAgent(), Agent.SIGNING));
+                release();
+                return null;
             } catch (IOException | GeneralSecurityException e) {
                 journal.error(
                         "sign_and_send_pubkey: signing failed for "
@@ -856,6 +897,9 @@ public final class Authentication {
                                             + file
                                             + ": Invalid key length");
                             return null;
+                        }
+                        if (!identity.agentHasIt) {
+                            addToAgent(file, loaded);
                         }
                         return loaded;
                     }

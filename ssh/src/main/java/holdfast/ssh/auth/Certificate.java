@@ -1,6 +1,7 @@
 package holdfast.ssh.auth;
 
 import holdfast.ssh.auth.Wire.Malformed;
+import holdfast.ssh.log.Printable;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
@@ -182,7 +183,7 @@ public record Certificate(
     /** Which one it is, for people: its identifier, serial number and validity. */
     public String named() {
         return "ID \""
-                + keyId
+                + Printable.of(keyId, 100)
                 + "\", serial "
                 + Long.toUnsignedString(serial)
                 + ", valid "

@@ -18,6 +18,8 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -100,6 +102,9 @@ public final class Client {
      *     been said
      */
     public int run() {
+        if (!agentIsThere()) {
+            return FAILED;
+        }
         boolean atTerminal = terminal != null && Terminal.isTerminal(0);
         boolean pty = wantsPty(atTerminal);
         LinkClock clock = new LinkClock();
@@ -113,7 +118,12 @@ public final class Client {
                                 settings.escapeChar(),
                                 log)
                         : null;
-        ClientSide forwards = new ClientSide(settings.forwards(), log, this::giveUp);
+        ClientSide forwards =
+                new ClientSide(
+                        settings.forwards(),
+                        settings.credentials().forwardAgent(),
+                        log,
+                        this::giveUp);
         ClientParts parts = new ClientParts(settings, prompter, log, this::toStderr, forwards);
         try (Connection connection =
                 Connection.open(
@@ -127,12 +137,24 @@ public final class Client {
                     ? settings.sessionType() == SessionType.NONE
                                     && settings.forwards().stdio() == null
                             ? idle(connection)
-                            : session(connection, pty ? terminal : null, screen)
+                            : session(connection, forwards, pty ? terminal : null, screen)
                     : FAILED;
         } catch (ClientFailure failure) {
             failure.lines().forEach(log::error);
             return FAILED;
         }
+    }
+
+    /** An agent that was named to be forwarded and is not there is worth a word, or the end. */
+    private boolean agentIsThere() {
+        String agent = settings.credentials().forwardAgent();
+        if (agent == null
+                || agent.equals(settings.identityAgent())
+                || Files.exists(Path.of(agent))) {
+            return true;
+        }
+        log.error("Cannot forward agent socket path \"" + agent + "\": No such file or directory");
+        return !settings.forwards().exitOnFailure();
     }
 
     private boolean wantsPty(boolean atTerminal) {
@@ -224,13 +246,17 @@ public final class Client {
         buffer.putUInt(65535);
     }
 
-    private int session(Connection connection, @Nullable Terminal tty, @Nullable Screen screen) {
+    private int session(
+            Connection connection,
+            ClientSide forwards,
+            @Nullable Terminal tty,
+            @Nullable Screen screen) {
         Endpoint beyond = settings.forwards().stdio();
         SessionChannel channel =
                 beyond != null
                         ? stdio(beyond)
                         : new SessionChannel(
-                                wish(tty),
+                                wish(tty, forwards.offersAgent()),
                                 screen == null ? streams.out() : screen,
                                 streams.err(),
                                 log);
@@ -269,7 +295,7 @@ public final class Client {
         return farewell(connection, channel, tty != null);
     }
 
-    private SessionChannel.Wish wish(@Nullable Terminal tty) {
+    private SessionChannel.Wish wish(@Nullable Terminal tty, boolean agent) {
         String command = settings.command();
         SessionChannel.Wish.Kind kind =
                 settings.sessionType() == SessionType.SUBSYSTEM
@@ -297,7 +323,7 @@ public final class Client {
                             size.height(),
                             tty.modes());
         }
-        return new SessionChannel.Wish(kind, bytes, sentEnvironment(), pty);
+        return new SessionChannel.Wish(kind, bytes, sentEnvironment(), pty, agent);
     }
 
     private Map<String, String> sentEnvironment() {

@@ -50,6 +50,7 @@ final class Transport extends PacketSession {
     private final AtomicReference<Ending> ending;
     private int preambleLines;
     private boolean keysEstablished;
+    private byte[] shownHostKey = new byte[0];
     private volatile @Nullable AbstractClientChannel sending;
 
     Transport(
@@ -240,20 +241,27 @@ final class Transport extends PacketSession {
         signalExtraServerVersionInfo(line, new ArrayList<>());
     }
 
-    /** Keeps what the server proves in the first key exchange: {@link HostProof}. */
+    /** The host key or certificate of the latest key exchange, byte for byte as it came. */
+    byte[] shownHostKey() {
+        return shownHostKey;
+    }
+
+    /** Keeps what the server shows and, of the first key exchange, proves: {@link HostProof}. */
     @Override
     protected void handleKexMessage(int command, Buffer buffer) throws Exception {
         // In a group exchange the reply has another number, and its own means the group.
         boolean group = kex instanceof DHGEXClient;
-        if (getSessionId() == null
-                && command
-                        == (group
-                                ? SshConstants.SSH_MSG_KEX_DH_GEX_REPLY
-                                : SshConstants.SSH_MSG_KEXDH_REPLY)) {
+        if (command
+                == (group
+                        ? SshConstants.SSH_MSG_KEX_DH_GEX_REPLY
+                        : SshConstants.SSH_MSG_KEXDH_REPLY)) {
             int at = buffer.rpos();
             byte[] hostKey = buffer.getBytes();
             buffer.getBytes(); // the server's half of the agreement
-            setAttribute(HostProof.OF, new HostProof(hostKey, buffer.getBytes()));
+            shownHostKey = hostKey;
+            if (getSessionId() == null) {
+                setAttribute(HostProof.OF, new HostProof(hostKey, buffer.getBytes()));
+            }
             buffer.rpos(at);
         }
         super.handleKexMessage(command, buffer);
