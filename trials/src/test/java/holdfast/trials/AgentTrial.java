@@ -168,7 +168,7 @@ final class AgentTrial {
                     .isEqualTo(
                             "Agent "
                                     + agent.socket
-                                    + " has not answered for 5 s, going on without it.\n");
+                                    + " has not answered for 10 s, going on without it.\n");
         }
     }
 

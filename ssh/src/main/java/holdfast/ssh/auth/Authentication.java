@@ -58,7 +58,7 @@ public final class Authentication {
             List.of(PUBLICKEY, KEYBOARD_INTERACTIVE, PASSWORD);
 
     /** How long an agent may take to list its keys; OpenSSH waits for ever. */
-    private static final Duration AGENT_PATIENCE = Duration.ofSeconds(5);
+    private static final Duration AGENT_PATIENCE = Duration.ofSeconds(10);
 
     /** OpenSSH cuts longer banners here. */
     private static final int LONGEST_BANNER = 65536;
