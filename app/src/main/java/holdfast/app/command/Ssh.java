@@ -12,9 +12,9 @@ import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
 import holdfast.ssh.system.Daemon;
 import holdfast.ssh.system.SystemException;
+import holdfast.ssh.terminal.Askpass;
 import holdfast.ssh.terminal.StandardInput;
 import holdfast.ssh.terminal.Terminal;
-import holdfast.ssh.terminal.TtyPrompter;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
@@ -113,7 +113,7 @@ public final class Ssh {
                         environment,
                         streams,
                         Terminal.ofProcess(),
-                        new TtyPrompter(settings.batchMode()),
+                        new Askpass(settings.batchMode(), surroundings.environment(), log),
                         log,
                         LinkLoop.Watcher.NOBODY);
         if (standsIn && config.forksAfterAuthentication()) {

@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
+import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,8 +17,8 @@ import java.util.List;
 /**
  * A connection to the person's ssh-agent (draft-ietf-sshm-ssh-agent) over its Unix socket.
  *
- * <p>Listing has a deadline, because an agent that hangs must not hang the login. Signing has none:
- * the agent may be waiting for the person to touch a key.
+ * <p>All has a deadline, because an agent that hangs must not hang the login. That of signing is
+ * long: the agent may be waiting for the person to touch a key.
  *
  * <p>Belongs to one thread at a time.
  */
@@ -35,23 +36,39 @@ final class Agent implements AutoCloseable {
         }
     }
 
+    /** The agent is there and says nothing. */
+    static final class Silent extends IOException {
+        private static final long serialVersionUID = 1;
+
+        Silent() {
+            super("Connection timed out");
+        }
+    }
+
     /** OpenSSH's MAX_AGENT_REPLY_LEN and the most identities it reads. */
     private static final int LONGEST_REPLY = 256 * 1024;
 
     private static final int MOST_IDENTITIES = 2048;
 
     private static final int FAILURE = 5;
+    private static final int SUCCESS = 6;
     private static final int REQUEST_IDENTITIES = 11;
     private static final int IDENTITIES_ANSWER = 12;
     private static final int SIGN_REQUEST = 13;
     private static final int SIGN_RESPONSE = 14;
+    private static final int ADD_IDENTITY = 17;
+    private static final int ADD_ID_CONSTRAINED = 25;
+    private static final int CONSTRAIN_LIFETIME = 1;
+    private static final int CONSTRAIN_CONFIRM = 2;
+    private static final int EXTENSION_FAILURE = 28;
     private static final int COM_AGENT2_FAILURE = 102;
     private static final int EXTENDED_FAILURE = 30;
 
     private static final int RSA_SHA2_256 = 2;
     private static final int RSA_SHA2_512 = 4;
 
-    private static final Duration FOR_EVER = Duration.ZERO;
+    /** A person may have to be asked first, or to touch something; sshd waits two minutes. */
+    static final Duration SIGNING = Duration.ofSeconds(60);
 
     private final SocketChannel channel;
     private final Selector selector;
@@ -86,6 +103,19 @@ final class Agent implements AutoCloseable {
             throw e instanceof IOException io
                     ? io
                     : new IOException("invalid agent socket path", e);
+        }
+    }
+
+    /**
+     * Tells the agent which server we log in to, so that it can withhold keys that are not for it.
+     *
+     * @throws Refused where the agent does not know of this, or does not believe it
+     */
+    void bind(HostProof proof, byte[] sessionId) throws IOException {
+        try {
+            ask(new Wire.Writer().raw(proof.binding(sessionId, false)), SUCCESS, patience);
+        } catch (Malformed e) {
+            throw new IOException("invalid format", e);
         }
     }
 
@@ -130,7 +160,7 @@ final class Agent implements AutoCloseable {
         Wire.Writer request =
                 new Wire.Writer().u8(SIGN_REQUEST).string(key.blob()).string(data).u32(flags);
         try {
-            byte[] signature = ask(request, SIGN_RESPONSE, FOR_EVER).string();
+            byte[] signature = ask(request, SIGN_RESPONSE, SIGNING).string();
             // An old agent ignores the flags and answers with SHA-1.
             if (!new Wire.Reader(signature).text().equals(algorithm)) {
                 throw new IOException("signature algorithm not supported");
@@ -141,27 +171,56 @@ final class Agent implements AutoCloseable {
         }
     }
 
+    /**
+     * Gives the agent a key.
+     *
+     * @param keptFor how long it is to keep it; zero: for ever
+     * @param confirmed whether it is to ask the person before each use
+     */
+    void add(PrivateIdentity identity, String comment, Duration keptFor, boolean confirmed)
+            throws IOException, GeneralSecurityException {
+        boolean constrained = confirmed || !keptFor.isZero();
+        Wire.Writer request =
+                new Wire.Writer()
+                        .u8(constrained ? ADD_ID_CONSTRAINED : ADD_IDENTITY)
+                        .raw(identity.forAgent().bytes())
+                        .text(comment);
+        if (!keptFor.isZero()) {
+            request.u8(CONSTRAIN_LIFETIME).u32((int) keptFor.toSeconds());
+        }
+        if (confirmed) {
+            request.u8(CONSTRAIN_CONFIRM);
+        }
+        try {
+            ask(request, SUCCESS, patience);
+        } catch (Malformed e) {
+            throw new IOException("invalid format", e);
+        }
+    }
+
     private Wire.Reader ask(Wire.Writer request, int expected, Duration patience)
             throws IOException, Malformed {
         long end = System.nanoTime() + patience.toNanos();
-        boolean bounded = !patience.isZero();
         ByteBuffer out = ByteBuffer.wrap(new Wire.Writer().string(request.bytes()).bytes());
         while (out.hasRemaining()) {
             if (channel.write(out) == 0) {
-                await(SelectionKey.OP_WRITE, bounded, end);
+                await(SelectionKey.OP_WRITE, end);
             }
         }
         ByteBuffer head = ByteBuffer.allocate(4);
-        fill(head, bounded, end);
+        fill(head, end);
         int length = head.getInt(0);
         if (length < 1 || length > LONGEST_REPLY) {
             throw new IOException("invalid format");
         }
         ByteBuffer body = ByteBuffer.allocate(length);
-        fill(body, bounded, end);
+        fill(body, end);
         Wire.Reader reply = new Wire.Reader(body.array());
         int type = reply.u8();
-        if (type == FAILURE || type == COM_AGENT2_FAILURE || type == EXTENDED_FAILURE) {
+        if (type == FAILURE
+                || type == EXTENSION_FAILURE
+                || type == COM_AGENT2_FAILURE
+                || type == EXTENDED_FAILURE) {
             throw new Refused();
         }
         if (type != expected) {
@@ -170,29 +229,25 @@ final class Agent implements AutoCloseable {
         return reply;
     }
 
-    private void fill(ByteBuffer buffer, boolean bounded, long end) throws IOException {
+    private void fill(ByteBuffer buffer, long end) throws IOException {
         while (buffer.hasRemaining()) {
             int read = channel.read(buffer);
             if (read < 0) {
                 throw new EOFException("communication with agent failed");
             }
             if (read == 0) {
-                await(SelectionKey.OP_READ, bounded, end);
+                await(SelectionKey.OP_READ, end);
             }
         }
     }
 
-    private void await(int interest, boolean bounded, long end) throws IOException {
+    private void await(int interest, long end) throws IOException {
         ready.interestOps(interest);
-        if (!bounded) {
-            selector.select();
-        } else {
-            long left = Duration.ofNanos(end - System.nanoTime()).toMillis();
-            if (left <= 0) {
-                throw new IOException("Connection timed out");
-            }
-            selector.select(left);
+        long left = Duration.ofNanos(end - System.nanoTime()).toMillis();
+        if (left <= 0) {
+            throw new Silent();
         }
+        selector.select(left);
         selector.selectedKeys().clear();
         if (Thread.currentThread().isInterrupted()) {
             throw new IOException("interrupted");

@@ -1,7 +1,9 @@
 package holdfast.ssh.auth;
 
+import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.auth.Wire.Reader;
 import holdfast.ssh.auth.Wire.Writer;
+import holdfast.ssh.config.ClientCredentials;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
@@ -9,9 +11,11 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -73,7 +77,10 @@ public final class Authentication {
 
     private final List<Identity> identities = new ArrayList<>();
     private @Nullable Agent agent;
+    private List<Identity> files = List.of();
+    private List<Identity> certified = List.of();
     private boolean prepared;
+    private boolean completed;
     private volatile boolean passwordsForbidden;
     private volatile String methodUsed = "none";
 
@@ -122,21 +129,39 @@ public final class Authentication {
     }
 
     /**
-     * Reads the public halves of the identities and asks the agent for its keys. Done by itself
-     * when authentication begins; done earlier, for example while the key exchange is under way, it
-     * saves the person that time.
+     * Reads the public halves of the identities. Done by itself when authentication begins; done
+     * earlier, for example while the key exchange is under way, it saves the person that time.
      */
     public synchronized void prepare() {
-        if (prepared) {
+        if (!prepared) {
+            prepared = true;
+            if (settings.pubkeyAuthentication()) {
+                files = fromFiles();
+                certified = certificates();
+            }
+        }
+    }
+
+    /**
+     * Asks the agent for its keys and puts all in OpenSSH's order (sshconnect2.c, pubkey_prepare).
+     * After the key exchange: the agent is told of it first, since it may hold keys that are not
+     * for this server.
+     */
+    private synchronized void complete(Session session) {
+        if (completed || !settings.pubkeyAuthentication()) {
             return;
         }
-        prepared = true;
-        if (!settings.pubkeyAuthentication()) {
-            return;
-        }
-        List<Identity> files = fromFiles();
+        completed = true;
+        identities.addAll(certified);
         List<Identity> fromAgent = new ArrayList<>();
-        for (Agent.Held held : agentKeys()) {
+        for (Agent.Held held : agentKeys(session)) {
+            if (isTooShort(held.key())) {
+                journal.debug(
+                        "pubkey_prepare: ignoring "
+                                + held.key().algorithm()
+                                + " agent key: Invalid key length");
+                continue;
+            }
             Identity listed = null;
             for (Identity file : files) {
                 if (held.key().equals(file.key)) {
@@ -170,21 +195,75 @@ public final class Authentication {
             PublicIdentity key = IdentityFile.publicHalf(file);
             journal.debug(
                     "identity file " + file + " type " + (key == null ? -1 : key.typeNumber()));
-            files.add(new Identity(file.toString(), file, key, given));
+            if (key == null || isForUsers(key, file)) {
+                files.add(new Identity(file.toString(), file, key, given));
+            }
+            if (!settings.credentials().certificateFiles().isEmpty()) {
+                continue; // who names certificates wants no others
+            }
             PublicIdentity certificate = IdentityFile.certificate(file);
             journal.debug(
                     "identity file "
                             + file
                             + "-cert type "
                             + (certificate == null ? -1 : certificate.typeNumber()));
-            if (certificate != null) {
+            if (certificate != null && isForUsers(certificate, file)) {
                 files.add(new Identity(file.toString(), file, certificate, given));
             }
         }
         return files;
     }
 
-    private List<Agent.Held> agentKeys() {
+    /** Those of CertificateFile; their private halves are whoever else's. */
+    private List<Identity> certificates() {
+        List<Identity> certificates = new ArrayList<>();
+        for (Path file : settings.credentials().certificateFiles()) {
+            PublicIdentity read = IdentityFile.publicHalf(file);
+            journal.debug(
+                    "certificate file "
+                            + file
+                            + " type "
+                            + (read == null ? -1 : read.typeNumber()));
+            if (read == null) {
+                continue;
+            }
+            if (!read.isCertificate()) {
+                journal.debug(
+                        "load_public_identity_files: key "
+                                + file
+                                + " type "
+                                + read.typeName()
+                                + " is not a certificate");
+            } else if (isForUsers(read, file)) {
+                boolean given = settings.credentials().certificateFilesGiven();
+                certificates.add(new Identity(file.toString(), file, read, given));
+            }
+        }
+        return certificates;
+    }
+
+    /** A certificate of a host is no identity, nor is one that does not hold. */
+    private boolean isForUsers(PublicIdentity key, Path file) {
+        if (!key.isCertificate()) {
+            return true;
+        }
+        try {
+            if (Certificate.of(key).kind() == Certificate.Kind.USER) {
+                return true;
+            }
+            journal.debug(
+                    "pubkey_prepare: ignoring certificate " + file + ": not a user certificate");
+        } catch (Malformed e) {
+            journal.debug("Load certificate \"" + file + "\": " + e.getMessage());
+        }
+        return false;
+    }
+
+    private boolean isTooShort(PublicIdentity key) {
+        return key.isRsa() && key.rsaBits() < settings.requiredRsaSize();
+    }
+
+    private List<Agent.Held> agentKeys(Session session) {
         String socket = settings.identityAgent();
         if (socket == null) {
             return List.of();
@@ -197,14 +276,70 @@ public final class Authentication {
             return List.of();
         }
         try {
+            HostProof proof = session.getAttribute(HostProof.OF);
+            if (proof != null) {
+                try {
+                    connected.bind(proof, session.getSessionId());
+                    journal.debug("get_agent_identities: bound agent to hostkey");
+                } catch (Agent.Refused e) {
+                    // As OpenSSH: an agent that does not know this still has keys.
+                    journal.debug2(
+                            "get_agent_identities: ssh_agent_bind_hostkey: " + e.getMessage());
+                }
+            }
             List<Agent.Held> held = connected.identities();
             journal.debug("get_agent_identities: agent returned " + held.size() + " keys");
             agent = connected;
             return held;
+        } catch (Agent.Silent e) {
+            journal.error(silent(socket, AGENT_PATIENCE));
+            connected.close();
+            return List.of();
         } catch (IOException e) {
             journal.debug("get_agent_identities: ssh_fetch_identitylist: " + e.getMessage());
             connected.close();
             return List.of();
+        }
+    }
+
+    private static String silent(@Nullable String socket, Duration patience) {
+        return "Agent "
+                + socket
+                + " has not answered for "
+                + patience.toSeconds()
+                + " s, going on without it.";
+    }
+
+    /** OpenSSH's maybe_add_key_to_agent. */
+    private void addToAgent(Path file, PrivateIdentity loaded) {
+        ClientCredentials wanted = settings.credentials();
+        String socket = settings.identityAgent();
+        if (wanted.addKeys() == ClientCredentials.AddKeys.NO) {
+            return;
+        }
+        if (socket == null) {
+            journal.debug3("no authentication agent, not adding key");
+            return;
+        }
+        String comment = loaded.comment().isEmpty() ? file.toString() : loaded.comment();
+        // As after any other use, the agent is spoken to on a connection of its own.
+        try (Agent adding = Agent.connect(socket, AGENT_PATIENCE)) {
+            if (wanted.addKeys() == ClientCredentials.AddKeys.ASK
+                    && !prompter.permits(
+                            "Add key " + file + " (" + Visible.of(comment) + ") to agent?")) {
+                journal.debug3("user denied adding this key");
+                return;
+            }
+            adding.add(
+                    loaded,
+                    comment,
+                    wanted.addedFor(),
+                    wanted.addKeys() == ClientCredentials.AddKeys.CONFIRM);
+            journal.debug("identity added to agent: " + file);
+        } catch (Agent.Silent e) {
+            journal.error(silent(socket, AGENT_PATIENCE));
+        } catch (IOException | GeneralSecurityException e) {
+            journal.debug("could not add identity to agent: " + file + ": " + e.getMessage());
         }
     }
 
@@ -213,7 +348,7 @@ public final class Authentication {
         if (key == null) {
             return false;
         }
-        if (key.isRsa() && key.rsaBits() < settings.requiredRsaSize()) {
+        if (isTooShort(key)) {
             journal.debug("Skipping key " + identity.name + ": Invalid key length");
             return true;
         }
@@ -318,6 +453,10 @@ public final class Authentication {
                         ? PREFERRED
                         : settings.preferredAuthentications();
         private final Set<String> disabled = new HashSet<>();
+
+        /** What to say of certificates when nothing has let us in. */
+        private final Set<String> stale = new LinkedHashSet<>();
+
         private int nextPreferred;
         private @Nullable String supported;
         private @Nullable String current;
@@ -341,9 +480,12 @@ public final class Authentication {
         @Override
         protected IoWriteFuture sendInitialAuthRequest(ClientSession session, String service)
                 throws IOException {
+            // Sent first: while the server thinks, the agent is asked.
+            IoWriteFuture sent = session.writePacket(request("none"));
+            complete(session);
             journal.debug2("service_accept: ssh-userauth");
             journal.debug("SSH2_MSG_SERVICE_ACCEPT received");
-            return session.writePacket(request("none"));
+            return sent;
         }
 
         private Buffer request(String method) throws IOException {
@@ -433,6 +575,7 @@ public final class Authentication {
             while (true) {
                 String method = choose();
                 if (method == null) {
+                    stale.forEach(journal::error);
                     throw new AuthenticationFailed(
                             user
                                     + "@"
@@ -536,16 +679,36 @@ public final class Authentication {
             }
             offered = identity;
             offeredAlgorithm = algorithm;
-            boolean bound = isHostBound();
-            Buffer buffer = request(bound ? HOST_BOUND : PUBLICKEY);
+            String outOfDate = outOfDate(identity, key);
+            if (outOfDate != null) {
+                journal.debug(outOfDate);
+                stale.add(outOfDate);
+            }
+            Buffer buffer = request(PUBLICKEY);
             buffer.putBoolean(false);
             buffer.putString(algorithm);
             buffer.putBytes(key.blob());
-            if (bound) {
-                buffer.putRawBytes(hostKeyString());
-            }
             send(buffer);
             return true;
+        }
+
+        /**
+         * What there is to say of a certificate out of date. It is offered all the same, as OpenSSH
+         * does: the server has a clock of its own.
+         */
+        private @Nullable String outOfDate(Identity identity, PublicIdentity key) {
+            if (!key.isCertificate()) {
+                return null;
+            }
+            try {
+                Certificate certificate = Certificate.of(key);
+                String reason = certificate.outOfDate(Instant.now().getEpochSecond());
+                return reason == null
+                        ? null
+                        : reason + ": " + identity.name + ", " + certificate.named();
+            } catch (Malformed e) {
+                return "Certificate invalid: " + e.getMessage() + ": " + identity.name;
+            }
         }
 
         /** OpenSSH's key_sig_algorithm. */
@@ -563,13 +726,18 @@ public final class Authentication {
         }
 
         private boolean isHostBound() {
-            return clientSession.getAttribute(
+            return settings.credentials().hostBound()
+                    && clientSession.getAttribute(
                                     DefaultClientKexExtensionHandler.HOSTBOUND_AUTHENTICATION)
                             != null
                     && clientSession.getServerKey() != null;
         }
 
         private byte[] hostKeyString() {
+            HostProof proof = clientSession.getAttribute(HostProof.OF);
+            if (proof != null) {
+                return new Writer().string(proof.hostKey()).bytes();
+            }
             Buffer buffer = new ByteArrayBuffer();
             buffer.putPublicKey(clientSession.getServerKey());
             return buffer.getCompactData();
@@ -664,6 +832,10 @@ public final class Authentication {
                     return null;
                 }
                 return loaded.sign(algorithm, data);
+            } catch (Agent.Silent e) {
+                journal.error(silent(settings.identityAgent(), Agent.SIGNING));
+                release();
+                return null;
             } catch (IOException | GeneralSecurityException e) {
                 journal.error(
                         "sign_and_send_pubkey: signing failed for "
@@ -725,6 +897,9 @@ public final class Authentication {
                                             + file
                                             + ": Invalid key length");
                             return null;
+                        }
+                        if (!identity.agentHasIt) {
+                            addToAgent(file, loaded);
                         }
                         return loaded;
                     }

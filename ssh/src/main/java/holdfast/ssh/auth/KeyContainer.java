@@ -200,7 +200,8 @@ final class KeyContainer {
             }
             return null;
         }
-        return privateFields(in);
+        PrivateIdentity read = privateFields(in);
+        return read.called(in.remaining() >= Integer.BYTES ? in.text() : "");
     }
 
     private static PrivateIdentity privateFields(Reader in)

@@ -1,10 +1,14 @@
 package holdfast.ssh.auth;
 
+import holdfast.ssh.auth.Wire.Malformed;
 import java.math.BigInteger;
 import java.security.GeneralSecurityException;
 import java.security.PrivateKey;
 import java.security.Signature;
+import java.security.interfaces.ECPrivateKey;
+import java.security.interfaces.EdECPrivateKey;
 import java.security.interfaces.RSAKey;
+import java.security.interfaces.RSAPrivateCrtKey;
 import java.util.Arrays;
 
 /** A private key together with its public half, able to sign. */
@@ -12,10 +16,63 @@ public final class PrivateIdentity {
 
     private final PublicIdentity open;
     private final PrivateKey key;
+    private final String comment;
 
     PrivateIdentity(PublicIdentity open, PrivateKey key) {
+        this(open, key, "");
+    }
+
+    private PrivateIdentity(PublicIdentity open, PrivateKey key, String comment) {
         this.open = open;
         this.key = key;
+        this.comment = comment;
+    }
+
+    /** The same with the comment that its file has. */
+    PrivateIdentity called(String name) {
+        return new PrivateIdentity(open, key, name);
+    }
+
+    /** What its file calls it; empty: nothing. */
+    public String comment() {
+        return comment;
+    }
+
+    /**
+     * Both halves as an agent takes them (draft-ietf-sshm-ssh-agent, section 3.2).
+     *
+     * @throws GeneralSecurityException for a kind of key that has no such form here
+     */
+    Wire.Writer forAgent() throws GeneralSecurityException {
+        try {
+            Wire.Reader in = new Wire.Reader(open.blob());
+            String type = in.text();
+            Wire.Writer out = new Wire.Writer().text(type);
+            switch (key) {
+                case EdECPrivateKey ed -> {
+                    byte[] point = in.string();
+                    byte[] seed =
+                            ed.getBytes()
+                                    .orElseThrow(
+                                            () -> new GeneralSecurityException("no key bytes"));
+                    out.string(point);
+                    out.string(new Wire.Writer().raw(seed).raw(point).bytes());
+                }
+                case ECPrivateKey ec ->
+                        out.string(in.string()).string(in.string()).mpint(ec.getS());
+                case RSAPrivateCrtKey rsa ->
+                        out.mpint(rsa.getModulus())
+                                .mpint(rsa.getPublicExponent())
+                                .mpint(rsa.getPrivateExponent())
+                                .mpint(rsa.getCrtCoefficient())
+                                .mpint(rsa.getPrimeP())
+                                .mpint(rsa.getPrimeQ());
+                default -> throw new GeneralSecurityException("unknown or unsupported key type");
+            }
+            return out;
+        } catch (Malformed e) {
+            throw new GeneralSecurityException("invalid format", e);
+        }
     }
 
     public PublicIdentity open() {

@@ -3,6 +3,7 @@ package holdfast.ssh.client;
 import holdfast.core.time.Moment;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.terminal.Prompter;
+import java.io.IOException;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
@@ -62,15 +63,30 @@ final class Allowance {
 
     /** {@code prompter}, its time not counted. */
     Prompter uncounted(Prompter prompter) {
-        return (prompt, echo) -> {
-            Moment from = clock.now();
-            try {
-                return prompter.ask(prompt, echo);
-            } finally {
-                synchronized (this) {
-                    asked = asked.plus(clock.now().since(from));
+        return new Prompter() {
+            @Override
+            public @Nullable String ask(String prompt, Echo echo) throws IOException {
+                Moment from = clock.now();
+                try {
+                    return prompter.ask(prompt, echo);
+                } finally {
+                    answered(from);
+                }
+            }
+
+            @Override
+            public boolean permits(String question) throws IOException {
+                Moment from = clock.now();
+                try {
+                    return prompter.permits(question);
+                } finally {
+                    answered(from);
                 }
             }
         };
+    }
+
+    private synchronized void answered(Moment from) {
+        asked = asked.plus(clock.now().since(from));
     }
 }

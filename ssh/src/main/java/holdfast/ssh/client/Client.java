@@ -19,6 +19,8 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -145,6 +147,9 @@ public final class Client {
      *     been said
      */
     public int run() {
+        if (!agentIsThere()) {
+            return FAILED;
+        }
         boolean atTerminal = terminal != null && Terminal.isTerminal(0);
         boolean pty = wantsPty(atTerminal);
         LinkClock clock = new LinkClock();
@@ -158,7 +163,12 @@ public final class Client {
                                 settings.escapeChar(),
                                 log)
                         : null;
-        ClientSide forwards = new ClientSide(settings.forwards(), log, this::giveUp);
+        ClientSide forwards =
+                new ClientSide(
+                        settings.forwards(),
+                        settings.credentials().forwardAgent(),
+                        log,
+                        this::giveUp);
         ClientParts parts = new ClientParts(settings, prompter, log, this::toStderr, forwards);
         try (Connection connection =
                 Connection.open(
@@ -184,6 +194,18 @@ public final class Client {
             failure.lines().forEach(log::error);
             return FAILED;
         }
+    }
+
+    /** An agent that was named to be forwarded and is not there is worth a word, or the end. */
+    private boolean agentIsThere() {
+        String agent = settings.credentials().forwardAgent();
+        if (agent == null
+                || agent.equals(settings.identityAgent())
+                || Files.exists(Path.of(agent))) {
+            return true;
+        }
+        log.error("Cannot forward agent socket path \"" + agent + "\": No such file or directory");
+        return !settings.forwards().exitOnFailure();
     }
 
     private boolean wantsPty(boolean atTerminal) {
@@ -313,7 +335,7 @@ public final class Client {
                 beyond != null
                         ? stdio(beyond)
                         : new SessionChannel(
-                                wish(tty),
+                                wish(tty, forwards.offersAgent()),
                                 screen == null ? streams.out() : screen,
                                 streams.err(),
                                 log);
@@ -371,7 +393,7 @@ public final class Client {
         }
     }
 
-    private SessionChannel.Wish wish(@Nullable Terminal tty) {
+    private SessionChannel.Wish wish(@Nullable Terminal tty, boolean agent) {
         String command = settings.command();
         SessionChannel.Wish.Kind kind =
                 settings.sessionType() == SessionType.SUBSYSTEM
@@ -399,7 +421,7 @@ public final class Client {
                             size.height(),
                             tty.modes());
         }
-        return new SessionChannel.Wish(kind, bytes, sentEnvironment(), pty);
+        return new SessionChannel.Wish(kind, bytes, sentEnvironment(), pty, agent);
     }
 
     private Map<String, String> sentEnvironment() {

@@ -12,8 +12,8 @@ import holdfast.ssh.hostkeys.HostKeyCheck;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
+import java.io.IOException;
 import java.net.InetAddress;
-import java.security.PublicKey;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,10 +25,7 @@ import org.apache.sshd.common.compression.BuiltinCompressions;
 import org.apache.sshd.common.config.keys.FilePasswordProvider;
 import org.apache.sshd.common.forward.DefaultForwarderFactory;
 import org.apache.sshd.common.global.KeepAliveHandler;
-import org.apache.sshd.common.kex.extension.DefaultClientKexExtensionHandler;
 import org.apache.sshd.common.keyprovider.KeyIdentityProvider;
-import org.apache.sshd.common.util.buffer.Buffer;
-import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
 import org.apache.sshd.core.CoreModuleProperties;
 import org.jspecify.annotations.Nullable;
 
@@ -74,6 +71,30 @@ final class ClientParts {
     private boolean hostKeyRejected;
     private @Nullable Authentication authentication;
 
+    /** Tells the loop while a person is being asked. */
+    private record Watched(Prompter prompter, LinkLoop loop) implements Prompter {
+
+        @Override
+        public @Nullable String ask(String prompt, Echo echo) throws IOException {
+            loop.post(new LinkEvent.PersonAsked());
+            try {
+                return prompter.ask(prompt, echo);
+            } finally {
+                loop.post(new LinkEvent.PersonAnswered());
+            }
+        }
+
+        @Override
+        public boolean permits(String question) throws IOException {
+            loop.post(new LinkEvent.PersonAsked());
+            try {
+                return prompter.permits(question);
+            } finally {
+                loop.post(new LinkEvent.PersonAnswered());
+            }
+        }
+    }
+
     ClientParts(
             ClientSettings settings,
             Prompter prompter,
@@ -96,7 +117,7 @@ final class ClientParts {
                 allowance.uncounted(asking),
                 own,
                 stderr,
-                new ClientSide(hop.forwards(), own, why -> {}));
+                new ClientSide(hop.forwards(), null, own, why -> {}));
     }
 
     /** The same for the way to the server when it must be found again: nobody is asked anything. */
@@ -116,15 +137,7 @@ final class ClientParts {
      */
     SshClient fitted(@Nullable InetAddress address, LinkLoop loop) throws ClientFailure {
         JdkCrypto.install();
-        Prompter watched =
-                (prompt, echo) -> {
-                    loop.post(new LinkEvent.PersonAsked());
-                    try {
-                        return prompter.ask(prompt, echo);
-                    } finally {
-                        loop.post(new LinkEvent.PersonAnswered());
-                    }
-                };
+        Prompter watched = new Watched(prompter, loop);
         HostKeyCheck check = new HostKeyCheck(settings, watched, log);
         Lean client = new Lean();
         try {
@@ -143,7 +156,7 @@ final class ClientParts {
                 settings.compression()
                         ? List.of(BuiltinCompressions.delayedZlib, BuiltinCompressions.none)
                         : List.of(BuiltinCompressions.none));
-        client.setKexExtensionHandler(DefaultClientKexExtensionHandler.INSTANCE);
+        client.setKexExtensionHandler(ServerExtensions.INSTANCE);
         client.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
         client.setChannelFactories(forwards.channels());
         client.setGlobalRequestHandlers(List.of(KeepAliveHandler.INSTANCE));
@@ -153,7 +166,10 @@ final class ClientParts {
         client.setKeyIdentityProvider(KeyIdentityProvider.EMPTY_KEYS_PROVIDER);
         Authentication login = Authentication.install(client, settings, watched, log, stderr);
         authentication = login;
-        client.setServerKeyVerifier((session, peer, key) -> verified(check, address, key, login));
+        // The bytes decide, as they came: MINA is to leave certificates to us.
+        CoreModuleProperties.ABORT_ON_INVALID_CERTIFICATE.set(client, false);
+        client.setServerKeyVerifier((session, peer, key) ->
+                verified(check, address, ((Transport) session).shownHostKey(), login));
         noTimers(client);
         client.ready();
         return client;
@@ -168,14 +184,13 @@ final class ClientParts {
     private boolean verified(
             HostKeyCheck check,
             @Nullable InetAddress address,
-            PublicKey key,
+            byte[] key,
             Authentication authentication) {
-        Buffer blob = new ByteArrayBuffer();
-        blob.putRawPublicKey(key);
-        return switch (check.check(address, blob.getCompactData())) {
+        return switch (check.check(address, key)) {
             case HostKeyCheck.Accepted accepted -> {
                 if (!accepted.passwordsAllowed()) {
                     authentication.forbidPasswords();
+                    forwards.forbid();
                 }
                 yield true;
             }

@@ -32,8 +32,17 @@ import org.jspecify.annotations.Nullable;
  */
 final class SessionChannel extends AbstractClientChannel {
 
-    /** What is asked of the server once the channel is open. */
-    record Wish(Kind kind, byte[] command, Map<String, String> environment, @Nullable Pty pty) {
+    /**
+     * What is asked of the server once the channel is open.
+     *
+     * @param agent whether its programs are to have our agent
+     */
+    record Wish(
+            Kind kind,
+            byte[] command,
+            Map<String, String> environment,
+            @Nullable Pty pty,
+            boolean agent) {
         enum Kind {
             SHELL("shell"),
             EXEC("exec"),
@@ -213,6 +222,10 @@ final class SessionChannel extends AbstractClientChannel {
     }
 
     private void ask(Wish wish) {
+        if (wish.agent()) {
+            sshLog.debug("Requesting authentication agent forwarding.");
+            request("auth-agent-req@openssh.com", false, buffer -> {});
+        }
         Pty pty = wish.pty();
         if (pty != null) {
             request(

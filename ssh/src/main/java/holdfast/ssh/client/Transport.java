@@ -4,6 +4,7 @@ import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
 import holdfast.ssh.Software;
+import holdfast.ssh.auth.HostProof;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.Wire;
@@ -17,6 +18,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.client.ClientFactoryManager;
 import org.apache.sshd.client.channel.AbstractClientChannel;
+import org.apache.sshd.client.kex.DHGEXClient;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.future.KeyExchangeFuture;
@@ -51,6 +53,7 @@ final class Transport extends PacketSession {
     private final AtomicReference<Ending> ending;
     private int preambleLines;
     private boolean keysEstablished;
+    private byte[] shownHostKey = new byte[0];
     private volatile @Nullable AbstractClientChannel sending;
 
     Transport(
@@ -248,6 +251,32 @@ final class Transport extends PacketSession {
                         + printable(line.substring(software + 1)));
         loop.post(new LinkEvent.Reached(Phase.KEY_EXCHANGE));
         signalExtraServerVersionInfo(line, new ArrayList<>());
+    }
+
+    /** The host key or certificate of the latest key exchange, byte for byte as it came. */
+    byte[] shownHostKey() {
+        return shownHostKey;
+    }
+
+    /** Keeps what the server shows and, of the first key exchange, proves: {@link HostProof}. */
+    @Override
+    protected void handleKexMessage(int command, Buffer buffer) throws Exception {
+        // In a group exchange the reply has another number, and its own means the group.
+        boolean group = kex instanceof DHGEXClient;
+        if (command
+                == (group
+                        ? SshConstants.SSH_MSG_KEX_DH_GEX_REPLY
+                        : SshConstants.SSH_MSG_KEXDH_REPLY)) {
+            int at = buffer.rpos();
+            byte[] hostKey = buffer.getBytes();
+            buffer.getBytes(); // the server's half of the agreement
+            shownHostKey = hostKey;
+            if (getSessionId() == null) {
+                setAttribute(HostProof.OF, new HostProof(hostKey, buffer.getBytes()));
+            }
+            buffer.rpos(at);
+        }
+        super.handleKexMessage(command, buffer);
     }
 
     private SshException refused(String text) {

@@ -267,6 +267,7 @@ public final class ClientConfig {
                     List.of(expandPath(expansion, controlPath.text(), controlPath.where())));
         }
         String agent = identityAgent(expansion);
+        ClientCredentials credentials = credentials(expansion, agent);
         List<Path> userKnownHosts = userKnownHosts(expansion);
         List<Path> globalKnownHosts = new ArrayList<>();
         for (String name : words(Keyword.GLOBAL_KNOWN_HOSTS_FILE)) {
@@ -311,11 +312,13 @@ public final class ClientConfig {
                 algorithms(Keyword.HOST_KEY_ALGORITHMS),
                 given.has(Keyword.HOST_KEY_ALGORITHMS),
                 algorithms(Keyword.PUBKEY_ACCEPTED_ALGORITHMS),
+                algorithms(Keyword.CA_SIGNATURE_ALGORITHMS),
                 number(Keyword.REQUIRED_RSA_SIZE),
                 identityFiles(expansion),
                 identityFilesGiven(),
                 given.isYes(Keyword.IDENTITIES_ONLY),
                 agent,
+                credentials,
                 preferredAuthentications(),
                 !"false".equals(given.text(Keyword.PUBKEY_AUTHENTICATION)),
                 given.isYes(Keyword.PASSWORD_AUTHENTICATION),
@@ -543,9 +546,10 @@ public final class ClientConfig {
             agent = expandPath(expansion, agent, value.where());
             given.replaceWords(Keyword.IDENTITY_AGENT, List.of(agent));
         }
-        if (agent.equals("none")) {
-            return null;
-        }
+        return agent.equals("none") ? null : socket(agent);
+    }
+
+    private @Nullable String socket(String agent) {
         String socket = agent;
         if (agent.equals("SSH_AUTH_SOCK")) {
             socket = surroundings.environment().get(agent);
@@ -553,6 +557,51 @@ public final class ClientConfig {
             socket = surroundings.environment().get(agent.substring(1));
         }
         return socket == null || socket.isEmpty() ? null : socket;
+    }
+
+    private ClientCredentials credentials(Tokens expansion, @Nullable String agent)
+            throws ConfigException {
+        List<Path> certificates = new ArrayList<>();
+        Given.Value files = given.value(Keyword.CERTIFICATE_FILE);
+        if (files != null) {
+            for (String name : files.words()) {
+                Path file = path(expandPath(expansion, name, files.where()), files.where());
+                if (!certificates.contains(file)) {
+                    certificates.add(file);
+                }
+            }
+        }
+        Given.Value added = given.value(Keyword.ADD_KEYS_TO_AGENT);
+        List<String> add = added == null ? List.of("false") : added.words();
+        return new ClientCredentials(
+                certificates,
+                files != null
+                        && !files.file().equals(surroundings.systemDirectory() + "/ssh_config"),
+                !"unbound".equals(given.text(Keyword.PUBKEY_AUTHENTICATION)),
+                forwardAgent(expansion, agent),
+                switch (add.get(0)) {
+                    case "true" -> ClientCredentials.AddKeys.YES;
+                    case "ask" -> ClientCredentials.AddKeys.ASK;
+                    case "confirm" -> ClientCredentials.AddKeys.CONFIRM;
+                    default -> ClientCredentials.AddKeys.NO;
+                },
+                Duration.ofSeconds(add.size() > 1 ? Long.parseLong(add.get(1)) : 0));
+    }
+
+    /** The socket to forward; null: none is to be, or none is known. */
+    private @Nullable String forwardAgent(Tokens expansion, @Nullable String agent)
+            throws ConfigException {
+        Given.Value value = given.value(Keyword.FORWARD_AGENT);
+        if (value == null) {
+            return null;
+        }
+        String socket = agent;
+        if (value.words().size() > 1) {
+            String named = expandPath(expansion, value.words().get(1), value.where());
+            given.replaceWords(Keyword.FORWARD_AGENT, List.of(value.text(), named));
+            socket = socket(named);
+        }
+        return value.text().equals("yes") ? socket : null;
     }
 
     private List<Path> userKnownHosts(Tokens expansion) throws ConfigException {
@@ -649,6 +698,9 @@ public final class ClientConfig {
     private List<String> algorithms(Keyword keyword) throws ConfigException {
         Algorithms kind = ConfigReader.kind(keyword);
         List<String> defaults = kind.defaults();
+        if (keyword == Keyword.CA_SIGNATURE_ALGORITHMS) {
+            defaults = ServerResolution.DEFAULT_CA_SIGNATURES;
+        }
         Given.Value value = given.value(keyword);
         boolean replaces = value != null && "+-^".indexOf(value.text().charAt(0)) < 0;
         if (keyword == Keyword.CIPHERS && !replaces && surroundings.aesProcessor().getAsBoolean()) {
@@ -657,7 +709,9 @@ public final class ClientConfig {
         List<String> names = new ArrayList<>();
         for (String name : kind.assemble(value == null ? null : value.text(), defaults)) {
             // A person's certificates and hardware keys need nothing of ours: the agent signs.
-            if (kind.has(name) || keyword == Keyword.PUBKEY_ACCEPTED_ALGORITHMS) {
+            if (kind.has(name)
+                    || keyword == Keyword.PUBKEY_ACCEPTED_ALGORITHMS
+                    || keyword == Keyword.CA_SIGNATURE_ALGORITHMS) {
                 names.add(name);
             } else if (value != null && !kind.defaults().contains(name)) {
                 log.debug(value.where() + ": " + name + " is not supported yet, left out");
@@ -734,8 +788,6 @@ public final class ClientConfig {
         if (!given.isYes(Keyword.CLEAR_ALL_FORWARDINGS)) {
             warn(Keyword.TUNNEL, !"false".equals(given.text(Keyword.TUNNEL)));
         }
-        String agent = text(Keyword.FORWARD_AGENT).toLowerCase(Locale.ROOT);
-        warn(Keyword.FORWARD_AGENT, !agent.equals("no") && !agent.equals("false"));
         warn(
                 Keyword.LOCAL_COMMAND,
                 given.has(Keyword.LOCAL_COMMAND) && given.isYes(Keyword.PERMIT_LOCAL_COMMAND));
@@ -806,7 +858,19 @@ public final class ClientConfig {
                     add(out, name, String.join(",", settled.hostKeyAlgorithms()));
             case PUBKEY_ACCEPTED_ALGORITHMS ->
                     add(out, name, String.join(",", settled.pubkeyAcceptedAlgorithms()));
-            case HOSTBASED_ACCEPTED_ALGORITHMS, CA_SIGNATURE_ALGORITHMS -> {
+            case CA_SIGNATURE_ALGORITHMS ->
+                    add(out, name, String.join(",", settled.caSignatureAlgorithms()));
+            case FORWARD_AGENT -> {
+                Given.Value agent = given.value(keyword);
+                add(out, name, agent == null ? text(keyword) : agent.words().getLast());
+            }
+            case ADD_KEYS_TO_AGENT -> {
+                Given.Value agent = given.value(keyword);
+                List<String> words = agent == null ? List.of(text(keyword)) : agent.words();
+                boolean timed = words.size() > 1 && words.get(0).equals("true");
+                add(out, name, timed ? words.get(1) : String.join(" ", words));
+            }
+            case HOSTBASED_ACCEPTED_ALGORITHMS -> {
                 String list = given.text(keyword);
                 if (list != null) {
                     add(out, name, list);

@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * @param identityFilesGiven whether any came from the person (a missing file is then worth a
  *     message)
  * @param identityAgent socket path; null: no agent ("none" or SSH_AUTH_SOCK unset)
+ * @param credentials CertificateFile, ForwardAgent, AddKeysToAgent
  * @param escapeChar the character; -1: none
  * @param compression whether to offer zlib@openssh.com before none
  * @param rekeyLimitBytes 0: the cipher's default
@@ -74,11 +75,13 @@ public record ClientSettings(
         List<String> hostKeyAlgorithms,
         boolean hostKeyAlgorithmsGiven,
         List<String> pubkeyAcceptedAlgorithms,
+        List<String> caSignatureAlgorithms,
         int requiredRsaSize,
         List<Path> identityFiles,
         boolean identityFilesGiven,
         boolean identitiesOnly,
         @Nullable String identityAgent,
+        ClientCredentials credentials,
         List<String> preferredAuthentications,
         boolean pubkeyAuthentication,
         boolean passwordAuthentication,
@@ -158,6 +161,7 @@ public record ClientSettings(
         kexAlgorithms = List.copyOf(kexAlgorithms);
         hostKeyAlgorithms = List.copyOf(hostKeyAlgorithms);
         pubkeyAcceptedAlgorithms = List.copyOf(pubkeyAcceptedAlgorithms);
+        caSignatureAlgorithms = List.copyOf(caSignatureAlgorithms);
         identityFiles = List.copyOf(identityFiles);
         preferredAuthentications = List.copyOf(preferredAuthentications);
         sendEnv = List.copyOf(sendEnv);

@@ -201,6 +201,8 @@ public final class CommandLine {
             case 'i' -> identity(value);
             case 'J' -> jump(value);
             case 'l' -> putIfAbsent(Keyword.USER, value);
+            case 'A' -> given.forwardAgent(true);
+            case 'a' -> given.forwardAgent(false);
             case 'm' -> {
                 if (Algorithms.MACS.unknownIn(value) != null) {
                     throw ConfigException.of("Unknown mac type '" + value + "'");
@@ -241,7 +243,7 @@ public final class CommandLine {
             }
             case 'V' -> printsVersion = true;
             // Nothing to do: what they turn off is not built, or no longer exists.
-            case '2', 'a', 'k', 'x' -> {}
+            case '2', 'k', 'x' -> {}
             default ->
                     throw ConfigException.of(
                             "holdfast ssh: option -" + option + " is not supported yet");

@@ -444,6 +444,8 @@ final class ConfigReader {
             case IDENTITY_FILE -> identityFile(arguments, place);
             case CERTIFICATE_FILE -> certificateFile(arguments, place);
             case IDENTITY_AGENT -> identityAgent(arguments, place);
+            case FORWARD_AGENT -> forwardAgent(arguments, place);
+            case ADD_KEYS_TO_AGENT -> addKeysToAgent(arguments, place);
             case LOG_LEVEL -> logLevel(arguments, place);
             case SEND_ENV -> sendEnv(arguments, place);
             case SET_ENV -> setEnv(arguments, place);
@@ -532,6 +534,10 @@ final class ConfigReader {
         if (agent.isEmpty()) {
             return complain(place, "Missing argument.");
         }
+        return agentPath(agent, place) && set(Keyword.IDENTITY_AGENT, agent, place);
+    }
+
+    private boolean agentPath(String agent, Place place) {
         String error = Tokens.variableError(agent, surroundings);
         if (error != null) {
             complaints.add(error);
@@ -540,7 +546,69 @@ final class ConfigReader {
         if (agent.startsWith("$") && !agent.startsWith("${") && !isVariableName(agent, 1)) {
             return complain(place, "Invalid environment name " + agent + ".");
         }
-        return set(Keyword.IDENTITY_AGENT, agent, place);
+        return true;
+    }
+
+    /**
+     * Whether, and which agent, are two settings: each is taken from the first line that has it.
+     */
+    private boolean forwardAgent(Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        if (word.isEmpty()) {
+            return complain(place, "missing argument.");
+        }
+        String choice = Keyword.Shape.FLAG.choice(word);
+        if (choice != null) {
+            return set(Keyword.FORWARD_AGENT, choice, place);
+        }
+        if (!agentPath(word, place)) {
+            return false;
+        }
+        if (place.active) {
+            Given.Value before = given.value(Keyword.FORWARD_AGENT);
+            if (before == null) {
+                given.putIfAbsent(Keyword.FORWARD_AGENT, here(List.of("yes", word), place));
+            } else if (before.words().size() == 1) {
+                given.replaceWords(Keyword.FORWARD_AGENT, List.of(before.text(), word));
+            }
+        }
+        return true;
+    }
+
+    /** The choice and, where one is given, the seconds after which the agent forgets the key. */
+    private boolean addKeysToAgent(Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        if (word.isEmpty()) {
+            return complain(place, "missing argument.");
+        }
+        String second = arguments.next();
+        String choice =
+                word.equalsIgnoreCase("confirm") ? "confirm" : Keyword.Shape.ASK.choice(word);
+        int seconds = 0;
+        if (choice == null && second == null) {
+            choice = "true";
+            seconds = Quantities.seconds(word);
+        } else if (second != null && "confirm".equals(choice)) {
+            seconds = Quantities.seconds(second);
+            if (seconds < 0) {
+                return complain(place, "invalid time value.");
+            }
+        } else if (second != null) {
+            seconds = -1;
+        }
+        if (choice == null || seconds < 0) {
+            return complain(place, "unsupported option \"" + word + "\".");
+        }
+        if (place.active && !given.has(Keyword.ADD_KEYS_TO_AGENT)) {
+            given.putIfAbsent(
+                    Keyword.ADD_KEYS_TO_AGENT,
+                    here(
+                            seconds == 0
+                                    ? List.of(choice)
+                                    : List.of(choice, Integer.toString(seconds)),
+                            place));
+        }
+        return true;
     }
 
     private static boolean isVariableName(String text, int from) {

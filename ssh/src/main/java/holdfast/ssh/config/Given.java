@@ -90,6 +90,20 @@ final class Given {
         values.put(keyword, new Value(List.of(word), "command-line", 0));
     }
 
+    /**
+     * {@code -A} and {@code -a}: whether the agent is forwarded is one setting, which agent
+     * another.
+     */
+    void forwardAgent(boolean forwarded) {
+        Value before = values.get(Keyword.FORWARD_AGENT);
+        List<String> words = new ArrayList<>(2);
+        words.add(forwarded ? "yes" : "no");
+        if (before != null && before.words().size() > 1) {
+            words.add(before.words().get(1));
+        }
+        values.put(Keyword.FORWARD_AGENT, new Value(words, "command-line", 0));
+    }
+
     void remove(Keyword keyword) {
         values.remove(keyword);
     }

@@ -106,7 +106,7 @@ public enum Keyword {
     IGNORE_UNKNOWN("IgnoreUnknown", Support.BUILT, Shape.TEXT, null),
     KBD_INTERACTIVE_DEVICES("KbdInteractiveDevices", Support.ACCEPTED, Shape.TEXT, null),
     KEX_ALGORITHMS("KexAlgorithms", Support.BUILT, Shape.ALGORITHMS, null),
-    CA_SIGNATURE_ALGORITHMS("CASignatureAlgorithms", Support.ACCEPTED, Shape.ALGORITHMS, null),
+    CA_SIGNATURE_ALGORITHMS("CASignatureAlgorithms", Support.BUILT, Shape.ALGORITHMS, null),
     LOCAL_COMMAND("LocalCommand", Support.ACCEPTED, Shape.COMMAND, null),
     REMOTE_COMMAND("RemoteCommand", Support.BUILT, Shape.COMMAND, null),
     LOG_LEVEL("LogLevel", Support.BUILT, Shape.OWN, "INFO"),
@@ -133,7 +133,7 @@ public enum Keyword {
 
     IDENTITY_FILE("IdentityFile", Support.BUILT, Shape.OWN, null, "identityfile2"),
     CANONICAL_DOMAINS("CanonicalDomains", Support.ACCEPTED, Shape.WORDS, "none"),
-    CERTIFICATE_FILE("CertificateFile", Support.ACCEPTED, Shape.OWN, null),
+    CERTIFICATE_FILE("CertificateFile", Support.BUILT, Shape.OWN, null),
     GLOBAL_KNOWN_HOSTS_FILE(
             "GlobalKnownHostsFile",
             Support.BUILT,
@@ -150,8 +150,8 @@ public enum Keyword {
     CHANNEL_TIMEOUT("ChannelTimeout", Support.ACCEPTED, Shape.RAW, null),
 
     PERMIT_REMOTE_OPEN("PermitRemoteOpen", Support.BUILT, Shape.RAW, "any"),
-    ADD_KEYS_TO_AGENT("AddKeysToAgent", Support.ACCEPTED, Shape.RAW, "false"),
-    FORWARD_AGENT("ForwardAgent", Support.ACCEPTED, Shape.RAW, "no"),
+    ADD_KEYS_TO_AGENT("AddKeysToAgent", Support.BUILT, Shape.OWN, "false"),
+    FORWARD_AGENT("ForwardAgent", Support.BUILT, Shape.OWN, "no"),
     CONNECT_TIMEOUT("ConnectTimeout", Support.BUILT, Shape.TIME, "none"),
     TUNNEL_DEVICE("TunnelDevice", Support.ACCEPTED, Shape.RAW, "any:any"),
     CANONICALIZE_PERMITTED_CNAMES(

@@ -46,7 +46,8 @@ final class ServerResolution {
                     .filter(name -> !name.startsWith("diffie-hellman-"))
                     .toList();
 
-    private static final List<String> DEFAULT_CA_SIGNATURES =
+    /** What may sign certificates, at either end. */
+    static final List<String> DEFAULT_CA_SIGNATURES =
             List.of(
                     "ssh-ed25519",
                     "ecdsa-sha2-nistp256",

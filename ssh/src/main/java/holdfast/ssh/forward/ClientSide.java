@@ -1,5 +1,6 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.auth.HostProof;
 import holdfast.ssh.config.ClientForwards;
 import holdfast.ssh.config.Endpoint;
 import holdfast.ssh.config.ForwardSpec;
@@ -30,8 +31,11 @@ public final class ClientSide {
     private static final int ADMINISTRATIVELY_PROHIBITED = 1;
 
     private final ClientForwards wanted;
+    private final @Nullable String agent;
     private final Log log;
     private final Consumer<String> fatal;
+
+    private volatile boolean forbidden;
 
     /** Where what arrives at the server's listeners goes, by the name it arrives under. */
     private final Map<String, Endpoint> remote = new ConcurrentHashMap<>();
@@ -42,13 +46,21 @@ public final class ClientSide {
     /**
      * The half of one client.
      *
+     * @param agent the socket of the agent that programs at the server may use; null: none
      * @param fatal told in one line what makes the client give up (ExitOnForwardFailure), once the
      *     server has answered; on a thread that must not block
      */
-    public ClientSide(ClientForwards wanted, Log log, Consumer<String> fatal) {
+    public ClientSide(
+            ClientForwards wanted, @Nullable String agent, Log log, Consumer<String> fatal) {
         this.wanted = wanted;
+        this.agent = agent;
         this.log = log;
         this.fatal = fatal;
+    }
+
+    /** Nothing is forwarded: the host key is not the one that was known. */
+    public void forbid() {
+        forbidden = true;
     }
 
     private Forwarding forwarding(Session session) {
@@ -61,6 +73,9 @@ public final class ClientSide {
      * @return why the client cannot go on; null: it can
      */
     public @Nullable String start(Session session) {
+        if (forbidden) {
+            return null;
+        }
         int listening = 0;
         for (ForwardSpec spec : wanted.local()) {
             log.debug(
@@ -349,9 +364,52 @@ public final class ClientSide {
         log.info("Allocated port " + port + " for remote forward to " + to);
     }
 
+    /** Whether the server is to be asked to forward the agent: there is one, and it is allowed. */
+    public boolean offersAgent() {
+        String socket = agent;
+        if (socket == null || forbidden) {
+            return false;
+        }
+        try {
+            Forwarding.connect(socket).close();
+            return true;
+        } catch (IOException e) {
+            log.debug("check_agent_present: ssh_get_authentication_socket: " + e.getMessage());
+            return false;
+        }
+    }
+
+    private void agentAsked(ForwardChannel channel, Buffer request) {
+        String socket = agent;
+        if (socket == null || forbidden) {
+            log.error("Warning: ssh server tried agent forwarding.");
+            log.error("Warning: this is probably a break-in attempt by a malicious server.");
+            channel.refuse(ADMINISTRATIVELY_PROHIBITED, "open failed");
+            return;
+        }
+        Session session = channel.getSession();
+        try {
+            channel.accept(
+                    AgentTap.open(
+                            socket,
+                            session.getAttribute(HostProof.OF),
+                            session.getSessionId(),
+                            bound ->
+                                    log.debug(
+                                            "client_request_agent: "
+                                                    + (bound
+                                                            ? "bound agent to hostkey"
+                                                            : "agent does not know hostkeys"))));
+        } catch (IOException e) {
+            log.debug("client_request_agent: ssh_get_authentication_socket: " + e.getMessage());
+            channel.refuse(SshConstants.SSH_OPEN_CONNECT_FAILED, "open failed");
+        }
+    }
+
     /** For MINA: the channels that the server may open. */
     public List<ChannelFactory> channels() {
         return List.of(
+                channels("auth-agent@openssh.com", this::agentAsked),
                 channels("forwarded-tcpip", this::forwardedTcp),
                 channels("forwarded-streamlocal@openssh.com", this::forwardedUnix));
     }

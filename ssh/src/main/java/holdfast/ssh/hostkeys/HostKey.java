@@ -159,7 +159,7 @@ public final class HostKey {
 
     /**
      * Whether the rest of a blob has the shape that its type asks for. A certificate is taken as it
-     * is: we accept none, and one in known_hosts must still count as a key that differs.
+     * is: Certificate looks into it, and one in known_hosts must still count as a key that differs.
      */
     private static boolean wellFormed(String type, Fields rest) {
         if (isCertificate(type)) {

@@ -1,15 +1,21 @@
 package holdfast.ssh.hostkeys;
 
+import holdfast.ssh.auth.Certificate;
+import holdfast.ssh.auth.PublicIdentity;
+import holdfast.ssh.auth.Wire.Malformed;
+import holdfast.ssh.config.ClientForwards;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
 import holdfast.ssh.hostkeys.KnownHosts.Entry;
 import holdfast.ssh.hostkeys.KnownHosts.Standing;
 import holdfast.ssh.hostkeys.KnownHosts.Status;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Printable;
 import holdfast.ssh.terminal.Prompter;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -52,6 +58,39 @@ public final class HostKeyCheck {
 
     private static final String NO_ADDRESS = "<no hostip for proxy command>";
 
+    /**
+     * A key as the server showed it.
+     *
+     * @param certificate null: it is no certificate
+     * @param plain the key alone
+     */
+    private record Shown(HostKey key, @Nullable Certificate certificate, HostKey plain) {
+
+        /** Null where the bytes are no key, or a certificate whose signature does not hold. */
+        static @Nullable Shown of(byte[] blob) {
+            HostKey key = HostKey.of(blob);
+            if (key == null || !key.isCertificate()) {
+                return key == null ? null : new Shown(key, null, key);
+            }
+            try {
+                PublicIdentity identity = PublicIdentity.of(blob);
+                HostKey plain = HostKey.of(identity.keyBlob());
+                return plain == null ? null : new Shown(key, Certificate.of(identity), plain);
+            } catch (Malformed e) {
+                return null;
+            }
+        }
+    }
+
+    /** What an authority's word came to. */
+    private enum Vouched {
+        YES,
+        /** Nobody we trust vouches for it: it is as good as the key alone. */
+        NO,
+        /** Somebody says that it must not be trusted. */
+        NEVER
+    }
+
     private final ClientSettings settings;
     private final Prompter prompter;
     private final Log log;
@@ -61,6 +100,7 @@ public final class HostKeyCheck {
     private boolean passwords = true;
     private boolean passwordWarned;
     private @Nullable HostKey acceptedKey;
+    private boolean lastWordSaid;
 
     public HostKeyCheck(ClientSettings settings, Prompter prompter, Log log) {
         this.settings = settings;
@@ -91,27 +131,60 @@ public final class HostKeyCheck {
      * @param blob the public key as in the key exchange reply
      */
     public Verdict check(@Nullable InetAddress address, byte[] blob) {
-        HostKey key = HostKey.of(blob);
-        if (key == null) {
+        Shown shown = Shown.of(blob);
+        if (shown == null) {
             log.fatal("Bad server host key: invalid format");
             return new Rejected();
         }
-        if (key.rsaBits() >= 0 && key.rsaBits() < settings.requiredRsaSize()) {
+        int bits = shown.plain().rsaBits();
+        if (bits >= 0 && bits < settings.requiredRsaSize()) {
             log.fatal("Bad server host key: Invalid key length");
             return new Rejected();
         }
         if (log.shows(Log.Level.DEBUG1)) {
-            log.debug("Server host key: " + key.type() + ' ' + Fingerprint.sha256(key));
+            tell(shown);
         }
-        if (key.equals(acceptedKey)) {
+        if (shown.key().equals(acceptedKey)) {
             return new Accepted(passwords);
         }
-        if (trusted(key, address, settings.port(), Reach.FULL)) {
-            acceptedKey = key;
+        if (trusted(shown, address, settings.port(), Reach.FULL) && !lastWordSaid) {
+            acceptedKey = shown.key();
             return new Accepted(passwords);
         }
-        log.fatal("Host key verification failed.");
+        if (!lastWordSaid) {
+            log.fatal("Host key verification failed.");
+        }
         return new Rejected();
+    }
+
+    private void tell(Shown shown) {
+        Certificate certificate = shown.certificate();
+        if (certificate == null) {
+            log.debug(
+                    "Server host key: "
+                            + shown.key().type()
+                            + ' '
+                            + Fingerprint.sha256(shown.key()));
+            return;
+        }
+        log.debug(
+                "Server host certificate: "
+                        + shown.key().type()
+                        + ' '
+                        + Fingerprint.sha256(shown.plain())
+                        + ", serial "
+                        + Long.toUnsignedString(certificate.serial())
+                        + " ID \""
+                        + Printable.of(certificate.keyId(), 100)
+                        + "\" CA "
+                        + certificate.authority().algorithm()
+                        + ' '
+                        + certificate.authority().fingerprint()
+                        + " valid "
+                        + certificate.validity());
+        for (String principal : certificate.principals()) {
+            log.debug2("Server host certificate hostname: " + Printable.of(principal, 255));
+        }
     }
 
     private String knownName(int port) {
@@ -120,7 +193,8 @@ public final class HostKeyCheck {
     }
 
     /** sshconnect.c, check_host_key, in its order. Port 0 looks the bare name up. */
-    private boolean trusted(HostKey key, @Nullable InetAddress address, int port, Reach wanted) {
+    private boolean trusted(Shown shown, @Nullable InetAddress address, int port, Reach wanted) {
+        HostKey key = shown.plain();
         boolean local = address != null && address.isLoopbackAddress();
         if (settings.noHostAuthenticationForLocalhost()
                 && local
@@ -139,6 +213,14 @@ public final class HostKeyCheck {
         String ip =
                 address == null ? NO_ADDRESS : KnownHosts.name(NumericAddress.text(address), port);
         boolean checkIp = settings.checkHostIp() && address != null && !local && !host.equals(ip);
+        Certificate certificate = shown.certificate();
+        if (certificate != null) {
+            Vouched vouched = vouched(shown, certificate, name, address, port);
+            if (vouched != Vouched.NO) {
+                return vouched == Vouched.YES;
+            }
+            log.debug("No matching CA found. Retry with plain key");
+        }
         if (!permitted(key)) {
             log.error("host key " + key.type() + " not permitted by HostkeyAlgorithms");
             return false;
@@ -168,10 +250,11 @@ public final class HostKeyCheck {
                 boolean bare = port == 0 || port == 22 || settings.hostKeyAlias() != null;
                 if (!bare) {
                     log.debug("checking without port identifier");
-                    if (revokedWithoutPort(key)) {
+                    if (known.standing(host, key).status() == Status.REVOKED && strict()) {
+                        refuseRevoked(key, host);
                         return false;
                     }
-                    if (trusted(key, address, 0, Reach.QUIET)) {
+                    if (trusted(new Shown(key, null, key), address, 0, Reach.QUIET)) {
                         log.debug("found matching key w/out port");
                         break;
                     }
@@ -182,15 +265,11 @@ public final class HostKeyCheck {
                 addHost(key, name, checkIp && byIp.status() == Status.NEW ? ip : null);
             }
             case REVOKED -> {
-                warnRevoked(key, name);
                 if (strict()) {
-                    log.error(
-                            key.kind()
-                                    + " host key for "
-                                    + cut(name, 200)
-                                    + " was revoked and you have requested strict checking.");
+                    refuseRevoked(key, name);
                     return false;
                 }
+                warnRevoked(key, name);
                 goOnUnsafely();
             }
             case CHANGED -> {
@@ -236,15 +315,11 @@ public final class HostKeyCheck {
         return true;
     }
 
-    /** Certificates are not built yet, so none is taken, not even as the key inside it. */
     private boolean permitted(HostKey key) {
-        if (key.isCertificate()) {
-            return false;
-        }
         List<String> algorithms = settings.hostKeyAlgorithms();
         for (String algorithm : algorithms) {
-            if (!HostKey.isCertificate(algorithm)
-                    && HostKey.plainType(algorithm).equals(key.type())) {
+            if (HostKey.isCertificate(algorithm) == key.isCertificate()
+                    && HostKey.plainType(algorithm).equals(HostKey.plainType(key.type()))) {
                 return true;
             }
         }
@@ -252,20 +327,96 @@ public final class HostKeyCheck {
     }
 
     /**
-     * Whether the key is revoked under the bare name and must not be trusted on another port
-     * either. OpenSSH prints its warning here and then takes the key for new.
+     * check_host_key's way with a certificate. Whatever is wrong with one, the key in it may still
+     * be known by itself; only what is revoked is refused at once.
      */
-    private boolean revokedWithoutPort(HostKey key) {
-        if (known.standing(host, key).status() != Status.REVOKED || !strict()) {
-            return false;
+    private Vouched vouched(
+            Shown shown,
+            Certificate certificate,
+            String name,
+            @Nullable InetAddress address,
+            int port) {
+        HostKey key = shown.key();
+        HostKey authority = HostKey.of(certificate.authority().blob());
+        if (!permitted(key) || authority == null) {
+            log.error("host key " + key.type() + " not permitted by HostkeyAlgorithms");
+            return Vouched.NO;
         }
-        warnRevoked(key, host);
+        Standing byName = known.standing(name, shown.plain(), authority);
+        return switch (byName.status()) {
+            case KNOWN -> {
+                log.debug(
+                        "Host '"
+                                + cut(name, 200)
+                                + "' is known and matches the "
+                                + key.kind()
+                                + " host certificate.");
+                log.debug("Found CA key in " + at(byName.entry()));
+                String alias = settings.hostKeyAlias();
+                String refusal = refusal(certificate, alias == null ? host : alias);
+                if (refusal == null) {
+                    yield Vouched.YES;
+                }
+                log.error(
+                        refusal
+                                + ": host certificate of "
+                                + cut(name, 200)
+                                + ", "
+                                + certificate.named());
+                yield Vouched.NO;
+            }
+            case NEW, CHANGED -> {
+                boolean bare = port == 0 || port == 22 || settings.hostKeyAlias() != null;
+                if (bare) {
+                    yield Vouched.NO;
+                }
+                log.debug("checking without port identifier");
+                // OpenSSH prints its warning here and then looks for the key alone.
+                if (known.standing(host, shown.plain(), authority).status() == Status.REVOKED
+                        && strict()) {
+                    refuseRevoked(key, host);
+                    yield Vouched.NEVER;
+                }
+                if (trusted(shown, address, 0, Reach.QUIET)) {
+                    log.debug("found matching key w/out port");
+                    yield Vouched.YES;
+                }
+                yield Vouched.NO;
+            }
+            case REVOKED -> {
+                if (strict()) {
+                    refuseRevoked(key, name);
+                    yield Vouched.NEVER;
+                }
+                warnRevoked(key, name);
+                goOnUnsafely();
+                yield Vouched.YES;
+            }
+        };
+    }
+
+    /** sshkey_cert_check_host: why the certificate does not hold for a host, or null. */
+    private @Nullable String refusal(Certificate certificate, String name) {
+        String refusal =
+                certificate.refusal(Certificate.Kind.HOST, name, Instant.now().getEpochSecond());
+        if (refusal != null) {
+            return refusal;
+        }
+        if (!certificate.critical().isEmpty()) {
+            return "Certificate contains unsupported critical options";
+        }
+        return settings.caSignatureAlgorithms().contains(certificate.signatureAlgorithm())
+                ? null
+                : "Certificate signed with disallowed algorithm";
+    }
+
+    private void refuseRevoked(HostKey key, String name) {
+        warnRevoked(key, name);
         log.error(
                 key.kind()
                         + " host key for "
-                        + cut(host, 200)
+                        + cut(name, 200)
                         + " was revoked and you have requested strict checking.");
-        return true;
     }
 
     private boolean acceptNew(HostKey key, String name, String ip) {
@@ -477,6 +628,24 @@ public final class HostKeyCheck {
             log.error(
                     "Keyboard-interactive authentication is disabled to avoid"
                             + " man-in-the-middle attacks.");
+        }
+        ClientForwards forwards = settings.forwards();
+        boolean agent = settings.credentials().forwardAgent() != null;
+        boolean ports = !forwards.local().isEmpty() || !forwards.remote().isEmpty();
+        if (agent) {
+            log.error("Agent forwarding is disabled to avoid man-in-the-middle attacks.");
+        }
+        if (ports) {
+            log.error("Port forwarding is disabled to avoid man-in-the-middle attacks.");
+        }
+        boolean cancelled =
+                settings.passwordAuthentication()
+                        || settings.kbdInteractiveAuthentication()
+                        || agent
+                        || ports;
+        if (cancelled && forwards.exitOnFailure()) {
+            log.fatal("Error: forwarding disabled due to host key check failure");
+            lastWordSaid = true;
         }
     }
 

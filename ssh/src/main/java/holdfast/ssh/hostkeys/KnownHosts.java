@@ -130,6 +130,26 @@ public final class KnownHosts {
         return revoked(entries, key) ? new Standing(Status.REVOKED, null) : standing;
     }
 
+    /**
+     * How a certificate stands to the lines that name {@code name}: KNOWN where one of them vouches
+     * for its authority, REVOKED where one withdraws the key in it or the authority, else NEW.
+     *
+     * @param key what is certified
+     * @param authority who has signed
+     */
+    public Standing standing(String name, HostKey key, HostKey authority) {
+        List<Entry> entries = find(name);
+        if (revoked(entries, key) || revoked(entries, authority)) {
+            return new Standing(Status.REVOKED, null);
+        }
+        for (Entry entry : entries) {
+            if (entry.marker() == Marker.CERT_AUTHORITY && entry.key().equals(authority)) {
+                return new Standing(Status.KNOWN, entry);
+            }
+        }
+        return new Standing(Status.NEW, null);
+    }
+
     /** The types ({@code ssh-rsa}) of the keys that are known and not revoked, in their order. */
     public Set<String> knownTypes(String name) {
         List<Entry> entries = find(name);

@@ -19,4 +19,14 @@ public interface Prompter {
      *     file, interrupted)
      */
     @Nullable String ask(String prompt, Echo echo) throws IOException;
+
+    /**
+     * Asks for leave, which nobody but a person may give: by a program of the desktop, as OpenSSH
+     * does.
+     *
+     * @return false also where nobody can be asked
+     */
+    default boolean permits(String question) throws IOException {
+        return false;
+    }
 }

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -68,12 +69,30 @@ class ClientConfigTest {
                 .doesNotContain("sntrup761x25519-sha512", "diffie-hellman-group14-sha1");
         assertThat(settings.hostKeyAlgorithms())
                 .containsExactly(
+                        "ssh-ed25519-cert-v01@openssh.com",
+                        "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+                        "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+                        "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+                        "rsa-sha2-512-cert-v01@openssh.com",
+                        "rsa-sha2-256-cert-v01@openssh.com",
                         "ssh-ed25519",
                         "ecdsa-sha2-nistp256",
                         "ecdsa-sha2-nistp384",
                         "ecdsa-sha2-nistp521",
                         "rsa-sha2-512",
                         "rsa-sha2-256");
+        assertThat(settings.caSignatureAlgorithms())
+                .contains("ssh-ed25519", "rsa-sha2-256")
+                .doesNotContain("ssh-rsa", "ssh-ed25519-cert-v01@openssh.com");
+        assertThat(settings.credentials())
+                .isEqualTo(
+                        new ClientCredentials(
+                                List.of(),
+                                false,
+                                true,
+                                null,
+                                ClientCredentials.AddKeys.NO,
+                                Duration.ZERO));
         assertThat(settings.hostKeyAlgorithmsGiven()).isFalse();
         // The agent may hold certificates and hardware keys, and signs with them by itself.
         assertThat(settings.pubkeyAcceptedAlgorithms())
@@ -534,7 +553,72 @@ class ClientConfigTest {
         assertThat(old.hostKeyAlgorithms()).endsWith("ssh-rsa");
         assertThat(old.hostKeyAlgorithmsGiven()).isTrue();
         assertThat(machine.settings("-oHostKeyAlgorithms=rsa-*", "web").hostKeyAlgorithms())
-                .containsExactly("rsa-sha2-256", "rsa-sha2-512");
+                .containsExactly(
+                        "rsa-sha2-256",
+                        "rsa-sha2-256-cert-v01@openssh.com",
+                        "rsa-sha2-512",
+                        "rsa-sha2-512-cert-v01@openssh.com");
+    }
+
+    @Test
+    void which_agent_is_forwarded_and_whether_are_two_settings() throws Exception {
+        machine.environment.put("SSH_AUTH_SOCK", "/mine");
+        machine.environment.put("OTHER", "/other");
+        assertThat(forwarded("-A")).isEqualTo("/mine");
+        assertThat(forwarded("-A", "-a")).isNull();
+        assertThat(forwarded("-oForwardAgent=yes", "-oIdentityAgent=/its")).isEqualTo("/its");
+        assertThat(forwarded("-A", "-oIdentityAgent=none")).isNull();
+        assertThat(forwarded("-oForwardAgent=~/%h", "-oIdentityAgent=none"))
+                .isEqualTo(machine.home + "/web");
+        assertThat(forwarded("-oForwardAgent=$OTHER")).isEqualTo("/other");
+        assertThat(forwarded("-oForwardAgent=$NONE")).isNull();
+        assertThat(forwarded("-oForwardAgent=${OTHER}/x")).isEqualTo("/other/x");
+        assertThat(forwarded("-oForwardAgent=/p", "-a")).isNull();
+        assertThat(forwarded("-oForwardAgent=no", "-oForwardAgent=/p")).isNull();
+        assertThat(forwarded("-oForwardAgent=no", "-oForwardAgent=/p", "-A")).isEqualTo("/p");
+        assertThat(machine.error("-oForwardAgent=${NONE}", "web"))
+                .contains("Invalid environment expansion ${NONE}.");
+    }
+
+    private @Nullable String forwarded(String... options) throws Exception {
+        List<String> arguments = new ArrayList<>(List.of(options));
+        arguments.add("web");
+        return machine.settings(arguments.toArray(String[]::new)).credentials().forwardAgent();
+    }
+
+    @Test
+    void keys_are_added_to_the_agent_for_ever_for_a_time_or_with_leave() throws Exception {
+        assertThat(added("yes")).isEqualTo("YES PT0S true");
+        assertThat(added("no")).isEqualTo("NO PT0S false");
+        assertThat(added("ask")).isEqualTo("ASK PT0S ask");
+        assertThat(added("confirm")).isEqualTo("CONFIRM PT0S confirm");
+        assertThat(added("confirm 1h")).isEqualTo("CONFIRM PT1H confirm 3600");
+        assertThat(added("5m")).isEqualTo("YES PT5M 300");
+        assertThat(machine.error("-oAddKeysToAgent=ask 5", "web")).contains("unsupported option");
+        assertThat(machine.error("-oAddKeysToAgent=x", "web")).contains("unsupported option");
+        assertThat(machine.error("-oAddKeysToAgent=confirm x", "web")).contains("invalid time");
+    }
+
+    private String added(String value) throws Exception {
+        ClientConfig config = machine.config("-oAddKeysToAgent=" + value, "web");
+        ClientCredentials credentials = config.settings().credentials();
+        String printed =
+                config.print()
+                        .lines()
+                        .filter(line -> line.startsWith("addkeystoagent "))
+                        .findFirst()
+                        .orElseThrow();
+        return credentials.addKeys()
+                + " "
+                + credentials.addedFor()
+                + printed.substring("addkeystoagent".length());
+    }
+
+    @Test
+    void certificates_are_named_by_tilde_and_tokens_each_once() throws Exception {
+        machine.userFile("CertificateFile ~/a", "CertificateFile %d/a", "CertificateFile /b-%h");
+        assertThat(machine.settings("web").credentials().certificateFiles())
+                .containsExactly(machine.home.resolve("a"), Path.of("/b-web"));
     }
 
     @Test

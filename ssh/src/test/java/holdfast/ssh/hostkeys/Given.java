@@ -1,5 +1,7 @@
 package holdfast.ssh.hostkeys;
 
+import holdfast.ssh.config.ClientCredentials;
+import holdfast.ssh.config.ClientForwards;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
 import holdfast.ssh.log.Log;
@@ -71,6 +73,13 @@ final class Given {
         values.put("requiredRsaSize", 1024);
         values.put("connectionAttempts", 1);
         values.put("numberOfPasswordPrompts", 3);
+        values.put(
+                "forwards",
+                new ClientForwards(List.of(), List.of(), null, false, false, 0, false, null));
+        values.put(
+                "credentials",
+                new ClientCredentials(
+                        List.of(), false, true, null, ClientCredentials.AddKeys.NO, Duration.ZERO));
         values.putAll(given);
         RecordComponent[] parts = ClientSettings.class.getRecordComponents();
         Class<?>[] types = new Class<?>[parts.length];

@@ -10,6 +10,7 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.KeyPairGenerator;
 import java.util.ArrayList;
@@ -36,6 +37,7 @@ class AuthenticationTrial {
 
     @TempDir Path directory;
     private final List<AutoCloseable> running = new ArrayList<>();
+    private int agents;
 
     @BeforeAll
     static void install() {
@@ -174,6 +176,111 @@ class AuthenticationTrial {
             login.identities.add(key);
             same(login);
         }
+    }
+
+    @Test
+    void named_certificates_come_first_and_those_beside_keys_no_more() throws Exception {
+        Path authority = Tools.keygen(directory, "ca", "", "-t", "ed25519");
+        Path key = Tools.keygen(directory, "key", "", "-t", "ed25519");
+        certify(authority, key, "-I", "beside", "-n", "nobody");
+        Path other = Files.createDirectory(directory.resolve("certificates"));
+        Path good = Tools.keygen(other, "good", "", "-t", "ed25519");
+        Files.copy(
+                Path.of(key + ".pub"), Path.of(good + ".pub"), StandardCopyOption.REPLACE_EXISTING);
+        certify(authority, good, "-I", "good", "-n", System.getProperty("user.name"));
+        Path host = Tools.keygen(other, "host", "", "-t", "ed25519");
+        certify(authority, host, "-I", "host", "-h");
+        Path third = Tools.keygen(directory, "third", "", "-t", "ecdsa");
+        String agent = agent(third);
+        for (boolean known : List.of(true, false)) {
+            Login login =
+                    new Login(
+                            directory, sshd(List.of(), "TrustedUserCAKeys " + authority + ".pub"));
+            login.agent = agent;
+            login.accepted = List.of("ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519");
+            login.identities.add(key);
+            login.certificates.addAll(
+                    List.of(
+                            directory.resolve("absent"),
+                            Path.of(host + "-cert.pub"),
+                            Path.of(third + ".pub")));
+            if (known) {
+                login.certificates.add(Path.of(good + "-cert.pub"));
+            }
+            assertThat(same(login).lines().getLast())
+                    .isEqualTo(
+                            known
+                                    ? "in by publickey"
+                                    : login.user
+                                            + "@127.0.0.1: Permission denied"
+                                            + " (publickey).");
+        }
+    }
+
+    @Test
+    void a_certificate_in_the_agent_is_used_with_the_key_there() throws Exception {
+        Path authority = Tools.keygen(directory, "ca", "", "-t", "ed25519");
+        for (String type : List.of("ed25519", "rsa", "ecdsa")) {
+            Path key = Tools.keygen(directory, "held" + type, "", "-t", type);
+            certify(authority, key, "-I", "held", "-n", System.getProperty("user.name"));
+            Login login =
+                    new Login(
+                            directory, sshd(List.of(), "TrustedUserCAKeys " + authority + ".pub"));
+            login.agent = agent(key);
+            login.accepted =
+                    List.of(
+                            "ssh-ed25519-cert-v01@openssh.com",
+                            "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+                            "rsa-sha2-256-cert-v01@openssh.com");
+            Files.delete(key);
+            for (boolean listed : List.of(false, true)) {
+                if (listed) {
+                    login.identitiesOnly = true;
+                    login.identities.add(key);
+                }
+                assertThat(same(login).lines()).endsWith("in by publickey");
+            }
+        }
+    }
+
+    @Test
+    void a_certificate_out_of_date_is_named_where_nothing_else_lets_in() throws Exception {
+        Path authority = Tools.keygen(directory, "ca", "", "-t", "ed25519");
+        Path key = Tools.keygen(directory, "old", "", "-t", "ed25519");
+        certify(
+                authority,
+                key,
+                "-I",
+                "last year",
+                "-z",
+                "7",
+                "-n",
+                System.getProperty("user.name"),
+                "-V",
+                "20240101:20250101");
+        int port = sshd(List.of(), "TrustedUserCAKeys " + authority + ".pub");
+        Login login = new Login(directory, port);
+        login.identities.add(key);
+        List<String> lines = login.ours().lines();
+        assertThat(lines.subList(lines.size() - 2, lines.size()))
+                .containsExactly(
+                        "Certificate invalid: expired: "
+                                + key
+                                + ", ID \"last year\", serial 7,"
+                                + " valid from 2024-01-01T00:00:00 to 2025-01-01T00:00:00",
+                        login.user + "@127.0.0.1: Permission denied (publickey).");
+        Login fallsBack =
+                new Login(directory, sshd(List.of(key), "TrustedUserCAKeys " + authority + ".pub"));
+        fallsBack.identities.add(key);
+        assertThat(same(fallsBack).lines()).endsWith("in by publickey");
+    }
+
+    private static void certify(Path authority, Path key, String... options) throws Exception {
+        List<String> command =
+                new ArrayList<>(List.of("ssh-keygen", "-q", "-s", authority.toString()));
+        command.addAll(List.of(options));
+        command.add(key + ".pub");
+        Tools.run(command);
     }
 
     @Test
@@ -420,7 +527,7 @@ class AuthenticationTrial {
     }
 
     private String agent(Path... keys) throws Exception {
-        Path socket = directory.resolve("agent");
+        Path socket = directory.resolve("agent" + agents++);
         Process process = new ProcessBuilder("ssh-agent", "-D", "-a", socket.toString()).start();
         running.add(() -> {
             process.destroy();

@@ -48,6 +48,7 @@ final class Login {
                     "debug1: Will attempt key: ",
                     "debug1: Skipping ",
                     "debug1: identity file ",
+                    "debug1: certificate file ",
                     "debug1: get_agent_identities: agent returned ",
                     "debug1: Authentications that can continue: ",
                     "debug1: Next authentication method: ",
@@ -81,6 +82,7 @@ final class Login {
     private final Path directory;
     final int port;
     final List<Path> identities = new ArrayList<>();
+    final List<Path> certificates = new ArrayList<>();
     final List<String> answers = new ArrayList<>();
     boolean identitiesOnly;
     boolean batch;
@@ -236,6 +238,9 @@ final class Login {
         }
         for (Path identity : identities) {
             settings.add("IdentityFile " + identity);
+        }
+        for (Path certificate : certificates) {
+            settings.add("CertificateFile " + certificate);
         }
         Path config = Files.createTempFile(directory, "config", "");
         Files.write(config, settings);

@@ -43,7 +43,6 @@ class ConfigDifferentialTrial {
     /** Names that OpenSSH's lists may hold and Holdfast leaves out. */
     private static final List<String> LEFT_OUT =
             List.of(
-                    "-cert-v01@openssh.com",
                     "sk-",
                     "webauthn-",
                     "umac-",

@@ -2,6 +2,8 @@ package holdfast.trials.hostkeys;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.ssh.config.ClientCredentials;
+import holdfast.ssh.config.ClientForwards;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
 import holdfast.ssh.hostkeys.Fingerprint;
@@ -388,6 +390,13 @@ class HostKeysTrial {
         values.put("requestTty", ClientSettings.RequestTty.AUTO);
         values.put("sessionType", ClientSettings.SessionType.DEFAULT);
         values.put("logLevel", Log.Level.INFO);
+        values.put(
+                "forwards",
+                new ClientForwards(List.of(), List.of(), null, false, false, 0, false, null));
+        values.put(
+                "credentials",
+                new ClientCredentials(
+                        List.of(), false, true, null, ClientCredentials.AddKeys.NO, Duration.ZERO));
         values.putAll(circumstance.options());
         RecordComponent[] parts = ClientSettings.class.getRecordComponents();
         Class<?>[] types = new Class<?>[parts.length];

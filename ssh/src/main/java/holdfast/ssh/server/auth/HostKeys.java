@@ -1,5 +1,6 @@
 package holdfast.ssh.server.auth;
 
+import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.IdentityFile;
 import holdfast.ssh.auth.PrivateIdentity;
 import holdfast.ssh.auth.PublicIdentity;

@@ -1,5 +1,6 @@
 package holdfast.ssh.server.auth;
 
+import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.ConfigException;
@@ -184,7 +185,11 @@ record KeyCheck(
                             .noneMatch(List.of(principals.split(",", -1))::contains)) {
                 refusal = "Certificate does not contain an authorized principal";
             } else {
-                refusal = certificate.refusal(principals == null ? account.name() : null, now);
+                refusal =
+                        certificate.refusal(
+                                Certificate.Kind.USER,
+                                principals == null ? account.name() : null,
+                                now);
             }
             KeyOptions both = null;
             if (refusal == null) {
@@ -349,7 +354,8 @@ record KeyCheck(
             log.error("Certificate does not contain an authorized principal");
             return null;
         }
-        String refusal = certificate.refusal(listed ? null : account.name(), now);
+        String refusal =
+                certificate.refusal(Certificate.Kind.USER, listed ? null : account.name(), now);
         if (refusal != null) {
             log.error(refusal);
             return null;

@@ -1,5 +1,6 @@
 package holdfast.ssh.server.auth;
 
+import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.log.Log;

@@ -1,5 +1,6 @@
 package holdfast.ssh.server.auth;
 
+import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.system.Account;

@@ -1,6 +1,8 @@
 package holdfast.ssh.server.auth;
 
+import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.PublicIdentity;
+import holdfast.ssh.auth.Signatures;
 import holdfast.ssh.auth.Wire;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.ServerConfig;
@@ -775,12 +777,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 key.typeName()
                         + " "
                         + KeyCheck.fingerprint(settings, key)
-                        + (certificate == null
-                                ? ""
-                                : " "
-                                        + certificate.told(
-                                                KeyCheck.fingerprint(
-                                                        settings, certificate.authority())));
+                        + (certificate == null ? "" : " " + told(certificate));
         KeyOptions allowed = keyCheck(who).allowed(key, certificate);
         if (allowed == null) {
             return new Outcome.Failed(named, true, false);
@@ -814,6 +811,19 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     private boolean tooShort(PublicIdentity key) {
         return key.isRsa() && key.rsaBits() < settings.requiredRsaSize();
+    }
+
+    /** How OpenSSH's log tells of it: {@code ID x (serial 0) CA ED25519 SHA256:...}. */
+    private String told(Certificate certificate) {
+        PublicIdentity authority = certificate.authority();
+        return "ID "
+                + Safe.text(certificate.keyId())
+                + " (serial "
+                + Long.toUnsignedString(certificate.serial())
+                + ") CA "
+                + authority.typeName()
+                + " "
+                + KeyCheck.fingerprint(settings, authority);
     }
 
     private boolean touched(Signatures.Valid valid, KeyOptions allowed, String named) {

@@ -1,8 +1,11 @@
-package holdfast.ssh.server.auth;
+package holdfast.ssh.auth;
 
-import holdfast.ssh.auth.PublicIdentity;
-import holdfast.ssh.auth.Wire;
 import holdfast.ssh.auth.Wire.Malformed;
+import holdfast.ssh.log.Printable;
+import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.ZoneId;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -15,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param validAfter seconds since 1970, unsigned, as is {@code validBefore}; the latter excluded
  * @param signatureAlgorithm what the authority signed with
  */
-record Certificate(
+public record Certificate(
         PublicIdentity identity,
         Kind kind,
         long serial,
@@ -29,17 +32,17 @@ record Certificate(
         String signatureAlgorithm) {
 
     /** What it certifies. */
-    enum Kind {
+    public enum Kind {
         USER,
         HOST
     }
 
     /** A critical option or an extension, its value not unpacked yet. */
     @SuppressWarnings("ArrayRecordComponent") // read once, never compared
-    record Option(String name, byte[] data) {
+    public record Option(String name, byte[] data) {
 
         /** The one string inside. */
-        String text() throws Malformed {
+        public String text() throws Malformed {
             Wire.Reader in = new Wire.Reader(data);
             String text = in.text();
             if (in.remaining() != 0) {
@@ -52,12 +55,15 @@ record Certificate(
     /** OpenSSH's SSHKEY_CERT_MAX_PRINCIPALS. */
     private static final int MOST_PRINCIPALS = 256;
 
+    /** The end of the year 9999, in seconds since 1970. */
+    private static final long LAST_SECOND = 253_402_300_799L;
+
     /**
      * Takes a certificate apart.
      *
      * @throws Malformed if it is none, or if its signature does not hold
      */
-    static Certificate of(PublicIdentity identity) throws Malformed {
+    public static Certificate of(PublicIdentity identity) throws Malformed {
         if (!identity.isCertificate()) {
             throw new Malformed("not a certificate");
         }
@@ -117,23 +123,24 @@ record Certificate(
     }
 
     /**
-     * Why the certificate does not let in, in OpenSSH's words, or null.
+     * Why the certificate does not certify {@code name}, in OpenSSH's words, or null.
      *
-     * <p>One without any principal never does: OpenSSH up to 10.2 let it in where authorized_keys
-     * names its authority.
+     * <p>One without any principal never does: OpenSSH up to 10.2 took that for any host, and for
+     * any user where authorized_keys names its authority.
      *
+     * @param wanted what it is to certify
      * @param name who must be among the principals; null: whoever called has seen to that
      * @param now seconds since 1970
      */
-    @Nullable String refusal(@Nullable String name, long now) {
-        if (kind != Kind.USER) {
-            return "Certificate invalid: not a user certificate";
+    public @Nullable String refusal(Kind wanted, @Nullable String name, long now) {
+        if (kind != wanted) {
+            return "Certificate invalid: not a "
+                    + (wanted == Kind.USER ? "user" : "host")
+                    + " certificate";
         }
-        if (Long.compareUnsigned(now, validAfter) < 0) {
-            return "Certificate invalid: not yet valid";
-        }
-        if (Long.compareUnsigned(now, validBefore) >= 0) {
-            return "Certificate invalid: expired";
+        String outOfDate = outOfDate(now);
+        if (outOfDate != null) {
+            return outOfDate;
         }
         if (principals.isEmpty()) {
             return "Certificate lacks principal list";
@@ -144,16 +151,51 @@ record Certificate(
         return null;
     }
 
-    /** How OpenSSH's log tells of it: {@code ID x (serial 0) CA ED25519 SHA256:...}. */
-    String told(String authorityFingerprint) {
-        return "ID "
-                + Safe.text(keyId)
-                + " (serial "
+    /**
+     * Why it is of no use at that time, in OpenSSH's words, or null.
+     *
+     * @param now seconds since 1970
+     */
+    public @Nullable String outOfDate(long now) {
+        if (Long.compareUnsigned(now, validAfter) < 0) {
+            return "Certificate invalid: not yet valid";
+        }
+        return Long.compareUnsigned(now, validBefore) >= 0 ? "Certificate invalid: expired" : null;
+    }
+
+    /**
+     * When it is valid, for people, in this machine's time: {@code from 2026-01-01T00:00:00 to}.
+     */
+    public String validity() {
+        boolean always = validAfter == 0;
+        boolean forever = validBefore == -1;
+        if (always && forever) {
+            return "forever";
+        }
+        if (always) {
+            return "before " + time(validBefore);
+        }
+        return forever
+                ? "after " + time(validAfter)
+                : "from " + time(validAfter) + " to " + time(validBefore);
+    }
+
+    /** Which one it is, for people: its identifier, serial number and validity. */
+    public String named() {
+        return "ID \""
+                + Printable.of(keyId, 100)
+                + "\", serial "
                 + Long.toUnsignedString(serial)
-                + ") CA "
-                + authority.typeName()
-                + " "
-                + authorityFingerprint;
+                + ", valid "
+                + validity();
+    }
+
+    private static String time(long seconds) {
+        // OpenSSH's format_absolute_time; what no calendar has is as good as its end.
+        long most = LAST_SECOND;
+        long shown = seconds < 0 || seconds > most ? most : seconds;
+        return DateTimeFormatter.ISO_LOCAL_DATE_TIME.format(
+                LocalDateTime.ofInstant(Instant.ofEpochSecond(shown), ZoneId.systemDefault()));
     }
 
     private static int fields(String keyAlgorithm) throws Malformed {
@@ -179,7 +221,7 @@ record Certificate(
         return List.copyOf(options);
     }
 
-    static long u64(Wire.Reader in) throws Malformed {
+    public static long u64(Wire.Reader in) throws Malformed {
         return (long) in.bits32() << 32 | Integer.toUnsignedLong(in.bits32());
     }
 }
