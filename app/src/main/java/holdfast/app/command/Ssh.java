@@ -6,10 +6,12 @@ import holdfast.ssh.config.ClientConfig;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.CommandLine;
 import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
+import holdfast.ssh.system.SystemLog;
 import holdfast.ssh.terminal.StandardInput;
 import holdfast.ssh.terminal.Terminal;
 import holdfast.ssh.terminal.TtyPrompter;
@@ -47,7 +49,10 @@ public final class Ssh {
             if (sink == null) {
                 return Client.FAILED;
             }
-            log = new Log(line.logLevel(), text -> write(sink, text));
+            log =
+                    line.logsToSystem()
+                            ? system(line.logLevel(), "USER")
+                            : new Log(line.logLevel(), text -> write(sink, text));
             if (line.verbose()) {
                 log.debug(version());
             }
@@ -68,9 +73,14 @@ public final class Ssh {
         }
     }
 
-    private static int connect(ClientConfig config, Surroundings surroundings, Log log) {
+    private static int connect(ClientConfig config, Surroundings surroundings, Log early) {
         ClientSettings settings = config.settings();
+        String facility = settings.comfort().syslogFacility();
+        Log log = facility == null ? early : system(settings.logLevel(), facility);
         log.level(settings.logLevel());
+        log.verboseAt(
+                settings.comfort().logVerbose(),
+                (place, patterns) -> Patterns.list(place, patterns, false) == 1);
         MinaLog.to(log);
         String refusal = config.refusal();
         if (refusal != null) {
@@ -92,6 +102,10 @@ public final class Ssh {
                         log,
                         LinkLoop.Watcher.NOBODY)
                 .run();
+    }
+
+    private static Log system(Log.Level level, String facility) {
+        return Log.ofSystem(level, new SystemLog("ssh", facility)::write);
     }
 
     /**

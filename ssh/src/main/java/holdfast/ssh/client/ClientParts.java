@@ -3,12 +3,14 @@ package holdfast.ssh.client;
 import holdfast.core.liveness.LinkEvent;
 import holdfast.ssh.auth.Authentication;
 import holdfast.ssh.auth.AuthenticationFailed;
+import holdfast.ssh.config.ClientComfort;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.crypto.PacketRandom;
 import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.hostkeys.HostKeyCheck;
+import holdfast.ssh.hostkeys.HostKeyUpdate;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
@@ -71,6 +73,8 @@ final class ClientParts {
     private final Log log;
     private final Consumer<String> stderr;
     private final ClientSide forwards;
+    private volatile @Nullable HostKeyCheck hostKeyCheck;
+    private final HostKeyNews hostKeyNews;
     private boolean hostKeyRejected;
     private @Nullable Authentication authentication;
 
@@ -80,8 +84,20 @@ final class ClientParts {
             Log log,
             Consumer<String> stderr,
             ClientSide forwards) {
+        this(settings, prompter, log, stderr, forwards, false);
+    }
+
+    private ClientParts(
+            ClientSettings settings,
+            Prompter prompter,
+            Log log,
+            Consumer<String> stderr,
+            ClientSide forwards,
+            boolean hop) {
         this.settings = settings;
         this.forwards = forwards;
+        // What is asked of a jump host would be asked while the next one asks.
+        hostKeyNews = new HostKeyNews(this::hostKeyUpdate, !hop && asksBefore(settings), log);
         this.prompter = prompter;
         this.log = log;
         this.stderr = stderr;
@@ -96,7 +112,27 @@ final class ClientParts {
                 allowance.uncounted(asking),
                 own,
                 stderr,
-                new ClientSide(hop.forwards(), own, why -> {}));
+                new ClientSide(hop.forwards(), own, why -> {}),
+                true);
+    }
+
+    /**
+     * UpdateHostKeys ask: only where nothing else is going on, as OpenSSH, and a person can answer.
+     */
+    static boolean asksBefore(ClientSettings settings) {
+        return settings.comfort().updateHostKeys() == ClientComfort.UpdateHostKeys.ASK
+                && !settings.batchMode()
+                && settings.command() == null
+                && settings.forwards().stdio() == null;
+    }
+
+    private @Nullable HostKeyUpdate hostKeyUpdate() {
+        HostKeyCheck check = hostKeyCheck;
+        return check == null ? null : check.update();
+    }
+
+    HostKeyNews hostKeyNews() {
+        return hostKeyNews;
     }
 
     Log log() {
@@ -121,6 +157,7 @@ final class ClientParts {
                     }
                 };
         HostKeyCheck check = new HostKeyCheck(settings, watched, log);
+        hostKeyCheck = check;
         Lean client = new Lean();
         try {
             Algorithms.install(
@@ -141,7 +178,7 @@ final class ClientParts {
         client.setKexExtensionHandler(DefaultClientKexExtensionHandler.INSTANCE);
         client.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
         client.setChannelFactories(forwards.channels());
-        client.setGlobalRequestHandlers(List.of(KeepAliveHandler.INSTANCE));
+        client.setGlobalRequestHandlers(List.of(KeepAliveHandler.INSTANCE, hostKeyNews));
         client.setHostConfigEntryResolver(HostConfigEntryResolver.EMPTY);
         client.setClientIdentityLoader(ClientIdentityLoader.DEFAULT);
         client.setFilePasswordProvider(FilePasswordProvider.EMPTY);

@@ -45,6 +45,7 @@ import org.jspecify.annotations.Nullable;
  * @param logFile -E; null: stderr
  * @param forwards LocalForward and all that has to do with it
  * @param route ProxyCommand or ProxyJump
+ * @param comfort LocalCommand, UpdateHostKeys and what else is done beside the session
  */
 public record ClientSettings(
         String originalHost,
@@ -98,7 +99,8 @@ public record ClientSettings(
         Log.Level logLevel,
         @Nullable Path logFile,
         ClientForwards forwards,
-        Route route) {
+        Route route,
+        ClientComfort comfort) {
 
     /** AddressFamily. */
     public enum AddressFamily {

@@ -444,6 +444,7 @@ final class ConfigReader {
             case CERTIFICATE_FILE -> certificateFile(arguments, place);
             case IDENTITY_AGENT -> identityAgent(arguments, place);
             case LOG_LEVEL -> logLevel(arguments, place);
+            case SYSLOG_FACILITY -> syslogFacility(arguments, place);
             case SEND_ENV -> sendEnv(arguments, place);
             case SET_ENV -> setEnv(arguments, place);
             case ESCAPE_CHAR -> escapeChar(arguments, place);
@@ -552,6 +553,16 @@ final class ConfigReader {
                     place, "unsupported log level '" + (word == null ? "<NONE>" : word) + "'");
         }
         return set(Keyword.LOG_LEVEL, level.name(), place);
+    }
+
+    private boolean syslogFacility(Arguments arguments, Place place) {
+        String word = arguments.next();
+        String facility = word == null ? "" : word.toUpperCase(Locale.ROOT);
+        if (!ServerReader.FACILITIES.contains(facility)) {
+            return complain(
+                    place, "unsupported log facility '" + (word == null ? "<NONE>" : word) + "'");
+        }
+        return set(Keyword.SYSLOG_FACILITY, facility, place);
     }
 
     private static Log.@Nullable Level logLevel(String word) {

@@ -1,5 +1,6 @@
 package holdfast.ssh.hostkeys;
 
+import holdfast.ssh.config.ClientComfort.UpdateHostKeys;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
 import holdfast.ssh.hostkeys.KnownHosts.Entry;
@@ -50,6 +51,8 @@ public final class HostKeyCheck {
     private static final String RULE =
             "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@";
 
+    private static final String UNCONFIRMED = "hostkey not known or explicitly trusted: ";
+
     private static final String NO_ADDRESS = "<no hostip for proxy command>";
 
     private final ClientSettings settings;
@@ -61,6 +64,11 @@ public final class HostKeyCheck {
     private boolean passwords = true;
     private boolean passwordWarned;
     private @Nullable HostKey acceptedKey;
+
+    /** Whether other keys of the server's may be learned from it: it is known, or was agreed to. */
+    private boolean trustworthy = true;
+
+    private @Nullable InetAddress serverAddress;
 
     public HostKeyCheck(ClientSettings settings, Prompter prompter, Log log) {
         this.settings = settings;
@@ -108,10 +116,46 @@ public final class HostKeyCheck {
         }
         if (trusted(key, address, settings.port(), Reach.FULL)) {
             acceptedKey = key;
+            serverAddress = address;
             return new Accepted(passwords);
         }
         log.fatal("Host key verification failed.");
         return new Rejected();
+    }
+
+    /**
+     * How to learn the server's other keys, once a key was accepted.
+     *
+     * @return null: UpdateHostKeys is off, or must not be obeyed for a key accepted so
+     */
+    public @Nullable HostKeyUpdate update() {
+        UpdateHostKeys wanted = settings.comfort().updateHostKeys();
+        if (wanted == UpdateHostKeys.NO || !trustworthy || known.userFiles().isEmpty()) {
+            return null;
+        }
+        InetAddress address = settings.checkHostIp() ? serverAddress : null;
+        return new HostKeyUpdate(
+                settings,
+                known,
+                knownName(settings.port()),
+                address == null
+                        ? null
+                        : KnownHosts.name(NumericAddress.text(address), settings.port()),
+                prompter,
+                log);
+    }
+
+    private void distrust(String why) {
+        if (trustworthy && settings.comfort().updateHostKeys() != UpdateHostKeys.NO) {
+            log.debug("check_host_key: " + why + "disabling UpdateHostkeys");
+        }
+        trustworthy = false;
+    }
+
+    private void show(String fingerprint, HostKey key) {
+        if (settings.comfort().visualHostKey()) {
+            log.info("Host key fingerprint is " + fingerprint + "\n" + RandomArt.of(key));
+        }
     }
 
     private String knownName(int port) {
@@ -160,6 +204,11 @@ public final class HostKeyCheck {
                                     + " host key.");
                     log.debug("Found key in " + at(byName.entry()));
                 }
+                Entry found = byName.entry();
+                if (reach == Reach.FULL && found != null && known.global(found)) {
+                    distrust("host key found in GlobalKnownHostsFile; ");
+                }
+                show(Fingerprint.sha256(key), key);
                 if (checkIp && byIp.status() == Status.NEW) {
                     addAddress(key, ip, reach);
                 }
@@ -173,11 +222,15 @@ public final class HostKeyCheck {
                     }
                     if (trusted(key, address, 0, Reach.QUIET)) {
                         log.debug("found matching key w/out port");
+                        distrust(UNCONFIRMED);
                         break;
                     }
                 }
                 if (reach != Reach.FULL || !acceptNew(key, name, ip)) {
                     return false;
+                }
+                if (settings.strictHostKeyChecking() != StrictHostKeyChecking.ASK) {
+                    distrust(UNCONFIRMED);
                 }
                 addHost(key, name, checkIp && byIp.status() == Status.NEW ? ip : null);
             }
@@ -299,6 +352,9 @@ public final class HostKeyCheck {
                                 + " key fingerprint is "
                                 + fingerprint
                                 + ".\n"
+                                + (settings.comfort().visualHostKey()
+                                        ? RandomArt.of(key) + "\n"
+                                        : "")
                                 + known.otherNames(name, key)
                                 + "\nAre you sure you want to continue connecting"
                                 + " (yes/no/[fingerprint])? ",
@@ -478,6 +534,10 @@ public final class HostKeyCheck {
                     "Keyboard-interactive authentication is disabled to avoid"
                             + " man-in-the-middle attacks.");
         }
+        if (trustworthy && settings.comfort().updateHostKeys() != UpdateHostKeys.NO) {
+            log.error("UpdateHostkeys is disabled because the host key is not trusted.");
+        }
+        trustworthy = false;
     }
 
     /**

@@ -1,5 +1,6 @@
 package holdfast.ssh.server.auth;
 
+import holdfast.ssh.auth.Signatures;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.log.Log;

@@ -1,6 +1,7 @@
 package holdfast.ssh.server.auth;
 
 import holdfast.ssh.auth.PublicIdentity;
+import holdfast.ssh.auth.Signatures;
 import holdfast.ssh.auth.Wire;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.ServerConfig;

@@ -1,7 +1,5 @@
-package holdfast.ssh.server.auth;
+package holdfast.ssh.auth;
 
-import holdfast.ssh.auth.PublicIdentity;
-import holdfast.ssh.auth.Wire;
 import holdfast.ssh.auth.Wire.Malformed;
 import java.math.BigInteger;
 import java.security.AlgorithmParameters;
@@ -20,7 +18,7 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** Checks signatures by keys as they travel, security keys of FIDO included (PROTOCOL.u2f). */
-final class Signatures {
+public final class Signatures {
 
     /** The X.509 wrapping of an Ed25519 point (RFC 8410). */
     private static final byte[] ED25519_X509 = {
@@ -42,7 +40,7 @@ final class Signatures {
      * @param securityKey whether a FIDO token made it; only then do the rest mean something
      * @param touched whether the token saw its person, {@code verified} whether it knew them
      */
-    record Valid(boolean securityKey, boolean touched, boolean verified, long counter) {
+    public record Valid(boolean securityKey, boolean touched, boolean verified, long counter) {
         static final Valid PLAIN = new Valid(false, false, false, 0);
     }
 
@@ -51,7 +49,7 @@ final class Signatures {
      *
      * @throws Malformed if it has not
      */
-    static void wellFormed(PublicIdentity key) throws Malformed {
+    public static void wellFormed(PublicIdentity key) throws Malformed {
         try {
             decode(key);
         } catch (GeneralSecurityException | RuntimeException e) {
@@ -60,7 +58,7 @@ final class Signatures {
     }
 
     /** What stands in a signature made under {@code algorithm}, which may be a certificate's. */
-    static String plain(String algorithm) {
+    public static String plain(String algorithm) {
         if (!algorithm.endsWith(CERTIFICATE)) {
             return algorithm;
         }
@@ -69,7 +67,7 @@ final class Signatures {
     }
 
     /** Whether {@code algorithm} is a way to sign with keys or certificates like {@code key}. */
-    static boolean isFor(String algorithm, PublicIdentity key) {
+    public static boolean isFor(String algorithm, PublicIdentity key) {
         if (algorithm.equals(key.algorithm())) {
             return true;
         }
@@ -81,7 +79,7 @@ final class Signatures {
     }
 
     /** Whether the name is one of a signature algorithm that can be checked here. */
-    static boolean isKnown(String algorithm) {
+    public static boolean isKnown(String algorithm) {
         return switch (plain(algorithm)) {
             case "ssh-ed25519",
                     "ecdsa-sha2-nistp256",
@@ -104,7 +102,7 @@ final class Signatures {
      * @param algorithm the algorithm it must be made with; null: whichever the signature names
      * @return null if it does not hold
      */
-    static @Nullable Valid check(
+    public static @Nullable Valid check(
             PublicIdentity key, @Nullable String algorithm, byte[] signature, byte[] data) {
         try {
             Wire.Reader in = new Wire.Reader(signature);

@@ -1,10 +1,8 @@
-package holdfast.ssh.server.auth;
+package holdfast.ssh.auth;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import holdfast.ssh.auth.PublicIdentity;
-import holdfast.ssh.auth.Wire;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.MessageDigest;
