@@ -33,6 +33,11 @@ public record ClientComfort(
         ASK
     }
 
+    /** Of all this nothing. */
+    public static final ClientComfort NONE =
+            new ClientComfort(
+                    false, null, "/bin/sh", false, UpdateHostKeys.NO, false, List.of(), null);
+
     public ClientComfort {
         logVerbose = List.copyOf(logVerbose);
     }

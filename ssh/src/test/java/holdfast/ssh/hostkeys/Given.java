@@ -1,5 +1,6 @@
 package holdfast.ssh.hostkeys;
 
+import holdfast.ssh.config.ClientComfort;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
 import holdfast.ssh.log.Log;
@@ -69,6 +70,7 @@ final class Given {
         values.put("sessionType", ClientSettings.SessionType.DEFAULT);
         values.put("logLevel", Log.Level.INFO);
         values.put("requiredRsaSize", 1024);
+        values.put("comfort", ClientComfort.NONE);
         values.put("connectionAttempts", 1);
         values.put("numberOfPasswordPrompts", 3);
         values.putAll(given);

@@ -2,6 +2,7 @@ package holdfast.trials.hostkeys;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.ssh.config.ClientComfort;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
 import holdfast.ssh.hostkeys.Fingerprint;
@@ -382,6 +383,7 @@ class HostKeysTrial {
         values.put("strictHostKeyChecking", StrictHostKeyChecking.ASK);
         values.put("userKnownHostsFiles", List.of(file));
         values.put("requiredRsaSize", 1024);
+        values.put("comfort", ClientComfort.NONE);
         values.put("passwordAuthentication", true);
         values.put("kbdInteractiveAuthentication", true);
         values.put("numberOfPasswordPrompts", 3);
