@@ -409,9 +409,7 @@ final class SessionChannel extends AbstractClientChannel {
         request("break", false, buffer -> buffer.putUInt(BREAK_MILLIS));
     }
 
-    /**
-     * In the form of OpenSSH's channel_open_message, its descriptors ours; for {@code ~#}.
-     */
+    /** In the form of OpenSSH's channel_open_message, its descriptors ours; for {@code ~#}. */
     String describe() {
         return "  #"
                 + getChannelId()

@@ -330,8 +330,7 @@ public final class ClientConfig {
         String expanded = null;
         // As OpenSSH, which comes to it only once logged in, but before it asks whether it may.
         if (command != null && !line.printsConfiguration()) {
-            expanded =
-                    expand(expansion, command.text(), Tokens.LOCAL, false, command.where());
+            expanded = expand(expansion, command.text(), Tokens.LOCAL, false, command.where());
         }
         return new ClientComfort(
                 given.isYes(Keyword.PERMIT_LOCAL_COMMAND),
@@ -362,8 +361,7 @@ public final class ClientConfig {
             return text(Keyword.UPDATE_HOST_KEYS);
         }
         Given.Value files = given.value(Keyword.USER_KNOWN_HOSTS_FILE);
-        boolean usual =
-                files == null || files.words().equals(List.of("~/.ssh/known_hosts"));
+        boolean usual = files == null || files.words().equals(List.of("~/.ssh/known_hosts"));
         return usual && "false".equals(text(Keyword.VERIFY_HOST_KEY_DNS)) ? "true" : "false";
     }
 

@@ -336,7 +336,8 @@ public final class ClientSide {
             }
         }
         try {
-            session.request(request, type, (command, reply) -> answered(spec, dear, command, reply));
+            session.request(
+                    request, type, (command, reply) -> answered(spec, dear, command, reply));
             return true;
         } catch (IOException e) {
             log.debug("request not sent: " + e.getMessage()); // it is closing

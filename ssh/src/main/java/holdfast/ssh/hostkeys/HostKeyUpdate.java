@@ -361,10 +361,10 @@ public final class HostKeyUpdate {
      * Where an RSA key was negotiated, what was negotiated, else only what is not made with SHA-1.
      */
     private static boolean trustedForRsa(String algorithm, String negotiated) {
-        boolean sha2 = algorithm.equals("rsa-sha2-256") || algorithm.equals("rsa-sha2-512");
-        return HostKey.plainType(negotiated).equals("ssh-rsa") && !HostKey.isCertificate(negotiated)
-                ? algorithm.equals(negotiated)
-                : sha2;
+        if (HostKey.plainType(negotiated).equals("ssh-rsa") && !HostKey.isCertificate(negotiated)) {
+            return algorithm.equals(negotiated);
+        }
+        return algorithm.equals("rsa-sha2-256") || algorithm.equals("rsa-sha2-512");
     }
 
     /** The name that a signature begins with; "" where it has none. */
@@ -515,16 +515,15 @@ public final class HostKeyUpdate {
                             // Another file than the first keeps the keys that are still good.
                             if (!keys.contains(key)) {
                                 changed[0] = true;
-                                told.add(
-                                        () ->
-                                                log.verbose(
-                                                        asNamed
-                                                                + ":"
-                                                                + line.number()
-                                                                + ": Removed "
-                                                                + key.kind()
-                                                                + " key for host "
-                                                                + name));
+                                told.add(() ->
+                                        log.verbose(
+                                                asNamed
+                                                        + ":"
+                                                        + line.number()
+                                                        + ": Removed "
+                                                        + key.kind()
+                                                        + " key for host "
+                                                        + name));
                                 return;
                             }
                             if (line.byName()) {
@@ -547,17 +546,16 @@ public final class HostKeyUpdate {
                 }
                 changed[0] = true;
                 out.write(added(key).getBytes(StandardCharsets.UTF_8));
-                told.add(
-                        () ->
-                                log.verbose(
-                                        "Adding new key for "
-                                                + name
-                                                + " to "
-                                                + asNamed
-                                                + ": "
-                                                + key.type()
-                                                + " "
-                                                + Fingerprint.sha256(key)));
+                told.add(() ->
+                        log.verbose(
+                                "Adding new key for "
+                                        + name
+                                        + " to "
+                                        + asNamed
+                                        + ": "
+                                        + key.type()
+                                        + " "
+                                        + Fingerprint.sha256(key)));
             }
         }
         return changed[0];

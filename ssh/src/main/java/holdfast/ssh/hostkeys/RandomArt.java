@@ -51,7 +51,8 @@ public final class RandomArt {
         visits[ROWS / 2][COLUMNS / 2] = START;
         visits[y][x] = END;
         String title = "[" + kind + " " + bits + "]";
-        StringBuilder art = new StringBuilder(edge(title.length() > COLUMNS ? "[" + kind + "]" : title));
+        StringBuilder art =
+                new StringBuilder(edge(title.length() > COLUMNS ? "[" + kind + "]" : title));
         for (int[] row : visits) {
             art.append("\n|");
             for (int count : row) {
@@ -64,10 +65,6 @@ public final class RandomArt {
 
     private static String edge(String name) {
         int left = (COLUMNS - name.length()) / 2;
-        return "+"
-                + "-".repeat(left)
-                + name
-                + "-".repeat(COLUMNS - name.length() - left)
-                + "+";
+        return "+" + "-".repeat(left) + name + "-".repeat(COLUMNS - name.length() - left) + "+";
     }
 }

@@ -35,12 +35,28 @@ public final class Log {
 
         /** The next that says more, or this where none does. */
         public Level louder() {
-            return values()[Math.min(ordinal() + 1, DEBUG3.ordinal())];
+            return switch (this) {
+                case QUIET -> FATAL;
+                case FATAL -> ERROR;
+                case ERROR -> INFO;
+                case INFO -> VERBOSE;
+                case VERBOSE -> DEBUG1;
+                case DEBUG1 -> DEBUG2;
+                case DEBUG2, DEBUG3 -> DEBUG3;
+            };
         }
 
         /** The next that says less, or this where none does. */
         public Level quieter() {
-            return values()[Math.max(ordinal() - 1, QUIET.ordinal())];
+            return switch (this) {
+                case QUIET, FATAL -> QUIET;
+                case ERROR -> FATAL;
+                case INFO -> ERROR;
+                case VERBOSE -> INFO;
+                case DEBUG1 -> VERBOSE;
+                case DEBUG2 -> DEBUG1;
+                case DEBUG3 -> DEBUG2;
+            };
         }
     }
 
@@ -178,17 +194,19 @@ public final class Log {
     /** Who speaks, in the form of OpenSSH's log.c: file, method, line, process. */
     private static String place() {
         return StackWalker.getInstance()
-                .walk(frames -> frames.filter(frame -> !frame.getClassName().equals(NAME))
-                        .findFirst()
-                        .map(frame -> frame.getFileName()
-                                + ":"
-                                + method(frame.getMethodName())
-                                + "():"
-                                + frame.getLineNumber()
-                                + " (pid="
-                                + ProcessHandle.current().pid()
-                                + ")")
-                        .orElse(""));
+                .walk(frames ->
+                        frames.filter(frame -> !frame.getClassName().equals(NAME))
+                                .findFirst()
+                                .map(frame ->
+                                        frame.getFileName()
+                                                + ":"
+                                                + method(frame.getMethodName())
+                                                + "():"
+                                                + frame.getLineNumber()
+                                                + " (pid="
+                                                + ProcessHandle.current().pid()
+                                                + ")")
+                                .orElse(""));
     }
 
     /** The compiler's name for code inside a method, {@code lambda$dial$0}, means that method. */

@@ -181,9 +181,7 @@ public final class Escapes {
     }
 
     private static String logging(Log.@Nullable Level level) {
-        return level == null
-                ? "[Logging to syslog]\r\n"
-                : "[LogLevel " + level.spelled() + "]\r\n";
+        return level == null ? "[Logging to syslog]\r\n" : "[LogLevel " + level.spelled() + "]\r\n";
     }
 
     /** The list of {@code ~?}, in OpenSSH's form, of what is built. */

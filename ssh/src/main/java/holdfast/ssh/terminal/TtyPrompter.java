@@ -47,7 +47,8 @@ public final class TtyPrompter implements Prompter {
                 return null;
             }
             try {
-                // At the start of the line, as OpenSSH: over what was typed before the echo was off.
+                // At the start of the line, as OpenSSH: over what was typed before the echo was
+                // off.
                 tty.print("\r" + prompt);
                 String answer = tty.line();
                 if (hide) {

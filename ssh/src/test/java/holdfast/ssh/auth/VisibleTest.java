@@ -26,7 +26,8 @@ class VisibleTest {
 
     @Test
     void bytes_that_are_no_utf_8_are_shown_one_by_one() {
-        assertThat(Visible.of(bytes("a\377b\303\244c\303"), 7, true)).isEqualTo("a\\377b\u00e4c\\303");
+        assertThat(Visible.of(bytes("a\377b\303\244c\303"), 7, true))
+                .isEqualTo("a\\377b\u00e4c\\303");
     }
 
     @Test

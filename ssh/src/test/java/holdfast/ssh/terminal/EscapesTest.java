@@ -126,8 +126,12 @@ class EscapesTest {
         Escapes escapes = new Escapes('%', false);
         assertThat(says(escapes, new Escapes.Command.Break())).isEqualTo("%B\r\n");
         assertThat(says(escapes, new Escapes.Command.Connections())).isEqualTo("%#\r\n");
-        assertThat(says(escapes, new Escapes.Command.Louder())).isEqualTo("%v [LogLevel DEBUG]\r\n");
-        assertThat(new String(escapes.says(new Escapes.Command.Quieter(), null), StandardCharsets.ISO_8859_1))
+        assertThat(says(escapes, new Escapes.Command.Louder()))
+                .isEqualTo("%v [LogLevel DEBUG]\r\n");
+        assertThat(
+                        new String(
+                                escapes.says(new Escapes.Command.Quieter(), null),
+                                StandardCharsets.ISO_8859_1))
                 .isEqualTo("%V [Logging to syslog]\r\n");
     }
 
