@@ -147,9 +147,17 @@ public final class Client {
                     ? idle(connection)
                     : session(connection, forwards, pty ? terminal : null, screen);
         } catch (ClientFailure failure) {
-            failure.lines().forEach(log::error);
+            failure.lines().forEach(line -> log.write(level(line), line));
             return FAILED;
         }
+    }
+
+    /** What OpenSSH says by fatal() is said at every level but QUIET. */
+    private static Log.Level level(String failure) {
+        return failure.contains(": Permission denied (")
+                        || failure.startsWith("Unable to negotiate with ")
+                ? Log.Level.FATAL
+                : Log.Level.ERROR;
     }
 
     private boolean wantsPty(boolean atTerminal) {
@@ -633,8 +641,10 @@ public final class Client {
                 }
             }
         }
-        if (tty && !connection.condemned() && !connection.disconnected()) {
-            log.info("Connection to " + settings.host() + " closed.");
+        boolean told = log.level().compareTo(Log.Level.INFO) >= 0;
+        if (tty && told && !connection.condemned() && !connection.disconnected()) {
+            // For the person at the terminal, wherever the log goes.
+            toStderr("Connection to " + settings.host() + " closed.\r\n");
         }
         if (!lost && settings.forwards().stdio() != null) {
             return 0;

@@ -68,6 +68,10 @@ public final class HostKeyCheck {
     /** Whether other keys of the server's may be learned from it: it is known, or was agreed to. */
     private boolean trustworthy = true;
 
+    /** Whether the address counts beside the name. */
+    private boolean checksAddress;
+
+    /** Where it counts. */
     private @Nullable InetAddress serverAddress;
 
     public HostKeyCheck(ClientSettings settings, Prompter prompter, Log log) {
@@ -116,7 +120,7 @@ public final class HostKeyCheck {
         }
         if (trusted(key, address, settings.port(), Reach.FULL)) {
             acceptedKey = key;
-            serverAddress = address;
+            serverAddress = checksAddress ? address : null;
             return new Accepted(passwords);
         }
         log.fatal("Host key verification failed.");
@@ -133,7 +137,7 @@ public final class HostKeyCheck {
         if (wanted == UpdateHostKeys.NO || !trustworthy || known.userFiles().isEmpty()) {
             return null;
         }
-        InetAddress address = settings.checkHostIp() ? serverAddress : null;
+        InetAddress address = serverAddress;
         return new HostKeyUpdate(
                 settings,
                 known,
@@ -183,6 +187,7 @@ public final class HostKeyCheck {
         String ip =
                 address == null ? NO_ADDRESS : KnownHosts.name(NumericAddress.text(address), port);
         boolean checkIp = settings.checkHostIp() && address != null && !local && !host.equals(ip);
+        checksAddress |= checkIp;
         if (!permitted(key)) {
             log.error("host key " + key.type() + " not permitted by HostkeyAlgorithms");
             return false;
