@@ -105,7 +105,7 @@ final class ComfortTrial {
                                         "-o",
                                         "SendEnv=AA_* BB",
                                         "-o",
-                                        "SetEnv=AA_1=set \"BB=two %n\" CC=%h%%",
+                                        "SetEnv=AA_1=set \"BB=two words\" CC=x=y",
                                         "-o",
                                         "SetEnv=AA_2=never",
                                         "trial",

@@ -533,6 +533,15 @@ public final class HostKeyUpdate {
                                 byAddress.add(key);
                             }
                         }
+                        if (line.broken()) {
+                            told.add(
+                                    () ->
+                                            log.verbose(
+                                                    asNamed
+                                                            + ":"
+                                                            + line.number()
+                                                            + ": invalid known_hosts entry"));
+                        }
                         out.write(line.text());
                         out.write('\n');
                     });

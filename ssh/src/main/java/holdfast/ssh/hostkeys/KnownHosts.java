@@ -352,6 +352,7 @@ public final class KnownHosts {
      * @param text without its end
      * @param hosts the first word after the marker
      * @param key null where there is none, or the line is broken
+     * @param broken whether it should be a key's line and is none
      * @param byName whether it names the host looked for, {@code byAddress} its address
      */
     record Known(
@@ -360,8 +361,13 @@ public final class KnownHosts {
             Marker marker,
             String hosts,
             @Nullable HostKey key,
+            boolean broken,
             boolean byName,
             boolean byAddress) {
+
+        private static Known none(long number, byte[] text, boolean broken) {
+            return new Known(number, text, Marker.NONE, "", null, broken, false, false);
+        }
 
         boolean matched() {
             return byName || byAddress;
@@ -394,10 +400,12 @@ public final class KnownHosts {
 
     private static Known known(HostFile lines, HostNames names, @Nullable HostNames addresses) {
         byte[] text = Arrays.copyOfRange(lines.buffer(), lines.start(), lines.end());
-        Known nothing = new Known(lines.number(), text, Marker.NONE, "", null, false, false);
         Line line = new Line(lines.buffer(), lines.start(), lines.end());
-        if (line.empty() || !line.readMarker()) {
-            return nothing;
+        if (line.empty()) {
+            return Known.none(lines.number(), text, false);
+        }
+        if (!line.readMarker()) {
+            return Known.none(lines.number(), text, true);
         }
         line.readHosts();
         HostNames.Match byName = names.match(line.bytes, line.hostsAt, line.hostsEnd);
@@ -407,13 +415,14 @@ public final class KnownHosts {
                         : addresses.match(line.bytes, line.hostsAt, line.hostsEnd);
         HostKey key = byName == HostNames.Match.BROKEN ? null : line.readKey();
         return key == null
-                ? nothing
+                ? Known.none(lines.number(), text, true)
                 : new Known(
                         lines.number(),
                         text,
                         line.marker,
                         line.hosts(),
                         key,
+                        false,
                         byName == HostNames.Match.YES,
                         byAddress == HostNames.Match.YES);
     }
