@@ -297,7 +297,9 @@ final class ComfortTrial {
                             "HostKeyAlgorithms=" + type,
                             "trial",
                             "echo in");
-            assertThat(known.err()).startsWith("Host key fingerprint is SHA256:").contains("[SHA256]");
+            assertThat(known.err())
+                    .startsWith("Host key fingerprint is SHA256:")
+                    .contains("[SHA256]");
         }
         assertThat(same(stage, sshd, "-q", "-o", "VisualHostKey=yes", "trial", "true").err())
                 .isEmpty();

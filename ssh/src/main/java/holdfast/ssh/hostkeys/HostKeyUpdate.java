@@ -534,13 +534,12 @@ public final class HostKeyUpdate {
                             }
                         }
                         if (line.broken()) {
-                            told.add(
-                                    () ->
-                                            log.verbose(
-                                                    asNamed
-                                                            + ":"
-                                                            + line.number()
-                                                            + ": invalid known_hosts entry"));
+                            told.add(() ->
+                                    log.verbose(
+                                            asNamed
+                                                    + ":"
+                                                    + line.number()
+                                                    + ": invalid known_hosts entry"));
                         }
                         out.write(line.text());
                         out.write('\n');

@@ -53,8 +53,7 @@ class LineCommandTest {
                 .isEqualTo(
                         new LineCommand.Cancel(
                                 ForwardSpec.Kind.REMOTE,
-                                new ForwardSpec(
-                                        new Endpoint.Tcp("a", 80), new Endpoint.Socks())));
+                                new ForwardSpec(new Endpoint.Tcp("a", 80), new Endpoint.Socks())));
         assertThat(LineCommand.read("KL 80:host:90", false))
                 .isEqualTo(new LineCommand.Bad("Bad forwarding close specification."));
         assertThat(LineCommand.read("KR 0", false))

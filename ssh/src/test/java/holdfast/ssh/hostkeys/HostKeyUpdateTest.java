@@ -89,14 +89,10 @@ class HostKeyUpdateTest {
                                 List.of("ssh-ed25519", "rsa-sha2-256"),
                                 "comfort",
                                 new ClientComfort(
-                                        false, null, "/bin/sh", false, how, false, List.of(), null)));
+                                        false, null, "/bin/sh", false, how, false, List.of(),
+                                        null)));
         return new HostKeyUpdate(
-                settings,
-                KnownHosts.of(settings, given.log),
-                NAME,
-                null,
-                given.person,
-                given.log);
+                settings, KnownHosts.of(settings, given.log), NAME, null, given.person, given.log);
     }
 
     private static boolean holds(HostKey key, byte[] signature, byte[] data) {
@@ -197,7 +193,8 @@ class HostKeyUpdateTest {
 
     @Test
     void duplicates_nonsense_and_too_many_keys_change_nothing() throws Exception {
-        assertThat(announce(update(UpdateHostKeys.YES), old.key(), next.key(), next.key())).isEmpty();
+        assertThat(announce(update(UpdateHostKeys.YES), old.key(), next.key(), next.key()))
+                .isEmpty();
         assertThat(update(UpdateHostKeys.YES).announced(List.of(new byte[3]))).isEmpty();
         assertThat(update(UpdateHostKeys.YES).announced(List.of())).isEmpty();
         HostKey[] many = new HostKey[65];
