@@ -320,8 +320,7 @@ class ClientConfigTest {
 
     @Test
     void what_is_known_but_not_built_is_said_in_a_debug_line() throws Exception {
-        Path file =
-                machine.userFile("Host web", "  Tunnel no", "Host db", "  ForwardX11 yes");
+        Path file = machine.userFile("Host web", "  Tunnel no", "Host db", "  ForwardX11 yes");
         machine.settings("-v", "web");
         assertThat(machine.logged)
                 .contains(
