@@ -6,12 +6,14 @@ import holdfast.ssh.config.ClientConfig;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.CommandLine;
 import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
 import holdfast.ssh.system.Daemon;
 import holdfast.ssh.system.SystemException;
+import holdfast.ssh.system.SystemLog;
 import holdfast.ssh.terminal.Askpass;
 import holdfast.ssh.terminal.StandardInput;
 import holdfast.ssh.terminal.Terminal;
@@ -55,7 +57,11 @@ public final class Ssh {
             if (sink == null) {
                 return Client.FAILED;
             }
-            log = new Log(standsIn ? Log.Level.ERROR : line.logLevel(), text -> write(sink, text));
+            Log.Level first = standsIn ? Log.Level.ERROR : line.logLevel();
+            log =
+                    line.logsToSystem()
+                            ? system(first, "USER")
+                            : new Log(first, text -> write(sink, text));
             if (line.verbose()) {
                 log.debug(version());
             }
@@ -82,11 +88,16 @@ public final class Ssh {
     private static int connect(
             ClientConfig config,
             Surroundings surroundings,
-            Log log,
+            Log early,
             boolean standsIn,
             boolean heard) {
         ClientSettings settings = config.settings();
+        String facility = settings.comfort().syslogFacility();
+        Log log = facility == null ? early : system(settings.logLevel(), facility);
         log.level(settings.logLevel());
+        log.verboseAt(
+                settings.comfort().logVerbose(),
+                (place, patterns) -> Patterns.list(place, patterns, false) == 1);
         MinaLog.to(log);
         String refusal = config.refusal();
         if (refusal != null) {
@@ -135,6 +146,10 @@ public final class Ssh {
             System.err.println("holdfast ssh: cannot go to the background: " + e.getMessage());
             return Client.FAILED;
         }
+    }
+
+    private static Log system(Log.Level level, String facility) {
+        return Log.ofSystem(level, new SystemLog("ssh", facility)::write);
     }
 
     /**

@@ -503,20 +503,16 @@ public final class Authentication {
         @Override
         public void process(int cmd, Buffer buffer) throws Exception {
             if (cmd == SshConstants.SSH_MSG_USERAUTH_BANNER) {
-                banner(buffer.getString());
+                banner(buffer.getBytes());
             } else {
                 super.process(cmd, buffer);
             }
         }
 
-        private void banner(String text) {
+        private void banner(byte[] text) {
             journal.debug3("input_userauth_banner: entering");
-            if (!text.isEmpty() && journal.shows(Log.Level.INFO)) {
-                stderr.accept(
-                        Visible.of(
-                                text.length() > LONGEST_BANNER
-                                        ? text.substring(0, LONGEST_BANNER)
-                                        : text));
+            if (text.length > 0 && journal.level().compareTo(Log.Level.INFO) >= 0) {
+                stderr.accept(Visible.of(text, Math.min(text.length, LONGEST_BANNER)));
             }
         }
 

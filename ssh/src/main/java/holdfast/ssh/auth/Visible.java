@@ -1,11 +1,63 @@
 package holdfast.ssh.auth;
 
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CharsetDecoder;
+import java.nio.charset.CoderResult;
 import java.nio.charset.StandardCharsets;
 
 /** Text from the server, made harmless for a terminal as OpenSSH's utf8.c does it. */
 final class Visible {
 
     private Visible() {}
+
+    /**
+     * What the terminal shows: else what is not ASCII is made harmless too, as OpenSSH does where
+     * the locale has no UTF-8.
+     */
+    private static final boolean UTF_8 =
+            StandardCharsets.UTF_8
+                    .name()
+                    .equalsIgnoreCase(System.getProperty("native.encoding", "UTF-8"));
+
+    /** {@link #of(String)} of text that need not be any: bytes that are no UTF-8 are shown too. */
+    static String of(byte[] text, int length) {
+        return of(text, length, UTF_8);
+    }
+
+    static String of(byte[] text, int length, boolean utf8) {
+        CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
+        ByteBuffer in = ByteBuffer.wrap(text, 0, length);
+        CharBuffer part = CharBuffer.allocate(length);
+        StringBuilder out = new StringBuilder(length + 16);
+        while (in.hasRemaining()) {
+            CoderResult result = decoder.reset().decode(in, part.clear(), true);
+            out.append(utf8 ? of(part.flip().toString()) : ascii(part.flip().toString()));
+            for (int i = 0; result.isMalformed() && i < result.length(); i++) {
+                octal(out, in.get());
+            }
+        }
+        return out.toString();
+    }
+
+    private static String ascii(String text) {
+        StringBuilder out = new StringBuilder(text.length() + 16);
+        for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
+            if (b >= 0 && harmless(b)) {
+                out.append((char) b);
+            } else {
+                octal(out, b);
+            }
+        }
+        return out.toString();
+    }
+
+    private static void octal(StringBuilder out, byte b) {
+        out.append('\\')
+                .append((char) ('0' + (b >> 6 & 3)))
+                .append((char) ('0' + (b >> 3 & 7)))
+                .append((char) ('0' + (b & 7)));
+    }
 
     /**
      * Leaves printable characters, tabs and line ends; whatever else could command a terminal or
@@ -32,10 +84,7 @@ final class Visible {
                 out.appendCodePoint(c);
             } else {
                 for (byte b : text.substring(at, next).getBytes(StandardCharsets.UTF_8)) {
-                    out.append('\\')
-                            .append((char) ('0' + (b >> 6 & 3)))
-                            .append((char) ('0' + (b >> 3 & 7)))
-                            .append((char) ('0' + (b & 7)));
+                    octal(out, b);
                 }
             }
             at = next;

@@ -6,6 +6,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.RequestTty;
 import holdfast.ssh.config.ClientSettings.SessionType;
 import holdfast.ssh.config.Endpoint;
+import holdfast.ssh.config.ForwardSpec;
 import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
@@ -24,6 +25,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.Supplier;
 import org.apache.sshd.common.util.buffer.Buffer;
@@ -102,7 +104,14 @@ public final class Client {
         boolean leave(boolean session);
     }
 
+    private static final int INT = 2;
     private static final int TERM = 15;
+
+    /** For a person to answer. */
+    private static final Duration FOREVER = Duration.ofDays(365_000);
+
+    /** For a server to prove the keys that it said it has, at the end of a short session. */
+    private static final Duration LAST_NEWS = Duration.ofSeconds(2);
 
     private volatile int killedBy;
     private volatile @Nullable String fatal;
@@ -110,6 +119,11 @@ public final class Client {
     private volatile boolean leftByEscape;
     private volatile @Nullable Background background;
     private volatile boolean unheard;
+
+    /** While {@code ~C} asks, an interrupt is for the line that is being typed. */
+    private volatile boolean askingForLine;
+
+    private @Nullable HostKeyNews hostKeys;
 
     /**
      * @param terminal the process's own; null when this run has none, whatever descriptors are open
@@ -178,9 +192,12 @@ public final class Client {
                         watcher,
                         screen == null ? new Unattended(clock::now) : screen,
                         screen != null)) {
+            hostKeys = parts.hostKeyNews();
             if (!forwarding(connection, forwards)) {
                 return FAILED;
             }
+            learnHostKeysFirst(connection);
+            localCommand();
             boolean session =
                     settings.sessionType() != SessionType.NONE
                             || settings.forwards().stdio() != null;
@@ -191,7 +208,7 @@ public final class Client {
                     ? session(connection, forwards, pty ? terminal : null, screen)
                     : idle(connection);
         } catch (ClientFailure failure) {
-            failure.lines().forEach(log::error);
+            failure.lines().forEach(line -> log.write(level(line), line));
             return FAILED;
         }
     }
@@ -208,6 +225,14 @@ public final class Client {
         return !settings.forwards().exitOnFailure();
     }
 
+    /** What OpenSSH says by fatal() is said at every level but QUIET. */
+    private static Log.Level level(String failure) {
+        return failure.contains(": Permission denied (")
+                        || failure.startsWith("Unable to negotiate with ")
+                ? Log.Level.FATAL
+                : Log.Level.ERROR;
+    }
+
     private boolean wantsPty(boolean atTerminal) {
         boolean asked =
                 switch (settings.requestTty()) {
@@ -221,6 +246,38 @@ public final class Client {
             return false;
         }
         return asked;
+    }
+
+    /**
+     * UpdateHostKeys ask: the question comes before the session takes the terminal. What the server
+     * has to say of its keys it says right after the login, so before the reply to a question.
+     */
+    private void learnHostKeysFirst(Connection connection) {
+        HostKeyNews news = hostKeys;
+        if (news == null || !ClientParts.asksBefore(settings)) {
+            return;
+        }
+        CountDownLatch heard = new CountDownLatch(1);
+        connection.whenEnded(heard::countDown);
+        connection.transport().roundTrip(heard::countDown);
+        try {
+            heard.await();
+            news.await(FOREVER);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void localCommand() {
+        String command = settings.comfort().localCommand();
+        if (command == null || !settings.comfort().permitLocalCommand()) {
+            return;
+        }
+        try {
+            LocalCommand.run(settings.comfort().shell(), command, log);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** What makes us give up comes from the server, when something else is being done. */
@@ -355,7 +412,7 @@ public final class Client {
             Thread.ofPlatform()
                     .daemon()
                     .name("input")
-                    .start(() -> input(connection, channel, tty, screen));
+                    .start(() -> input(connection, forwards, channel, tty, screen));
             channel.over().await();
             if (!connection.condemned()) {
                 channel.awaitDry();
@@ -498,10 +555,15 @@ public final class Client {
 
     private void input(
             Connection connection,
+            ClientSide forwards,
             SessionChannel channel,
             @Nullable Terminal tty,
             @Nullable Screen screen) {
-        Escapes escapes = tty == null ? null : new Escapes(settings.escapeChar());
+        Escapes escapes =
+                tty == null
+                        ? null
+                        : new Escapes(
+                                settings.escapeChar(), settings.comfort().escapeCommandline());
         ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK);
         try {
             while (!settings.stdinNull() && Patient.read(streams.in(), chunk.clear()) >= 0) {
@@ -519,13 +581,7 @@ public final class Client {
                             channel.send(ByteBuffer.wrap(plain.bytes()));
                         }
                         case Escapes.Command command ->
-                                obey(
-                                        command,
-                                        escapes.says(command),
-                                        connection,
-                                        channel,
-                                        tty,
-                                        screen);
+                                obey(command, escapes, connection, forwards, channel, tty, screen);
                     }
                 }
             }
@@ -542,14 +598,22 @@ public final class Client {
 
     private void obey(
             Escapes.Command command,
-            byte[] says,
+            Escapes escapes,
             Connection connection,
+            ClientSide forwards,
             SessionChannel channel,
             @Nullable Terminal tty,
             @Nullable Screen screen)
-            throws IOException {
+            throws IOException, InterruptedException {
+        boolean here = settings.logFile() == null && settings.comfort().syslogFacility() == null;
+        if (here && command instanceof Escapes.Command.Louder) {
+            log.level(log.level().louder());
+        } else if (here && command instanceof Escapes.Command.Quieter) {
+            log.level(log.level().quieter());
+        }
+        byte[] says = escapes.says(command, here ? log.level() : null);
         if (says.length > 0) {
-            streams.err().write(ByteBuffer.wrap(says));
+            Patient.write(streams.err(), ByteBuffer.wrap(says));
         }
         switch (command) {
             case Escapes.Command.Close _ -> {
@@ -565,7 +629,66 @@ public final class Client {
                 }
             }
             case Escapes.Command.Rekey _ -> connection.transport().rekey();
-            case Escapes.Command.Help _, Escapes.Command.Unsupported _ -> {}
+            case Escapes.Command.Break _ -> channel.sendBreak();
+            case Escapes.Command.Connections _ -> list(connection, forwards, channel);
+            case Escapes.Command.CommandLine _ -> {
+                if (settings.comfort().escapeCommandline()) {
+                    commandLine(connection, forwards, tty);
+                }
+            }
+            case Escapes.Command.Help _,
+                    Escapes.Command.Louder _,
+                    Escapes.Command.Quieter _,
+                    Escapes.Command.Unsupported _ -> {}
+        }
+    }
+
+    private void list(Connection connection, ClientSide forwards, SessionChannel channel) {
+        TreeMap<Long, String> all = new TreeMap<>(forwards.connections(connection.transport()));
+        all.put(channel.getChannelId(), channel.describe());
+        StringBuilder text = new StringBuilder("The following connections are open:\r\n");
+        all.values().forEach(line -> text.append(line).append("\r\n"));
+        toStderr(text.toString());
+    }
+
+    /** {@code ~C}. The terminal is ours for as long as it takes; what the server sends goes on. */
+    private void commandLine(Connection connection, ClientSide forwards, @Nullable Terminal tty)
+            throws InterruptedException {
+        boolean permitted = settings.comfort().permitLocalCommand();
+        askingForLine = true;
+        if (tty != null) {
+            tty.restore();
+        }
+        try {
+            String typed = prompter.ask("\r\nssh> ", Prompter.Echo.ON);
+            switch (LineCommand.read(typed, permitted)) {
+                case LineCommand.Nothing _ -> {}
+                case LineCommand.Help _ -> LineCommand.help(permitted).forEach(log::info);
+                case LineCommand.Run(String command) ->
+                        LocalCommand.run(settings.comfort().shell(), command, log);
+                case LineCommand.Bad(String words) -> log.info(words);
+                case LineCommand.Open(ForwardSpec.Kind kind, ForwardSpec spec) -> {
+                    boolean there = kind == ForwardSpec.Kind.REMOTE;
+                    boolean begun = forwards.open(connection.transport(), spec, there);
+                    log.info(begun ? "Forwarding port." : "Port forwarding failed.");
+                }
+                case LineCommand.Cancel(ForwardSpec.Kind kind, ForwardSpec at) -> {
+                    Transport transport = connection.transport();
+                    boolean ended =
+                            kind == ForwardSpec.Kind.REMOTE
+                                    ? forwards.cancelThere(transport, at)
+                                    : forwards.cancel(
+                                            transport, at, kind == ForwardSpec.Kind.DYNAMIC);
+                    log.info(ended ? "Canceled forwarding." : "Unknown port forwarding.");
+                }
+            }
+        } catch (IOException e) {
+            log.debug("read_passphrase: " + e.getMessage()); // nobody can be asked
+        } finally {
+            if (tty != null) {
+                tty.enterRaw();
+            }
+            askingForLine = false;
         }
     }
 
@@ -576,7 +699,7 @@ public final class Client {
             return; // the process is not ours alone
         }
         killedOn("HUP", 1, end);
-        killedOn("INT", 2, end);
+        killedOn("INT", INT, end);
         killedOn("TERM", TERM, end);
     }
 
@@ -584,15 +707,32 @@ public final class Client {
         Signals.on(
                 name,
                 () -> {
+                    if (number == INT && askingForLine) {
+                        return;
+                    }
                     killedBy = number;
                     end.countDown();
                 });
+    }
+
+    /** A command may have ended before what came with the login has been looked into. */
+    private void awaitHostKeys() {
+        HostKeyNews news = hostKeys;
+        if (news == null || leftByEscape || killedBy != 0) {
+            return;
+        }
+        try {
+            news.await(LAST_NEWS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private int farewell(Connection connection, @Nullable SessionChannel channel, boolean tty) {
         Integer status = channel == null ? null : channel.status();
         boolean lost = !connection.open();
         if (!lost) {
+            awaitHostKeys();
             connection.leave();
             connection.awaitGoodbye();
         }
@@ -624,8 +764,10 @@ public final class Client {
                 }
             }
         }
-        if (tty && !connection.condemned() && !connection.disconnected()) {
-            log.info("Connection to " + settings.host() + " closed.");
+        boolean told = log.level().compareTo(Log.Level.INFO) >= 0;
+        if (tty && told && !connection.condemned() && !connection.disconnected()) {
+            // For the person at the terminal, wherever the log goes.
+            toStderr("Connection to " + settings.host() + " closed.\r\n");
         }
         if (!lost && settings.forwards().stdio() != null) {
             return 0;

@@ -3,12 +3,14 @@ package holdfast.ssh.client;
 import holdfast.core.liveness.LinkEvent;
 import holdfast.ssh.auth.Authentication;
 import holdfast.ssh.auth.AuthenticationFailed;
+import holdfast.ssh.config.ClientComfort;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.crypto.PacketRandom;
 import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.hostkeys.HostKeyCheck;
+import holdfast.ssh.hostkeys.HostKeyUpdate;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
@@ -68,6 +70,8 @@ final class ClientParts {
     private final Log log;
     private final Consumer<String> stderr;
     private final ClientSide forwards;
+    private volatile @Nullable HostKeyCheck hostKeyCheck;
+    private final HostKeyNews hostKeyNews;
     private boolean hostKeyRejected;
     private @Nullable Authentication authentication;
 
@@ -101,8 +105,20 @@ final class ClientParts {
             Log log,
             Consumer<String> stderr,
             ClientSide forwards) {
+        this(settings, prompter, log, stderr, forwards, false);
+    }
+
+    private ClientParts(
+            ClientSettings settings,
+            Prompter prompter,
+            Log log,
+            Consumer<String> stderr,
+            ClientSide forwards,
+            boolean hop) {
         this.settings = settings;
         this.forwards = forwards;
+        // What is asked of a jump host would be asked while the next one asks.
+        hostKeyNews = new HostKeyNews(this::hostKeyUpdate, !hop && asksBefore(settings), log);
         this.prompter = prompter;
         this.log = log;
         this.stderr = stderr;
@@ -117,12 +133,33 @@ final class ClientParts {
                 allowance.uncounted(asking),
                 own,
                 stderr,
-                new ClientSide(hop.forwards(), null, own, why -> {}));
+                new ClientSide(hop.forwards(), null, own, why -> {}),
+                true);
     }
 
     /** The same for the way to the server when it must be found again: nobody is asked anything. */
     ClientParts again() {
-        return new ClientParts(settings, (prompt, echo) -> null, log, text -> {}, forwards);
+        return new ClientParts(
+                settings, (prompt, echo) -> null, log, text -> {}, forwards, true);
+    }
+
+    /**
+     * UpdateHostKeys ask: only where nothing else is going on, as OpenSSH, and a person can answer.
+     */
+    static boolean asksBefore(ClientSettings settings) {
+        return settings.comfort().updateHostKeys() == ClientComfort.UpdateHostKeys.ASK
+                && !settings.batchMode()
+                && settings.command() == null
+                && settings.forwards().stdio() == null;
+    }
+
+    private @Nullable HostKeyUpdate hostKeyUpdate() {
+        HostKeyCheck check = hostKeyCheck;
+        return check == null ? null : check.update();
+    }
+
+    HostKeyNews hostKeyNews() {
+        return hostKeyNews;
     }
 
     Log log() {
@@ -139,6 +176,7 @@ final class ClientParts {
         JdkCrypto.install();
         Prompter watched = new Watched(prompter, loop);
         HostKeyCheck check = new HostKeyCheck(settings, watched, log);
+        hostKeyCheck = check;
         Lean client = new Lean();
         try {
             Algorithms.install(
@@ -159,7 +197,7 @@ final class ClientParts {
         client.setKexExtensionHandler(ServerExtensions.INSTANCE);
         client.setForwarderFactory(DefaultForwarderFactory.INSTANCE);
         client.setChannelFactories(forwards.channels());
-        client.setGlobalRequestHandlers(List.of(KeepAliveHandler.INSTANCE));
+        client.setGlobalRequestHandlers(List.of(KeepAliveHandler.INSTANCE, hostKeyNews));
         client.setHostConfigEntryResolver(HostConfigEntryResolver.EMPTY);
         client.setClientIdentityLoader(ClientIdentityLoader.DEFAULT);
         client.setFilePasswordProvider(FilePasswordProvider.EMPTY);

@@ -84,6 +84,8 @@ final class SessionChannel extends AbstractClientChannel {
     /** What a data packet has besides its data: header, fields, padding and MAC. */
     private static final int DATA_ROOM = 512;
 
+    private static final int BREAK_MILLIS = 1000;
+
     private final @Nullable Wish wish;
     private final @Nullable Consumer<Buffer> opening;
     private final WritableByteChannel output;
@@ -413,6 +415,20 @@ final class SessionChannel extends AbstractClientChannel {
                     buffer.putUInt(width);
                     buffer.putUInt(height);
                 });
+    }
+
+    /** A BREAK for the other end's line (RFC 4335), of OpenSSH's length. */
+    void sendBreak() {
+        request("break", false, buffer -> buffer.putUInt(BREAK_MILLIS));
+    }
+
+    /** In the form of OpenSSH's channel_open_message, its descriptors ours; for {@code ~#}. */
+    String describe() {
+        return "  #"
+                + getChannelId()
+                + " client-session (t4 [session] r"
+                + getRecipient()
+                + " i0/0 o0/0 e[write]/0 fd 0/1/2 sock -1 cc -1 io 0x01/0x00)";
     }
 
     // --- from the peer

@@ -98,6 +98,19 @@ final class Transport extends PacketSession {
         return below == null ? "SSH-2.0-" + Software.NAME : below.identification();
     }
 
+    /** Calls {@code back} once the server has answered something that we ask now. */
+    void roundTrip(Runnable back) {
+        Buffer request = createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, KEEPALIVE.length() + 16);
+        request.putString(KEEPALIVE);
+        request.putBoolean(true);
+        try {
+            request(request, KEEPALIVE, (command, reply) -> back.run());
+        } catch (IOException e) {
+            sshLog.debug2("question not sent: " + e.getMessage()); // it is closing
+            back.run();
+        }
+    }
+
     /** The stream underneath. */
     Wire wire() {
         return (Wire) getIoSession();

@@ -340,7 +340,8 @@ public final class ClientConfig {
                 logFile == null ? null : path(logFile, "-E"),
                 forwards(expansion),
                 route(expansion),
-                tethering());
+                tethering(),
+                comfort(expansion));
     }
 
     private ClientSettings.Tethering tethering() {
@@ -355,13 +356,51 @@ public final class ClientConfig {
                 buffer == null ? TETHER_BUFFER : Integer.parseInt(buffer));
     }
 
+    private ClientComfort comfort(Tokens expansion) throws ConfigException {
+        Given.Value command = given.value(Keyword.LOCAL_COMMAND);
+        String expanded = null;
+        // As OpenSSH, which comes to it only once logged in, but before it asks whether it may.
+        if (command != null && !line.printsConfiguration()) {
+            expanded = expand(expansion, command.text(), Tokens.LOCAL, false, command.where());
+        }
+        return new ClientComfort(
+                given.isYes(Keyword.PERMIT_LOCAL_COMMAND),
+                expanded,
+                shell(),
+                given.isYes(Keyword.VISUAL_HOST_KEY),
+                switch (updateHostKeys()) {
+                    case "true" -> ClientComfort.UpdateHostKeys.YES;
+                    case "ask" -> ClientComfort.UpdateHostKeys.ASK;
+                    default -> ClientComfort.UpdateHostKeys.NO;
+                },
+                given.isYes(Keyword.ENABLE_ESCAPE_COMMANDLINE),
+                words(Keyword.LOG_VERBOSE),
+                line.logsToSystem() ? text(Keyword.SYSLOG_FACILITY) : null);
+    }
+
+    private String shell() {
+        String shell = surroundings.environment().get("SHELL");
+        return shell == null || shell.isEmpty() ? "/bin/sh" : shell;
+    }
+
+    /**
+     * Unless it was said: only where the keys are kept in the usual file alone and come from no
+     * other source (readconf.c fill_default_options).
+     */
+    private String updateHostKeys() {
+        if (given.has(Keyword.UPDATE_HOST_KEYS)) {
+            return text(Keyword.UPDATE_HOST_KEYS);
+        }
+        Given.Value files = given.value(Keyword.USER_KNOWN_HOSTS_FILE);
+        boolean usual = files == null || files.words().equals(List.of("~/.ssh/known_hosts"));
+        return usual && "false".equals(text(Keyword.VERIFY_HOST_KEY_DNS)) ? "true" : "false";
+    }
+
     private Route route(Tokens expansion) throws ConfigException {
         Given.Value command = given.value(Keyword.PROXY_COMMAND);
         if (command != null) {
             String text = expand(expansion, command.text(), Tokens.PROXY, false, command.where());
-            String shell = surroundings.environment().get("SHELL");
-            return new Route.Command(
-                    shell == null || shell.isEmpty() ? "/bin/sh" : shell, "exec " + text);
+            return new Route.Command(shell(), "exec " + text);
         }
         Given.Value jump = given.value(Keyword.PROXY_JUMP);
         if (jump == null || line.printsConfiguration()) {
@@ -788,9 +827,6 @@ public final class ClientConfig {
         if (!given.isYes(Keyword.CLEAR_ALL_FORWARDINGS)) {
             warn(Keyword.TUNNEL, !"false".equals(given.text(Keyword.TUNNEL)));
         }
-        warn(
-                Keyword.LOCAL_COMMAND,
-                given.has(Keyword.LOCAL_COMMAND) && given.isYes(Keyword.PERMIT_LOCAL_COMMAND));
     }
 
     private void refuse(Keyword keyword, boolean asked) {
@@ -912,21 +948,8 @@ public final class ClientConfig {
             case USER_KNOWN_HOSTS_FILE -> addWords(out, name, expandedUserKnownHosts);
             case GLOBAL_KNOWN_HOSTS_FILE, CANONICAL_DOMAINS, LOG_VERBOSE ->
                     addWords(out, name, words(keyword));
-            case UPDATE_HOST_KEYS -> {
-                boolean others = given.has(Keyword.USER_KNOWN_HOSTS_FILE);
-                add(out, name, given.has(keyword) || !others ? text(keyword) : "false");
-            }
-            case LOG_LEVEL -> {
-                String level = text(keyword);
-                add(
-                        out,
-                        name,
-                        switch (level) {
-                            case "QUIET" -> "SILENT";
-                            case "DEBUG1" -> "DEBUG";
-                            default -> level;
-                        });
-            }
+            case UPDATE_HOST_KEYS -> add(out, name, updateHostKeys());
+            case LOG_LEVEL -> add(out, name, Log.Level.valueOf(text(keyword)).spelled());
             case ESCAPE_CHAR -> add(out, name, visible(settled.escapeChar()));
             case IP_QOS -> addWords(out, name, words(keyword));
             case REKEY_LIMIT -> addWords(out, name, rekeyLimit());

@@ -47,6 +47,7 @@ import org.jspecify.annotations.Nullable;
  * @param forwards LocalForward and all that has to do with it
  * @param route ProxyCommand or ProxyJump
  * @param tether whether the session is to outlive its connection
+ * @param comfort LocalCommand, UpdateHostKeys and what else is done beside the session
  */
 public record ClientSettings(
         String originalHost,
@@ -103,7 +104,8 @@ public record ClientSettings(
         @Nullable Path logFile,
         ClientForwards forwards,
         Route route,
-        Tethering tether) {
+        Tethering tether,
+        ClientComfort comfort) {
 
     /**
      * Our own Tether, TetherHold and TetherBuffer.

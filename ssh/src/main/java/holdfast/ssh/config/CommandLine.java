@@ -47,6 +47,7 @@ public final class CommandLine {
     private boolean printsConfiguration;
     private boolean printsVersion;
     private boolean verbose;
+    private boolean syslog;
 
     private CommandLine(Surroundings surroundings) {
         this.surroundings = surroundings;
@@ -98,6 +99,9 @@ public final class CommandLine {
         String target = host;
         if (target == null) {
             throw ConfigException.of(USAGE);
+        }
+        if (syslog && logFile != null) {
+            throw ConfigException.of("Can't specify both -y and -E");
         }
         if (!isValidHost(target)) {
             throw ConfigException.of("hostname contains invalid characters");
@@ -237,11 +241,12 @@ public final class CommandLine {
             case 'T' -> given.override(Keyword.REQUEST_TTY, "false");
             case 'v' -> {
                 // The first always means DEBUG1; only a -q between them is counted up from.
-                Log.Level louder = verbose ? next(logLevel()) : Log.Level.DEBUG1;
+                Log.Level louder = verbose ? logLevel().louder() : Log.Level.DEBUG1;
                 verbose = true;
                 given.override(Keyword.LOG_LEVEL, louder.name());
             }
             case 'V' -> printsVersion = true;
+            case 'y' -> syslog = true;
             // Nothing to do: what they turn off is not built, or no longer exists.
             case '2', 'k', 'x' -> {}
             default ->
@@ -284,18 +289,6 @@ public final class CommandLine {
             throw ConfigException.of("Invalid -J argument");
         }
         given.override(Keyword.PROXY_JUMP, value.strip());
-    }
-
-    private static Log.Level next(Log.Level level) {
-        return switch (level) {
-            case QUIET -> Log.Level.FATAL;
-            case FATAL -> Log.Level.ERROR;
-            case ERROR -> Log.Level.INFO;
-            case INFO -> Log.Level.VERBOSE;
-            case VERBOSE -> Log.Level.DEBUG1;
-            case DEBUG1 -> Log.Level.DEBUG2;
-            case DEBUG2, DEBUG3 -> Log.Level.DEBUG3;
-        };
     }
 
     private void putIfAbsent(Keyword keyword, String word) {
@@ -404,6 +397,11 @@ public final class CommandLine {
     /** {@code -E}, or null. */
     public @Nullable String logFile() {
         return logFile;
+    }
+
+    /** {@code -y}: the log goes to the system's. */
+    public boolean logsToSystem() {
+        return syslog;
     }
 
     /** {@code -G}: print the configuration and end. */

@@ -447,6 +447,7 @@ final class ConfigReader {
             case FORWARD_AGENT -> forwardAgent(arguments, place);
             case ADD_KEYS_TO_AGENT -> addKeysToAgent(arguments, place);
             case LOG_LEVEL -> logLevel(arguments, place);
+            case SYSLOG_FACILITY -> syslogFacility(arguments, place);
             case SEND_ENV -> sendEnv(arguments, place);
             case SET_ENV -> setEnv(arguments, place);
             case ESCAPE_CHAR -> escapeChar(arguments, place);
@@ -630,6 +631,16 @@ final class ConfigReader {
                     place, "unsupported log level '" + (word == null ? "<NONE>" : word) + "'");
         }
         return set(Keyword.LOG_LEVEL, level.name(), place);
+    }
+
+    private boolean syslogFacility(Arguments arguments, Place place) {
+        String word = arguments.next();
+        String facility = word == null ? "" : word.toUpperCase(Locale.ROOT);
+        if (!ServerReader.FACILITIES.contains(facility)) {
+            return complain(
+                    place, "unsupported log facility '" + (word == null ? "<NONE>" : word) + "'");
+        }
+        return set(Keyword.SYSLOG_FACILITY, facility, place);
     }
 
     private static Log.@Nullable Level logLevel(String word) {

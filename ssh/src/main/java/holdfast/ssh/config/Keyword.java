@@ -57,7 +57,7 @@ public enum Keyword {
     NO_HOST_AUTHENTICATION_FOR_LOCALHOST(
             "NoHostAuthenticationForLocalhost", Support.BUILT, Shape.FLAG, "no"),
     PASSWORD_AUTHENTICATION("PasswordAuthentication", Support.BUILT, Shape.FLAG, "yes"),
-    PERMIT_LOCAL_COMMAND("PermitLocalCommand", Support.ACCEPTED, Shape.FLAG, "no"),
+    PERMIT_LOCAL_COMMAND("PermitLocalCommand", Support.BUILT, Shape.FLAG, "no"),
     PROXY_USE_FDPASS("ProxyUseFdpass", Support.ACCEPTED, Shape.FLAG, "no"),
     PUBKEY_AUTHENTICATION(
             "PubkeyAuthentication", Support.BUILT, Shape.PUBKEY, "true", "dsaauthentication"),
@@ -70,9 +70,9 @@ public enum Keyword {
     TCP_KEEP_ALIVE("TCPKeepAlive", Support.BUILT, Shape.FLAG, "yes", "keepalive"),
     TUNNEL("Tunnel", Support.ACCEPTED, Shape.TUNNEL, "false"),
     VERIFY_HOST_KEY_DNS("VerifyHostKeyDNS", Support.ACCEPTED, Shape.ASK, "false"),
-    VISUAL_HOST_KEY("VisualHostKey", Support.ACCEPTED, Shape.FLAG, "no"),
-    UPDATE_HOST_KEYS("UpdateHostKeys", Support.ACCEPTED, Shape.ASK, "true"),
-    ENABLE_ESCAPE_COMMANDLINE("EnableEscapeCommandline", Support.ACCEPTED, Shape.FLAG, "no"),
+    VISUAL_HOST_KEY("VisualHostKey", Support.BUILT, Shape.FLAG, "no"),
+    UPDATE_HOST_KEYS("UpdateHostKeys", Support.BUILT, Shape.ASK, "true"),
+    ENABLE_ESCAPE_COMMANDLINE("EnableEscapeCommandline", Support.BUILT, Shape.FLAG, "no"),
     WARN_WEAK_CRYPTO("WarnWeakCrypto", Support.ACCEPTED, Shape.RAW, null),
 
     CANONICALIZE_MAX_DOTS("CanonicalizeMaxDots", Support.ACCEPTED, Shape.INTEGER, "1"),
@@ -107,7 +107,7 @@ public enum Keyword {
     KBD_INTERACTIVE_DEVICES("KbdInteractiveDevices", Support.ACCEPTED, Shape.TEXT, null),
     KEX_ALGORITHMS("KexAlgorithms", Support.BUILT, Shape.ALGORITHMS, null),
     CA_SIGNATURE_ALGORITHMS("CASignatureAlgorithms", Support.BUILT, Shape.ALGORITHMS, null),
-    LOCAL_COMMAND("LocalCommand", Support.ACCEPTED, Shape.COMMAND, null),
+    LOCAL_COMMAND("LocalCommand", Support.BUILT, Shape.COMMAND, null),
     REMOTE_COMMAND("RemoteCommand", Support.BUILT, Shape.COMMAND, null),
     LOG_LEVEL("LogLevel", Support.BUILT, Shape.OWN, "INFO"),
     MACS("MACs", Support.BUILT, Shape.ALGORITHMS, null),
@@ -146,7 +146,7 @@ public enum Keyword {
             "~/.ssh/known_hosts ~/.ssh/known_hosts2"),
     SEND_ENV("SendEnv", Support.BUILT, Shape.OWN, null),
     SET_ENV("SetEnv", Support.BUILT, Shape.OWN, null),
-    LOG_VERBOSE("LogVerbose", Support.ACCEPTED, Shape.WORDS, "none"),
+    LOG_VERBOSE("LogVerbose", Support.BUILT, Shape.WORDS, "none"),
     CHANNEL_TIMEOUT("ChannelTimeout", Support.ACCEPTED, Shape.RAW, null),
 
     PERMIT_REMOTE_OPEN("PermitRemoteOpen", Support.BUILT, Shape.RAW, "any"),
@@ -161,7 +161,7 @@ public enum Keyword {
     IP_QOS("IPQoS", Support.BUILT, Shape.OWN, "ef cs0"),
     REKEY_LIMIT("RekeyLimit", Support.BUILT, Shape.OWN, "0 0"),
     STREAM_LOCAL_BIND_MASK("StreamLocalBindMask", Support.BUILT, Shape.RAW, "0177"),
-    SYSLOG_FACILITY("SyslogFacility", Support.ACCEPTED, Shape.RAW, "USER"),
+    SYSLOG_FACILITY("SyslogFacility", Support.BUILT, Shape.OWN, "USER"),
     PROXY_COMMAND("ProxyCommand", Support.BUILT, Shape.OWN, null),
     PROXY_JUMP("ProxyJump", Support.BUILT, Shape.OWN, null),
 

@@ -40,7 +40,8 @@ final class ServerReader {
     /** How many Ports there may be (MAX_PORTS). */
     private static final int MAX_PORTS = 256;
 
-    private static final Set<String> FACILITIES =
+    /** Of sys/syslog.h, those that OpenSSH knows; the client has the same. */
+    static final Set<String> FACILITIES =
             Set.of(
                     "DAEMON",
                     "USER",

@@ -33,6 +33,9 @@ record Tokens(
     /** The tokens of ssh_config(5) that nearly every expanding keyword takes. */
     static final String ALL = "%CdhijkLlnpru";
 
+    /** Those of LocalCommand. */
+    static final String LOCAL = ALL + "T";
+
     /** Those of ProxyCommand and ProxyJump. */
     static final String PROXY = "%hknpr";
 
@@ -114,6 +117,7 @@ record Tokens(
             case 'n' -> originalHost;
             case 'p' -> Integer.toString(port);
             case 'r' -> user;
+            case 'T' -> "NONE"; // the interface of a tunnel, and there is none
             case 'u' -> surroundings.localUser();
             default -> throw new IllegalArgumentException("no such token: " + key);
         };

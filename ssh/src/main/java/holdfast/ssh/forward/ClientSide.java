@@ -42,6 +42,8 @@ public final class ClientSide {
 
     private int unanswered;
     private @Nullable Runnable whenAnswered;
+    /** Those that listen here: as many as the person asked for. */
+    private final Map<Listening, Listener> listeners = new ConcurrentHashMap<>();
 
     /**
      * The half of one client.
@@ -101,7 +103,7 @@ public final class ClientSide {
                             + spec.listen()
                             + " forwarded to local address "
                             + spec.connect());
-            if (!ask(session, spec)) {
+            if (!ask(session, spec, wanted.exitOnFailure())) {
                 if (wanted.exitOnFailure()) {
                     return "Could not request remote forwarding.";
                 }
@@ -148,6 +150,7 @@ public final class ClientSide {
 
     private boolean listen(Session session, ForwardSpec spec) {
         Forwarding forwarding = forwarding(session);
+        Listening name = listening(spec);
         Consumer<SocketTap> accepted = tap -> accepted(forwarding, spec, tap);
         Listener listener =
                 switch (spec.listen()) {
@@ -160,7 +163,92 @@ public final class ClientSide {
                     case Endpoint.Unix unix -> unix(unix.path(), accepted);
                     case Endpoint.Socks _ -> null; // nothing listens there
                 };
-        return listener != null && forwarding.keep(listener);
+        if (listener == null || !forwarding.keep(listener)) {
+            return false;
+        }
+        listeners.put(name, listener);
+        return true;
+    }
+
+    /** A listener of ours as it is cancelled by: where it listens, and whether for SOCKS. */
+    private record Listening(String at, boolean dynamic) {}
+
+    private Listening listening(ForwardSpec spec) {
+        return new Listening(
+                switch (spec.listen()) {
+                    case Endpoint.Tcp(String host, int port) ->
+                            "tcp " + bindHost(host, wanted.gatewayPorts()) + " " + port;
+                    case Endpoint.Unix(String path) -> "unix " + path;
+                    case Endpoint.Socks _ -> "";
+                },
+                spec.connect() instanceof Endpoint.Socks);
+    }
+
+    // --- changed while it runs (~C)
+
+    /**
+     * Begins one forward more.
+     *
+     * @return false: nobody listens, the log says why
+     */
+    public boolean open(Session session, ForwardSpec spec, boolean there) {
+        return there ? ask(session, spec, false) : listen(session, spec);
+    }
+
+    /**
+     * Ends a forward here; connections that go over it go on.
+     *
+     * @param at where it listens, the rest means nothing
+     * @param dynamic whether it is one for SOCKS
+     * @return false: there is none
+     */
+    public boolean cancel(Session session, ForwardSpec at, boolean dynamic) {
+        Listener listener = listeners.remove(new Listening(listening(at).at(), dynamic));
+        if (listener == null) {
+            return false;
+        }
+        forwarding(session).forget(listener);
+        listener.close();
+        return true;
+    }
+
+    /** Ends a forward at the server; connections that go over it go on. False: there is none. */
+    public boolean cancelThere(Session session, ForwardSpec at) {
+        Buffer request = session.createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, 512);
+        String known;
+        switch (at.listen()) {
+            case Endpoint.Tcp(String host, int port) -> {
+                String bind = bindHost(host);
+                known = "tcp " + bind + " " + port;
+                request.putString("cancel-tcpip-forward");
+                request.putBoolean(false);
+                request.putString(bind);
+                request.putUInt(port);
+            }
+            case Endpoint.Unix(String path) -> {
+                known = "unix " + path;
+                request.putString("cancel-streamlocal-forward@openssh.com");
+                request.putBoolean(false);
+                request.putString(path);
+            }
+            case Endpoint.Socks _ -> {
+                return false; // nothing listens there
+            }
+        }
+        if (remote.remove(known) == null) {
+            return false;
+        }
+        try {
+            session.writePacket(request);
+        } catch (IOException e) {
+            log.debug("request not sent: " + e.getMessage()); // it is closing
+        }
+        return true;
+    }
+
+    /** What goes over the connection now, a line for each, by its number, for {@code ~#}. */
+    public Map<Long, String> connections(Session session) {
+        return forwarding(session).describe();
     }
 
     private @Nullable Listener unix(String path, Consumer<SocketTap> accepted) {
@@ -268,7 +356,10 @@ public final class ClientSide {
 
     // --- listening there
 
-    private boolean ask(Session session, ForwardSpec spec) {
+    /**
+     * @param dear whether we end when the server will not
+     */
+    private boolean ask(Session session, ForwardSpec spec, boolean dear) {
         Buffer request = session.createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, 512);
         String type;
         switch (spec.listen()) {
@@ -302,7 +393,7 @@ public final class ClientSide {
                     request,
                     type,
                     (command, reply) -> {
-                        answered(spec, command, reply);
+                        answered(spec, dear, command, reply);
                         oneAnswered();
                     });
             return true;
@@ -313,12 +404,17 @@ public final class ClientSide {
         }
     }
 
+    /** The same address for every way to write it, here. */
+    private static String bindHost(@Nullable String host, boolean gatewayPorts) {
+        return host == null ? (gatewayPorts ? "" : "localhost") : host.equals("*") ? "" : host;
+    }
+
     /** channels.c channel_rfwd_bind_host. */
     private static String bindHost(@Nullable String host) {
         return host == null ? "localhost" : host.equals("*") ? "" : host;
     }
 
-    private void answered(ForwardSpec spec, int command, Buffer reply) {
+    private void answered(ForwardSpec spec, boolean dear, int command, Buffer reply) {
         boolean success = command == SshConstants.SSH_MSG_REQUEST_SUCCESS;
         log.debug(
                 "remote forward "
@@ -340,7 +436,7 @@ public final class ClientSide {
                 };
         if (!success) {
             String text = "remote port forwarding failed for listen " + name;
-            if (wanted.exitOnFailure()) {
+            if (dear) {
                 fatal.accept("Error: " + text);
             } else {
                 log.info("Warning: " + text);

@@ -180,6 +180,33 @@ public final class ForwardChannel extends AbstractClientChannel {
         return channel;
     }
 
+    /**
+     * In the form of OpenSSH's channel_open_message; descriptors and buffers are not what ours are
+     * made of.
+     */
+    String describe() {
+        return "  #"
+                + getChannelId()
+                + " "
+                + getChannelType()
+                + " ("
+                + (isOpen() ? "t4" : "t3")
+                + " ["
+                + getChannelType()
+                + "] "
+                + (isOpen() ? "r" : "nr")
+                + getRecipient()
+                + " i0/0 o0/"
+                + waiting()
+                + " e[closed]/0 fd -1/-1/-1 sock -1 cc -1 io 0x01/0x00)";
+    }
+
+    private long waiting() {
+        synchronized (backlog) {
+            return backlog.held();
+        }
+    }
+
     @Override
     protected void addChannelSignalRequestHandlers(
             org.apache.sshd.common.util.EventNotifier<String> notifier) {

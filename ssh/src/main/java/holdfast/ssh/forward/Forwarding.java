@@ -14,7 +14,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
@@ -112,6 +114,13 @@ public final class Forwarding {
     /** How many forwarded connections there are. */
     public int channels() {
         return channels.size();
+    }
+
+    /** A line for each forwarded connection, by its number, as OpenSSH's {@code ~#} has it. */
+    Map<Long, String> describe() {
+        Map<Long, String> lines = new TreeMap<>();
+        channels.forEach(channel -> lines.put(channel.getChannelId(), channel.describe()));
+        return lines;
     }
 
     // --- limits

@@ -102,6 +102,23 @@ public final class HostKey {
         return bits(fields.next());
     }
 
+    /** What people call its size: of the modulus, the curve or the field. */
+    int bits() {
+        return switch (plainType(type)) {
+            case "ssh-rsa", "ssh-dss" -> {
+                Fields fields = new Fields(blob);
+                fields.next();
+                if (type.equals("ssh-rsa")) {
+                    fields.next();
+                }
+                yield bits(fields.next());
+            }
+            case "ecdsa-sha2-nistp384" -> 384;
+            case "ecdsa-sha2-nistp521" -> 521;
+            default -> 256;
+        };
+    }
+
     @Override
     public boolean equals(@Nullable Object other) {
         return other instanceof HostKey key && Arrays.equals(blob, key.blob);

@@ -4,6 +4,7 @@ import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.ClientForwards;
+import holdfast.ssh.config.ClientComfort.UpdateHostKeys;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
 import holdfast.ssh.hostkeys.KnownHosts.Entry;
@@ -56,6 +57,8 @@ public final class HostKeyCheck {
     private static final String RULE =
             "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@";
 
+    private static final String UNCONFIRMED = "hostkey not known or explicitly trusted: ";
+
     private static final String NO_ADDRESS = "<no hostip for proxy command>";
 
     /**
@@ -101,6 +104,15 @@ public final class HostKeyCheck {
     private boolean passwordWarned;
     private @Nullable HostKey acceptedKey;
     private boolean lastWordSaid;
+
+    /** Whether other keys of the server's may be learned from it: it is known, or was agreed to. */
+    private boolean trustworthy = true;
+
+    /** Whether the address counts beside the name. */
+    private boolean checksAddress;
+
+    /** Where it counts. */
+    private @Nullable InetAddress serverAddress;
 
     public HostKeyCheck(ClientSettings settings, Prompter prompter, Log log) {
         this.settings = settings;
@@ -149,6 +161,7 @@ public final class HostKeyCheck {
         }
         if (trusted(shown, address, settings.port(), Reach.FULL) && !lastWordSaid) {
             acceptedKey = shown.key();
+            serverAddress = checksAddress ? address : null;
             return new Accepted(passwords);
         }
         if (!lastWordSaid) {
@@ -187,6 +200,41 @@ public final class HostKeyCheck {
         }
     }
 
+    /**
+     * How to learn the server's other keys, once a key was accepted.
+     *
+     * @return null: UpdateHostKeys is off, or must not be obeyed for a key accepted so
+     */
+    public @Nullable HostKeyUpdate update() {
+        UpdateHostKeys wanted = settings.comfort().updateHostKeys();
+        if (wanted == UpdateHostKeys.NO || !trustworthy || known.userFiles().isEmpty()) {
+            return null;
+        }
+        InetAddress address = serverAddress;
+        return new HostKeyUpdate(
+                settings,
+                known,
+                knownName(settings.port()),
+                address == null
+                        ? null
+                        : KnownHosts.name(NumericAddress.text(address), settings.port()),
+                prompter,
+                log);
+    }
+
+    private void distrust(String why) {
+        if (trustworthy && settings.comfort().updateHostKeys() != UpdateHostKeys.NO) {
+            log.debug("check_host_key: " + why + "disabling UpdateHostkeys");
+        }
+        trustworthy = false;
+    }
+
+    private void show(String fingerprint, HostKey key) {
+        if (settings.comfort().visualHostKey()) {
+            log.info("Host key fingerprint is " + fingerprint + "\n" + RandomArt.of(key));
+        }
+    }
+
     private String knownName(int port) {
         String alias = settings.hostKeyAlias();
         return alias != null ? HostNames.lower(alias) : KnownHosts.name(host, port);
@@ -217,10 +265,13 @@ public final class HostKeyCheck {
         if (certificate != null) {
             Vouched vouched = vouched(shown, certificate, name, address, port);
             if (vouched != Vouched.NO) {
+                // Other keys of a server whose authority is trusted are nothing to be learned.
+                trustworthy = false;
                 return vouched == Vouched.YES;
             }
             log.debug("No matching CA found. Retry with plain key");
         }
+        checksAddress |= checkIp;
         if (!permitted(key)) {
             log.error("host key " + key.type() + " not permitted by HostkeyAlgorithms");
             return false;
@@ -242,6 +293,11 @@ public final class HostKeyCheck {
                                     + " host key.");
                     log.debug("Found key in " + at(byName.entry()));
                 }
+                Entry found = byName.entry();
+                if (reach == Reach.FULL && found != null && known.global(found)) {
+                    distrust("host key found in GlobalKnownHostsFile; ");
+                }
+                show(Fingerprint.sha256(key), key);
                 if (checkIp && byIp.status() == Status.NEW) {
                     addAddress(key, ip, reach);
                 }
@@ -256,11 +312,15 @@ public final class HostKeyCheck {
                     }
                     if (trusted(new Shown(key, null, key), address, 0, Reach.QUIET)) {
                         log.debug("found matching key w/out port");
+                        distrust(UNCONFIRMED);
                         break;
                     }
                 }
                 if (reach != Reach.FULL || !acceptNew(key, name, ip)) {
                     return false;
+                }
+                if (settings.strictHostKeyChecking() != StrictHostKeyChecking.ASK) {
+                    distrust(UNCONFIRMED);
                 }
                 addHost(key, name, checkIp && byIp.status() == Status.NEW ? ip : null);
             }
@@ -450,6 +510,9 @@ public final class HostKeyCheck {
                                 + " key fingerprint is "
                                 + fingerprint
                                 + ".\n"
+                                + (settings.comfort().visualHostKey()
+                                        ? RandomArt.of(key) + "\n"
+                                        : "")
                                 + known.otherNames(name, key)
                                 + "\nAre you sure you want to continue connecting"
                                 + " (yes/no/[fingerprint])? ",
@@ -647,6 +710,10 @@ public final class HostKeyCheck {
             log.fatal("Error: forwarding disabled due to host key check failure");
             lastWordSaid = true;
         }
+        if (trustworthy && settings.comfort().updateHostKeys() != UpdateHostKeys.NO) {
+            log.error("UpdateHostkeys is disabled because the host key is not trusted.");
+        }
+        trustworthy = false;
     }
 
     /**

@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -363,6 +364,98 @@ public final class KnownHosts {
         }
     }
 
+    // --- all lines, for whoever writes the file anew
+
+    /**
+     * One line of a file, whatever it is.
+     *
+     * @param text without its end
+     * @param hosts the first word after the marker
+     * @param key null where there is none, or the line is broken
+     * @param broken whether it should be a key's line and is none
+     * @param byName whether it names the host looked for, {@code byAddress} its address
+     */
+    record Known(
+            long number,
+            byte[] text,
+            Marker marker,
+            String hosts,
+            @Nullable HostKey key,
+            boolean broken,
+            boolean byName,
+            boolean byAddress) {
+
+        private static Known none(long number, byte[] text, boolean broken) {
+            return new Known(number, text, Marker.NONE, "", null, broken, false, false);
+        }
+
+        boolean matched() {
+            return byName || byAddress;
+        }
+    }
+
+    /** Takes what {@link #lines} finds. */
+    interface Taker {
+        void take(Known line) throws IOException;
+    }
+
+    /**
+     * Reads every line of {@code file}.
+     *
+     * @param address null: only the name is looked for
+     * @throws IOException also where a line is too long to be kept whole
+     */
+    void lines(Path file, String name, @Nullable String address, Taker taker) throws IOException {
+        HostNames names = new HostNames(name);
+        HostNames addresses = address == null ? null : new HostNames(address);
+        try (HostFile lines = new HostFile(Files.newInputStream(file))) {
+            while (lines.next()) {
+                if (lines.cut()) {
+                    throw new IOException("line too long at " + at(file, lines));
+                }
+                taker.take(known(lines, names, addresses));
+            }
+        }
+    }
+
+    private static Known known(HostFile lines, HostNames names, @Nullable HostNames addresses) {
+        byte[] text = Arrays.copyOfRange(lines.buffer(), lines.start(), lines.end());
+        Line line = new Line(lines.buffer(), lines.start(), lines.end());
+        if (line.empty()) {
+            return Known.none(lines.number(), text, false);
+        }
+        if (!line.readMarker()) {
+            return Known.none(lines.number(), text, true);
+        }
+        line.readHosts();
+        HostNames.Match byName = names.match(line.bytes, line.hostsAt, line.hostsEnd);
+        HostNames.Match byAddress =
+                addresses == null
+                        ? HostNames.Match.NO
+                        : addresses.match(line.bytes, line.hostsAt, line.hostsEnd);
+        HostKey key = byName == HostNames.Match.BROKEN ? null : line.readKey();
+        return key == null
+                ? Known.none(lines.number(), text, true)
+                : new Known(
+                        lines.number(),
+                        text,
+                        line.marker,
+                        line.hosts(),
+                        key,
+                        false,
+                        byName == HostNames.Match.YES,
+                        byAddress == HostNames.Match.YES);
+    }
+
+    List<Path> userFiles() {
+        return userFiles;
+    }
+
+    /** Whether the line stands in one of the files for all users. */
+    boolean global(Entry entry) {
+        return globalFiles.contains(entry.file()) && !userFiles.contains(entry.file());
+    }
+
     private @Nullable Entry entry(Path file, HostFile lines, HostNames names) {
         Line line = new Line(lines.buffer(), lines.start(), lines.end());
         if (line.empty()) {
@@ -493,7 +586,7 @@ public final class KnownHosts {
         return file + ":" + lines.number();
     }
 
-    private static String reason(IOException e) {
+    static String reason(IOException e) {
         if (e instanceof NoSuchFileException) {
             return "No such file or directory";
         }

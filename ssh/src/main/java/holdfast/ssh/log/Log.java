@@ -1,6 +1,9 @@
 package holdfast.ssh.log;
 
+import java.util.List;
+import java.util.function.BiPredicate;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a person sees of the inner workings, at the levels and in the form of OpenSSH's log.c:
@@ -19,18 +22,81 @@ public final class Log {
         VERBOSE,
         DEBUG1,
         DEBUG2,
-        DEBUG3
+        DEBUG3;
+
+        /** As OpenSSH's log_level_name has it, in {@code ssh -G} and for {@code ~v}. */
+        public String spelled() {
+            return switch (this) {
+                case QUIET -> "SILENT";
+                case DEBUG1 -> "DEBUG";
+                case FATAL, ERROR, INFO, VERBOSE, DEBUG2, DEBUG3 -> name();
+            };
+        }
+
+        /** The next that says more, or this where none does. */
+        public Level louder() {
+            return switch (this) {
+                case QUIET -> FATAL;
+                case FATAL -> ERROR;
+                case ERROR -> INFO;
+                case INFO -> VERBOSE;
+                case VERBOSE -> DEBUG1;
+                case DEBUG1 -> DEBUG2;
+                case DEBUG2, DEBUG3 -> DEBUG3;
+            };
+        }
+
+        /** The next that says less, or this where none does. */
+        public Level quieter() {
+            return switch (this) {
+                case QUIET, FATAL -> QUIET;
+                case ERROR -> FATAL;
+                case INFO -> ERROR;
+                case VERBOSE -> INFO;
+                case DEBUG1 -> VERBOSE;
+                case DEBUG2 -> DEBUG1;
+                case DEBUG3 -> DEBUG2;
+            };
+        }
     }
 
-    private final Consumer<String> sink;
+    /** Where lines go that are not for a terminal: their level is told, and they have no end. */
+    public interface Sink {
+        void take(Level level, String line);
+    }
+
+    private final Sink sink;
+    private final boolean forTerminal;
     private volatile Level level;
+    private volatile @Nullable Places places;
+
+    /**
+     * LogVerbose: what is said at those places of the program is said whatever the level.
+     *
+     * @param among whether a place is in a list of patterns
+     */
+    private record Places(List<String> patterns, BiPredicate<String, String> among) {
+        boolean have(String place) {
+            return patterns.stream().anyMatch(list -> among.test(place, list));
+        }
+    }
 
     /**
      * @param sink takes each finished line, its CR LF included
      */
     public Log(Level level, Consumer<String> sink) {
+        this(level, (at, line) -> sink.accept(line), true);
+    }
+
+    private Log(Level level, Sink sink, boolean forTerminal) {
         this.level = level;
         this.sink = sink;
+        this.forTerminal = forTerminal;
+    }
+
+    /** A log whose lines go to the system's, with {@code error: } before those that are errors. */
+    public static Log ofSystem(Level level, Sink sink) {
+        return new Log(level, sink, false);
     }
 
     /** A log that says nothing. */
@@ -40,7 +106,19 @@ public final class Log {
 
     /** A log of its own level that writes to the same place. */
     public Log at(Level other) {
-        return new Log(other, sink);
+        Log log = new Log(other, sink, forTerminal);
+        log.places = places;
+        return log;
+    }
+
+    /**
+     * LogVerbose: from now on, what is said at a place named by one of these lists of patterns is
+     * said at every level, with the place before it: {@code Dialer.java:dial():88 (pid=4711)}.
+     *
+     * @param among whether a place is in a list of patterns
+     */
+    public void verboseAt(List<String> patterns, BiPredicate<String, String> among) {
+        places = patterns.isEmpty() ? null : new Places(List.copyOf(patterns), among);
     }
 
     public Level level() {
@@ -52,8 +130,13 @@ public final class Log {
         level = now;
     }
 
+    /** Whether something at that level may be shown: what is costly to say need not be made. */
     public boolean shows(Level wanted) {
-        return level.compareTo(wanted) >= 0 && wanted != Level.QUIET;
+        return wanted != Level.QUIET && (shown(wanted) || places != null);
+    }
+
+    private boolean shown(Level wanted) {
+        return level.compareTo(wanted) >= 0;
     }
 
     public void fatal(String text) {
@@ -89,13 +172,48 @@ public final class Log {
         if (!shows(at)) {
             return;
         }
+        Places verbose = places;
+        String place = verbose == null ? "" : place();
+        boolean forced = verbose != null && verbose.have(place);
+        if (!forced && !shown(at)) {
+            return;
+        }
         String prefix =
                 switch (at) {
                     case DEBUG1 -> "debug1: ";
                     case DEBUG2 -> "debug2: ";
                     case DEBUG3 -> "debug3: ";
-                    case QUIET, FATAL, ERROR, INFO, VERBOSE -> "";
+                    case FATAL -> forTerminal ? "" : "fatal: ";
+                    case ERROR -> forTerminal ? "" : "error: ";
+                    case QUIET, INFO, VERBOSE -> "";
                 };
-        sink.accept(prefix + text + "\r\n");
+        String line = prefix + (forced ? place + ": " : "") + text;
+        sink.take(at, forTerminal ? line + "\r\n" : line);
     }
+
+    /** Who speaks, in the form of OpenSSH's log.c: file, method, line, process. */
+    private static String place() {
+        return StackWalker.getInstance()
+                .walk(frames ->
+                        frames.filter(frame -> !frame.getClassName().equals(NAME))
+                                .findFirst()
+                                .map(frame ->
+                                        frame.getFileName()
+                                                + ":"
+                                                + method(frame.getMethodName())
+                                                + "():"
+                                                + frame.getLineNumber()
+                                                + " (pid="
+                                                + ProcessHandle.current().pid()
+                                                + ")")
+                                .orElse(""));
+    }
+
+    /** The compiler's name for code inside a method, {@code lambda$dial$0}, means that method. */
+    private static String method(String name) {
+        String[] parts = name.split("\\$", -1);
+        return parts.length == 3 && parts[0].equals("lambda") ? parts[1] : name;
+    }
+
+    private static final String NAME = Log.class.getName();
 }

@@ -1,5 +1,6 @@
 package holdfast.ssh.terminal;
 
+import holdfast.ssh.log.Log;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -22,7 +23,7 @@ public final class Escapes {
     /** For {@link #Escapes}: there is no escape character. */
     public static final int NONE = -1;
 
-    private static final String NOT_BUILT = "#BCVv&I";
+    private static final String NOT_BUILT = "&I";
 
     /** What was typed, in order. */
     public sealed interface Piece {}
@@ -62,20 +63,38 @@ public final class Escapes {
         /** {@code ~R}: new keys. */
         record Rekey() implements Command {}
 
+        /** {@code ~B}: a BREAK for the other side's line. */
+        record Break() implements Command {}
+
+        /** {@code ~#}: list what goes over the connection. */
+        record Connections() implements Command {}
+
+        /** {@code ~C}: ask for a line, and do what it says. */
+        record CommandLine() implements Command {}
+
+        /** {@code ~v}: say more of what is being done. */
+        record Louder() implements Command {}
+
+        /** {@code ~V}: say less. */
+        record Quieter() implements Command {}
+
         /** An escape that OpenSSH has and we have not. */
         record Unsupported(char letter) implements Command {}
     }
 
     private final int escape;
+    private final boolean commandLine;
     private boolean lineStart = true;
     private boolean pending;
     private boolean closed;
 
     /**
      * @param escape the escape character (EscapeChar of ssh_config), or {@link #NONE}
+     * @param commandLine whether {@code ~C} may be used (EnableEscapeCommandline)
      */
-    public Escapes(int escape) {
+    public Escapes(int escape, boolean commandLine) {
         this.escape = escape;
+        this.commandLine = commandLine;
     }
 
     /** Takes {@code length} typed bytes from {@code from}; what becomes of them, in order. */
@@ -122,6 +141,11 @@ public final class Escapes {
             case '?' -> new Command.Help();
             case 'Z' - 64 -> new Command.Suspend();
             case 'R' -> new Command.Rekey();
+            case 'B' -> new Command.Break();
+            case '#' -> new Command.Connections();
+            case 'C' -> new Command.CommandLine();
+            case 'v' -> new Command.Louder();
+            case 'V' -> new Command.Quieter();
             default -> NOT_BUILT.indexOf(b) >= 0 ? new Command.Unsupported((char) b) : null;
         };
     }
@@ -134,19 +158,30 @@ public final class Escapes {
     }
 
     /**
-     * What OpenSSH prints on the terminal (stderr) when it obeys {@code command}; empty where it
-     * prints nothing.
+     * What OpenSSH prints on the terminal (stderr) when it obeys {@code command}, or begins to;
+     * empty where it prints nothing.
+     *
+     * @param level of the log once the command is obeyed; null where its lines go elsewhere
      */
-    public byte[] says(Command command) {
+    public byte[] says(Command command, Log.@Nullable Level level) {
         String text =
                 switch (command) {
                     case Command.Help() -> help();
                     case Command.Suspend() -> name() + "^Z [suspend ssh]\r\n";
                     case Command.Close(), Command.Rekey() -> "";
+                    case Command.Break() -> name() + "B\r\n";
+                    case Command.Connections() -> name() + "#\r\n";
+                    case Command.CommandLine() -> commandLine ? "" : "commandline disabled\r\n";
+                    case Command.Louder() -> name() + "v " + logging(level);
+                    case Command.Quieter() -> name() + "V " + logging(level);
                     case Command.Unsupported(char letter) ->
                             name() + letter + " escape not supported yet\r\n";
                 };
         return text.getBytes(StandardCharsets.ISO_8859_1);
+    }
+
+    private static String logging(Log.@Nullable Level level) {
+        return level == null ? "[Logging to syslog]\r\n" : "[LogLevel " + level.spelled() + "]\r\n";
     }
 
     /** The list of {@code ~?}, in OpenSSH's form, of what is built. */
@@ -154,9 +189,13 @@ public final class Escapes {
         String e = name();
         return e
                 + "?\r\nSupported escape sequences:\r\n"
-                + help(e, ".", "terminate connection")
+                + help(e, ".", "terminate connection (and any multiplexed sessions)")
+                + help(e, "B", "send a BREAK to the remote system")
+                + (commandLine ? help(e, "C", "open a command line") : "")
                 + help(e, "R", "request rekey")
+                + help(e, "V/v", "decrease/increase verbosity (LogLevel)")
                 + help(e, "^Z", "suspend ssh")
+                + help(e, "#", "list forwarded connections")
                 + help(e, "?", "this message")
                 + " "
                 + e

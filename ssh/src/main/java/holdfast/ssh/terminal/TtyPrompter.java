@@ -47,7 +47,9 @@ public final class TtyPrompter implements Prompter {
                 return null;
             }
             try {
-                tty.print(prompt);
+                // At the start of the line, as OpenSSH: over what was typed before the echo was
+                // off.
+                tty.print("\r" + prompt);
                 String answer = tty.line();
                 if (hide) {
                     tty.print("\n");

@@ -339,14 +339,13 @@ class ClientConfigTest {
 
     @Test
     void what_is_known_but_not_built_is_said_in_a_debug_line() throws Exception {
-        Path file =
-                machine.userFile("Host web", "  VisualHostKey yes", "Host db", "  ForwardX11 yes");
+        Path file = machine.userFile("Host web", "  Tunnel no", "Host db", "  ForwardX11 yes");
         machine.settings("-v", "web");
         assertThat(machine.logged)
                 .contains(
                         "debug1: Reading configuration data " + file,
                         "debug1: " + file + " line 1: Applying options for web",
-                        "debug1: " + file + " line 2: VisualHostKey is not supported yet, ignored")
+                        "debug1: " + file + " line 2: Tunnel is not supported yet, ignored")
                 .noneMatch(line -> line.contains("ForwardX11"));
     }
 

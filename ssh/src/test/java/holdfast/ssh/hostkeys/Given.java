@@ -1,5 +1,6 @@
 package holdfast.ssh.hostkeys;
 
+import holdfast.ssh.config.ClientComfort;
 import holdfast.ssh.config.ClientCredentials;
 import holdfast.ssh.config.ClientForwards;
 import holdfast.ssh.config.ClientSettings;
@@ -71,6 +72,7 @@ final class Given {
         values.put("sessionType", ClientSettings.SessionType.DEFAULT);
         values.put("logLevel", Log.Level.INFO);
         values.put("requiredRsaSize", 1024);
+        values.put("comfort", ClientComfort.NONE);
         values.put("connectionAttempts", 1);
         values.put("numberOfPasswordPrompts", 3);
         values.put(

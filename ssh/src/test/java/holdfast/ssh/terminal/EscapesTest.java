@@ -2,6 +2,7 @@ package holdfast.ssh.terminal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.ssh.log.Log;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Random;
@@ -26,7 +27,7 @@ class EscapesTest {
 
     @Test
     void nothing_is_taken_once_closed() {
-        Escapes escapes = new Escapes('~');
+        Escapes escapes = new Escapes('~', true);
         assertThat(show(escapes.typed(bytes("~."), 0, 2))).isEqualTo("<.>");
         assertThat(escapes.typed(bytes("ls\r"), 0, 3)).isEmpty();
     }
@@ -70,9 +71,9 @@ class EscapesTest {
 
     @Test
     void escapes_of_openssh_that_are_not_built_are_named_and_not_sent() {
-        assertThat(typed("~#~B~C~V~v~&~I")).isEqualTo("<!#><!B><!C><!V><!v><!&><!I>");
-        assertThat(says(new Escapes('~'), new Escapes.Command.Unsupported('C')))
-                .isEqualTo("~C escape not supported yet\r\n");
+        assertThat(typed("~#~B~C~V~v~&~I")).isEqualTo("<#><B><C><V><v><!&><!I>");
+        assertThat(says(new Escapes('~', true), new Escapes.Command.Unsupported('&')))
+                .isEqualTo("~& escape not supported yet\r\n");
     }
 
     @Test
@@ -82,25 +83,29 @@ class EscapesTest {
 
     @Test
     void another_escape_character_takes_the_place_of_the_tilde() {
-        assertThat(typed(new Escapes(29), "\r~.\r\035.")).isEqualTo("\r~.\r<.>");
-        assertThat(typed(new Escapes('%'), "%%\r%R")).isEqualTo("%\r<R>");
+        assertThat(typed(new Escapes(29, true), "\r~.\r\035.")).isEqualTo("\r~.\r<.>");
+        assertThat(typed(new Escapes('%', true), "%%\r%R")).isEqualTo("%\r<R>");
     }
 
     @Test
     void without_an_escape_character_everything_is_sent() {
-        assertThat(typed(new Escapes(Escapes.NONE), "~.\r~?")).isEqualTo("~.\r~?");
+        assertThat(typed(new Escapes(Escapes.NONE, true), "~.\r~?")).isEqualTo("~.\r~?");
     }
 
     @Test
     void the_help_reads_as_openssh_prints_it() {
-        assertThat(says(new Escapes('~'), new Escapes.Command.Help()))
+        assertThat(says(new Escapes('~', true), new Escapes.Command.Help()))
                 .isEqualTo(
                         """
                         ~?
                         Supported escape sequences:
-                         ~.   - terminate connection
+                         ~.   - terminate connection (and any multiplexed sessions)
+                         ~B   - send a BREAK to the remote system
+                         ~C   - open a command line
                          ~R   - request rekey
+                         ~V/v - decrease/increase verbosity (LogLevel)
                          ~^Z  - suspend ssh
+                         ~#   - list forwarded connections
                          ~?   - this message
                          ~~   - send the escape character by typing it twice
                         (Note that escapes are only recognized immediately after newline.)
@@ -110,15 +115,38 @@ class EscapesTest {
 
     @Test
     void suspending_says_so_and_closing_and_rekeying_are_silent() {
-        Escapes escapes = new Escapes('~');
+        Escapes escapes = new Escapes('~', true);
         assertThat(says(escapes, new Escapes.Command.Suspend())).isEqualTo("~^Z [suspend ssh]\r\n");
         assertThat(says(escapes, new Escapes.Command.Close())).isEmpty();
         assertThat(says(escapes, new Escapes.Command.Rekey())).isEmpty();
     }
 
     @Test
+    void the_other_escapes_say_what_openssh_says() {
+        Escapes escapes = new Escapes('%', false);
+        assertThat(says(escapes, new Escapes.Command.Break())).isEqualTo("%B\r\n");
+        assertThat(says(escapes, new Escapes.Command.Connections())).isEqualTo("%#\r\n");
+        assertThat(says(escapes, new Escapes.Command.Louder()))
+                .isEqualTo("%v [LogLevel DEBUG]\r\n");
+        assertThat(
+                        new String(
+                                escapes.says(new Escapes.Command.Quieter(), null),
+                                StandardCharsets.ISO_8859_1))
+                .isEqualTo("%V [Logging to syslog]\r\n");
+    }
+
+    @Test
+    void a_command_line_that_may_not_be_opened_is_said_to_be_disabled_and_not_in_the_help() {
+        Escapes without = new Escapes('~', false);
+        assertThat(says(without, new Escapes.Command.CommandLine()))
+                .isEqualTo("commandline disabled\r\n");
+        assertThat(says(without, new Escapes.Command.Help())).doesNotContain("~C");
+        assertThat(says(new Escapes('~', true), new Escapes.Command.CommandLine())).isEmpty();
+    }
+
+    @Test
     void what_is_typed_does_not_show_in_a_log_by_accident() {
-        List<Escapes.Piece> pieces = new Escapes('~').typed(bytes("hunter2"), 0, 7);
+        List<Escapes.Piece> pieces = new Escapes('~', true).typed(bytes("hunter2"), 0, 7);
         assertThat(pieces.toString()).doesNotContain("hunter2");
     }
 
@@ -132,7 +160,7 @@ class EscapesTest {
             for (int i = random.nextInt(24); i >= 0; i--) {
                 text.append(alphabet.charAt(random.nextInt(alphabet.length())));
             }
-            Escapes cut = new Escapes('~');
+            Escapes cut = new Escapes('~', true);
             StringBuilder result = new StringBuilder();
             byte[] all = bytes(text.toString());
             for (int at = 0; at < all.length; ) {
@@ -147,7 +175,7 @@ class EscapesTest {
     }
 
     private static String typed(String text) {
-        return typed(new Escapes('~'), text);
+        return typed(new Escapes('~', true), text);
     }
 
     private static String typed(Escapes escapes, String text) {
@@ -155,7 +183,7 @@ class EscapesTest {
     }
 
     private static String says(Escapes escapes, Escapes.Command command) {
-        return new String(escapes.says(command), StandardCharsets.ISO_8859_1);
+        return new String(escapes.says(command, Log.Level.DEBUG1), StandardCharsets.ISO_8859_1);
     }
 
     private static byte[] bytes(String text) {
@@ -173,6 +201,11 @@ class EscapesTest {
                         case Escapes.Command.Help() -> "<?>";
                         case Escapes.Command.Suspend() -> "<^Z>";
                         case Escapes.Command.Rekey() -> "<R>";
+                        case Escapes.Command.Break() -> "<B>";
+                        case Escapes.Command.Connections() -> "<#>";
+                        case Escapes.Command.CommandLine() -> "<C>";
+                        case Escapes.Command.Louder() -> "<v>";
+                        case Escapes.Command.Quieter() -> "<V>";
                         case Escapes.Command.Unsupported(char letter) -> "<!" + letter + ">";
                     });
         }

@@ -2,6 +2,7 @@ package holdfast.trials.hostkeys;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.ssh.config.ClientComfort;
 import holdfast.ssh.config.ClientCredentials;
 import holdfast.ssh.config.ClientForwards;
 import holdfast.ssh.config.ClientSettings;
@@ -384,6 +385,7 @@ class HostKeysTrial {
         values.put("strictHostKeyChecking", StrictHostKeyChecking.ASK);
         values.put("userKnownHostsFiles", List.of(file));
         values.put("requiredRsaSize", 1024);
+        values.put("comfort", ClientComfort.NONE);
         values.put("passwordAuthentication", true);
         values.put("kbdInteractiveAuthentication", true);
         values.put("numberOfPasswordPrompts", 3);

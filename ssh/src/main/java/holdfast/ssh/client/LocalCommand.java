@@ -1,0 +1,32 @@
+package holdfast.ssh.client;
+
+import holdfast.ssh.log.Log;
+import java.io.IOException;
+
+/**
+ * A command run here by the person's shell, on our own stdin, stdout and stderr, and waited for:
+ * LocalCommand, and {@code !} after {@code ~C} (ssh_local_cmd of OpenSSH's sshconnect.c).
+ */
+final class LocalCommand {
+
+    private LocalCommand() {}
+
+    /** Its status is nobody's business. Returns when it has ended, or when we are interrupted. */
+    static void run(String shell, String command, Log log) throws InterruptedException {
+        if (command.isEmpty()) {
+            return;
+        }
+        log.debug3("Executing " + shell + " -c \"" + command + "\"");
+        try {
+            new ProcessBuilder(shell, "-c", command).inheritIO().start().waitFor();
+        } catch (IOException e) {
+            log.error(
+                    "Couldn't execute "
+                            + shell
+                            + " -c \""
+                            + command
+                            + "\": "
+                            + "No such file or directory");
+        }
+    }
+}
