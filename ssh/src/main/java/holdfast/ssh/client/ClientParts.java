@@ -139,8 +139,7 @@ final class ClientParts {
 
     /** The same for the way to the server when it must be found again: nobody is asked anything. */
     ClientParts again() {
-        return new ClientParts(
-                settings, (prompt, echo) -> null, log, text -> {}, forwards, true);
+        return new ClientParts(settings, (prompt, echo) -> null, log, text -> {}, forwards, true);
     }
 
     /**

@@ -42,6 +42,7 @@ public final class ClientSide {
 
     private int unanswered;
     private @Nullable Runnable whenAnswered;
+
     /** Those that listen here: as many as the person asked for. */
     private final Map<Listening, Listener> listeners = new ConcurrentHashMap<>();
 

@@ -64,7 +64,7 @@ final class Rig implements AutoCloseable {
                                             started.settings(),
                                             List.of(),
                                             false,
-                                    (from, at) -> true));
+                                            (from, at) -> true));
                         }
                         return true;
                     });
