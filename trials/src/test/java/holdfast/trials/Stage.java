@@ -179,7 +179,7 @@ final class Stage implements AutoCloseable {
         return String.join(" ", sshd.client(client).argv());
     }
 
-    private Command own(Command command) {
+    Command own(Command command) {
         return command.env(MARK, mark()).env("HOME", home()).onStart(started::add);
     }
 

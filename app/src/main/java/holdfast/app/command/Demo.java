@@ -293,6 +293,9 @@ public final class Demo {
                 "UserKnownHostsFile=" + knownHosts,
                 "-o",
                 "GlobalKnownHostsFile=none",
+                // It would bring the first client's connection back, and there were no story.
+                "-o",
+                "Tether=no",
                 "-o",
                 "ServerAliveInterval=" + interval,
                 "-p",

@@ -34,6 +34,7 @@ final class ChaCha20Poly1305 implements Cipher {
     private final byte[] firstBlock = new byte[BLOCK];
     private final byte[] tag = new byte[Poly1305.TAG_BYTES];
     private final byte[] head = new byte[HEAD_BYTES];
+    private int headLength; // 0: there is none, as in a key file
     private @Nullable BorrowedPoly1305 borrowed;
     private int longOnes;
     private int firstSequence;
@@ -103,6 +104,7 @@ final class ChaCha20Poly1305 implements Cipher {
             header.doFinal(data, offset, HEAD_BYTES, data, offset);
             System.arraycopy(data, offset, head, 0, HEAD_BYTES);
         }
+        headLength = HEAD_BYTES;
     }
 
     @Override
@@ -118,21 +120,23 @@ final class ChaCha20Poly1305 implements Cipher {
             body.doFinal(data, offset, length, data, offset);
             authenticate(data, offset, length, data, tagAt);
         }
+        headLength = 0;
         next();
     }
 
     /** Writes the tag of the head and of what follows it, both encrypted. */
     private void authenticate(byte[] data, int offset, int length, byte[] out, int outOffset)
             throws GeneralSecurityException {
-        if (length >= LONG && BorrowedPoly1305.isQuicker()) {
+        boolean isLong = length >= LONG && headLength == HEAD_BYTES;
+        if (isLong && BorrowedPoly1305.isQuicker()) {
             borrowed().tag(bodyKey, nonce, poly, head, data, offset, length, out, outOffset);
             return;
         }
         long began = System.nanoTime();
-        poly.update(head, 0, HEAD_BYTES);
+        poly.update(head, 0, headLength);
         poly.update(data, offset, length);
         poly.finish(out, outOffset);
-        if (length >= LONG && BorrowedPoly1305.isSampled(++longOnes)) {
+        if (isLong && BorrowedPoly1305.isSampled(++longOnes)) {
             long took = System.nanoTime() - began;
             borrowed().sample(took, bodyKey, nonce, poly, head, data, offset, length);
         }
