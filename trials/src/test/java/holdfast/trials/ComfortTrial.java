@@ -345,7 +345,7 @@ final class ComfortTrial {
         Seen seen = seen(stage.ssh(sshd, "-o", "LogVerbose=HostKeyCheck.java:*", "trial", "true"));
         assertThat(seen.err())
                 .containsPattern(
-                        "(?m)^debug1: HostKeyCheck.java:check\\(\\):\\d+ \\(pid=\\d+\\): Server"
+                        "(?m)^debug1: HostKeyCheck.java:tell\\(\\):\\d+ \\(pid=\\d+\\): Server"
                                 + " host key: ssh-ed25519 SHA256:")
                 .doesNotContain("Dialer.java");
     }

@@ -192,7 +192,7 @@ final class ConfigTrial {
         Sshd sshd = stage.sshd();
         for (List<String> words :
                 List.of(
-                        List.of("-f", "trial", "true"),
+                        List.of("-X", "trial", "true"),
                         List.of("-M", "trial", "true"),
                         List.of("-O", "check", "trial"),
                         List.of("-w", "0:0", "trial", "true"))) {

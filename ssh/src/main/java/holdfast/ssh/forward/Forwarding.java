@@ -70,6 +70,7 @@ public final class Forwarding {
     private final Set<AutoCloseable> closeables = new HashSet<>();
     private long granted;
     private int open;
+    private int agents; // of those
     private boolean over;
     private @Nullable Runnable atNone;
 
@@ -138,6 +139,7 @@ public final class Forwarding {
                 return false;
             }
             open++;
+            agents += isAgent(channel) ? 1 : 0;
         }
         channels.add(channel);
         return true;
@@ -150,7 +152,8 @@ public final class Forwarding {
             granted -= window;
             if (counted) {
                 open--;
-                if (open == 0) {
+                agents -= isAgent(channel) ? 1 : 0;
+                if (open == agents) {
                     told = atNone;
                     atNone = null;
                 }
@@ -161,10 +164,17 @@ public final class Forwarding {
         }
     }
 
-    /** Runs {@code action}, which must not block, once nothing is being forwarded: now, or then. */
+    private static boolean isAgent(ForwardChannel channel) {
+        return channel.getChannelType().startsWith("auth-agent");
+    }
+
+    /**
+     * Runs {@code action}, which must not block, once nothing is being forwarded: now, or then. An
+     * agent that says nothing any more to a program that has ended is nothing to wait for.
+     */
     void whenNone(Runnable action) {
         synchronized (this) {
-            if (open > 0 && !over) {
+            if (open > agents && !over) {
                 atNone = action;
                 return;
             }
