@@ -102,6 +102,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     private volatile Mode mode;
     private volatile IoSession io; // the newest; closed while none carries
     private @Nullable TetherKey key;
+    private int buffer; // as the offer said, whatever is configured since
     private String serverLine = "";
     private @Nullable ServerTransport transport;
 
@@ -159,13 +160,14 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     }
 
     /** The server's identification line, with an offer if the client may have a tether. */
-    String identification(String plain, int buffer) {
+    String identification(String plain) {
         if (mode != Mode.GREETING) {
             return plain;
         }
         TetherKey ours = gate.key();
         int software = plain.indexOf(' ');
-        String word = ours.offer(buffer).word();
+        int window = gate.buffer();
+        String word = ours.offer(window).word();
         String line =
                 software < 0
                         ? plain + " " + word
@@ -175,6 +177,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             return plain;
         }
         key = ours;
+        buffer = window;
         serverLine = line;
         return line;
     }
@@ -265,7 +268,6 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             return false;
         }
         synchronized (lock) {
-            int buffer = gate.buffer();
             Tether made =
                     new Tether(
                             Tether.Role.SERVER,
@@ -756,10 +758,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             if (nobody) {
                 last.setValue(true);
             } else {
-                deadlines.post(() ->
-                        deadlines.set(
-                                new Timer<>(() -> gate.apart(() -> close(true))),
-                                now().plus(FAREWELL)));
+                afterFarewell(() -> close(true));
                 flush();
             }
             return builder().when(last).close(io).build().close(false);
@@ -801,6 +800,12 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         }
     }
 
+    /** Ends what has had its time; nothing, if it is closed by then. */
+    private void afterFarewell(Runnable end) {
+        Timer<Runnable> due = new Timer<>(() -> gate.apart(end));
+        deadlines.post(() -> deadlines.set(due, now().plus(FAREWELL)));
+    }
+
     /** Under the lock: what is still to be sent, and CLOSE, without which the client comes back. */
     private List<byte[]> lastWords(Tether stream) {
         List<byte[]> all = new ArrayList<>();
@@ -830,9 +835,8 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             for (byte[] bytes : last) {
                 old.writeBuffer(new ByteArrayBuffer(bytes));
             }
-            Timer<Runnable> end = new Timer<>(() -> gate.apart(() -> old.close(true)));
-            deadlines.post(() -> deadlines.set(end, now().plus(FAREWELL)));
-            old.close(false).addListener(closed -> deadlines.post(() -> deadlines.cancel(end)));
+            afterFarewell(() -> old.close(true));
+            old.close(false);
         } catch (IOException e) {
             old.close(true);
         }

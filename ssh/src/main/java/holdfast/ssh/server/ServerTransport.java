@@ -316,8 +316,7 @@ public final class ServerTransport extends OneKeyExchange {
     @Override
     protected String resolveIdentificationString(String property) {
         String plain = super.resolveIdentificationString(property);
-        CarriedSession below = getIoSession() instanceof CarriedSession session ? session : null;
-        return below == null ? plain : below.identification(plain, server.gate().buffer());
+        return carried == null ? plain : carried.identification(plain);
     }
 
     /** The client did not want a connection of its own, but to come back to one that is there. */
