@@ -5,8 +5,8 @@ import java.util.List;
 
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
- * tether}, {@code survival}, {@code scale}, {@code forwards} or {@code forwards-churn}, then its
- * options.
+ * tether}, {@code carry}, {@code survival}, {@code scale}, {@code forwards} or {@code
+ * forwards-churn}, then its options.
  */
 public final class Main {
 
@@ -22,6 +22,7 @@ public final class Main {
                 case "rekey" -> Rekey.run(new Options(all.subList(1, all.size())));
                 case "simulate" -> Simulate.run(all.subList(1, all.size()));
                 case "tether" -> TetherSeeds.run(all.subList(1, all.size()));
+                case "carry" -> Carry.run(new Options(all.subList(1, all.size())));
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
                 case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
@@ -34,6 +35,7 @@ public final class Main {
                                    trials/bench rekey [--runs N] [--megabytes N] [--ciphers A,B] [--markdown]
                                    trials/bench simulate [SEEDS] [FROM]
                                    trials/bench tether [SEEDS] [FROM]
+                                   trials/bench carry [--gigabytes N] [--pairs N] [--keys N] [--cipher NAME] [--markdown]
                                    trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]
                                    trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
