@@ -13,6 +13,7 @@ import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resumption;
 import holdfast.core.tether.Tether;
 import holdfast.core.tether.TetherLine;
+import holdfast.core.tether.Traffic;
 import holdfast.core.time.Moment;
 import holdfast.core.time.TimingWheel.Timer;
 import holdfast.ssh.link.Deadlines;
@@ -113,6 +114,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     private @Nullable Prover prover;
     private Tether.@Nullable Carrier carrier;
     private @Nullable CarrierState carriers;
+    private final Traffic traffic = new Traffic();
     private CarrierPolicy policy = CarrierPolicy.server(ASK_AFTER, LET_GO_AFTER);
     private final ArrayDeque<Waiting> waiting = new ArrayDeque<>(0);
     private byte @Nullable [] out;
@@ -297,7 +299,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             Tether.News news =
                     on.received(ByteBuffer.wrap(bytes), delivering ? null : straight, now);
             delivering |= straight.position() > 0;
-            step(new CarrierEvent.Heard(now, news.bytes() > 0));
+            traffic.heard(now, news.bytes() > 0);
             if (news.pong() != null) {
                 step(new CarrierEvent.PingAnswered(news.pong(), now));
             }
@@ -592,7 +594,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                 count = on.fill(bytes, 0, bytes.length, now());
                 writing = count > 0;
                 if (stream.sent() > before) {
-                    step(new CarrierEvent.Spoke(now()));
+                    spoke(now());
                 }
             } else if (!writing) {
                 out = null;
@@ -647,7 +649,23 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     // --- deciding, under the lock
 
+    private void spoke(Moment now) {
+        traffic.spoke(now);
+        if (traffic.presses(alarmAt)) {
+            tell();
+        }
+    }
+
     private void step(CarrierEvent event) {
+        tell();
+        decide(event);
+    }
+
+    private void tell() {
+        traffic.take().forEach(this::decide);
+    }
+
+    private void decide(CarrierEvent event) {
         CarrierState was = carriers;
         if (was == null || over) {
             return;
@@ -717,8 +735,9 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             if (was == null || stream == null || over) {
                 return;
             }
-            if (!now().isBefore(Carriers.wakeAt(was, policy))) {
-                step(new CarrierEvent.TimePassed());
+            tell();
+            if (carriers != null && !now().isBefore(Carriers.wakeAt(carriers, policy))) {
+                decide(new CarrierEvent.TimePassed());
             }
             if (stream.acknowledged()) {
                 stream.trim();

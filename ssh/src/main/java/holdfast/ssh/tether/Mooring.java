@@ -11,6 +11,7 @@ import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resumption;
 import holdfast.core.tether.Tether;
 import holdfast.core.tether.TetherLine;
+import holdfast.core.tether.Traffic;
 import holdfast.core.time.Moment;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -49,6 +50,7 @@ final class Mooring {
 
     private Tether.@Nullable Carrier carrier;
     private @Nullable SocketChannel channel;
+    private final Traffic traffic = new Traffic();
     private CarrierState state = Carriers.begin(now());
     private @Nullable ScheduledFuture<?> alarm;
     private @Nullable ScheduledFuture<?> ripening;
@@ -205,7 +207,7 @@ final class Mooring {
             }
             int room = tether.room();
             Tether.News news = on.received(bytes, 0, count);
-            step(new CarrierEvent.Heard(now(), news.bytes() > 0));
+            traffic.heard(now(), news.bytes() > 0);
             if (news.pong() != null) {
                 step(new CarrierEvent.PingAnswered(news.pong(), now()));
             }
@@ -300,7 +302,10 @@ final class Mooring {
                 }
                 synchronized (this) {
                     if (on.equals(carrier) && tether.sent() > before) {
-                        step(new CarrierEvent.Spoke(spoke));
+                        traffic.spoke(spoke);
+                        if (traffic.presses(alarmAt)) {
+                            tell();
+                        }
                     }
                 }
                 if (last) {
@@ -415,6 +420,15 @@ final class Mooring {
     // --- deciding, under the monitor
 
     private void step(CarrierEvent event) {
+        tell();
+        decide(event);
+    }
+
+    private void tell() {
+        traffic.take().forEach(this::decide);
+    }
+
+    private void decide(CarrierEvent event) {
         if (over) {
             return;
         }
@@ -498,13 +512,14 @@ final class Mooring {
 
     private synchronized void alarm() {
         alarmAt = Moment.NEVER;
+        tell();
         if (over) {
             return;
         }
         if (now().isBefore(Carriers.wakeAt(state, POLICY))) {
             arm();
         } else {
-            step(new CarrierEvent.TimePassed());
+            decide(new CarrierEvent.TimePassed());
         }
     }
 

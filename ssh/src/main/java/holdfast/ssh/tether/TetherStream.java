@@ -12,6 +12,7 @@ import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resuming;
 import holdfast.core.tether.Tether;
 import holdfast.core.tether.TetherLine;
+import holdfast.core.tether.Traffic;
 import holdfast.core.time.Moment;
 import holdfast.ssh.link.LinkClock;
 import java.io.IOException;
@@ -138,12 +139,8 @@ public final class TetherStream implements ByteChannel {
     private boolean writing;
     private boolean closed;
     private long dataSent;
-    private boolean speechPending;
-    private Moment spokeAt = Moment.ZERO;
-
-    // Written by whoever reads the carrier, read by the decision.
-    private volatile Moment heard = Moment.ZERO;
-    private boolean heardData; // guarded by the lock
+    private final Traffic traffic = new Traffic();
+    private Moment decidesAt = Moment.ZERO; // unless something presses
 
     // The reader's own.
     private final ByteBuffer incoming = ByteBuffer.allocate(CHUNK);
@@ -311,7 +308,6 @@ public final class TetherStream implements ByteChannel {
         if (count < 0) {
             return -1;
         }
-        heard = clock.now();
         return greet(count, into);
     }
 
@@ -332,7 +328,6 @@ public final class TetherStream implements ByteChannel {
             lost(on, null, false);
             return 0;
         }
-        heard = clock.now();
         int before = into.position();
         received(on, raw.flip().position(before), into);
         return into.position() - before;
@@ -495,13 +490,16 @@ public final class TetherStream implements ByteChannel {
         synchronized (lock) {
             int room = tether == null ? 0 : tether.room();
             Moment due = tether == null ? Moment.NEVER : tether.wakeAt();
-            news = on.received(bytes, into, clock.now());
-            heardData |= news.bytes() > 0;
+            Moment now = clock.now();
+            news = on.received(bytes, into, now);
+            if (on.equals(carrier)) {
+                traffic.heard(now, news.bytes() > 0);
+            }
             if (tether != null && tether.room() > room) {
                 lock.notifyAll(); // whoever writes may be waiting for it
             }
             if (news.pong() != null) {
-                mailbox.add(new CarrierEvent.PingAnswered(news.pong(), heard));
+                mailbox.add(new CarrierEvent.PingAnswered(news.pong(), now));
             }
             if (news.held() && tether != null) {
                 Duration theirs = tether.hold();
@@ -726,10 +724,8 @@ public final class TetherStream implements ByteChannel {
             writing = false;
             long sent = tether == null ? 0 : tether.sent();
             if (sent > dataSent) {
-                // The newest counts: what was said before it may have been answered.
-                spokeAt = spoke;
-                if (!speechPending) {
-                    speechPending = true;
+                traffic.spoke(spoke);
+                if (traffic.presses(decidesAt)) {
                     lock.notifyAll();
                 }
             }
@@ -775,7 +771,6 @@ public final class TetherStream implements ByteChannel {
     // --- deciding
 
     private void decide() {
-        Moment told = Moment.ZERO;
         while (true) {
             synchronized (lock) {
                 CarrierState was = state;
@@ -786,24 +781,16 @@ public final class TetherStream implements ByteChannel {
                     lock.notifyAll();
                     return;
                 }
-                Moment wakeAt = Carriers.wakeAt(was, policy);
-                if (mailbox.isEmpty() && !speechPending && clock.now().isBefore(wakeAt)) {
-                    awaitUntil(Moment.earlier(wakeAt, clock.now().plus(LOOK_ROUND)));
+                Moment now = clock.now();
+                decidesAt = Moment.earlier(Carriers.wakeAt(was, policy), now.plus(LOOK_ROUND));
+                if (mailbox.isEmpty() && now.isBefore(decidesAt) && !traffic.presses(decidesAt)) {
+                    awaitUntil(decidesAt);
                 }
                 Duration slept = clock.look();
                 if (!slept.isZero()) {
                     step(new CarrierEvent.Slept(slept));
                 }
-                Moment newest = heard;
-                if (told.isBefore(newest)) {
-                    told = newest;
-                    step(new CarrierEvent.Heard(newest, heardData));
-                    heardData = false;
-                }
-                if (speechPending) {
-                    speechPending = false;
-                    step(new CarrierEvent.Spoke(spokeAt));
-                }
+                traffic.take().forEach(this::step);
                 CarrierEvent event = mailbox.poll();
                 if (event != null) {
                     step(event);
@@ -953,7 +940,6 @@ public final class TetherStream implements ByteChannel {
                         close(channel);
                         carrier = resumed.carrier();
                         channel = to;
-                        heard = clock.now();
                         mailbox.add(new CarrierEvent.Resumed(generation));
                         watcher.said("tether: carrier " + generation + " has taken over");
                         watcher.moved(to);

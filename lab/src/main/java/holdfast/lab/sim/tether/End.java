@@ -7,6 +7,7 @@ import holdfast.core.tether.CarrierState;
 import holdfast.core.tether.CarrierStep;
 import holdfast.core.tether.Carriers;
 import holdfast.core.tether.Tether;
+import holdfast.core.tether.Traffic;
 import holdfast.core.time.Moment;
 import java.time.Duration;
 import java.util.Arrays;
@@ -42,6 +43,7 @@ final class End {
     private long lastSent;
     private final byte[] scratch = new byte[PIECE];
     private final byte[] outgoing = new byte[PIECE];
+    private final Traffic traffic = new Traffic();
     private boolean pumping;
     private boolean leaving;
     private int shown;
@@ -135,7 +137,7 @@ final class End {
         int given = client ? bytes.length : world.twist().given(bytes.length);
         Tether.News news = which.received(bytes, 0, given);
         world.checkMemory(this);
-        event(new CarrierEvent.Heard(world.moment(), news.bytes() > 0));
+        traffic.heard(world.moment(), news.bytes() > 0);
         if (news.pong() != null) {
             event(new CarrierEvent.PingAnswered(news.pong(), world.moment()));
         }
@@ -150,6 +152,15 @@ final class End {
     }
 
     void event(CarrierEvent event) {
+        tell();
+        decide(event);
+    }
+
+    private void tell() {
+        traffic.take().forEach(this::decide);
+    }
+
+    private void decide(CarrierEvent event) {
         if (over()) {
             return;
         }
@@ -182,8 +193,12 @@ final class End {
                     if (over()) {
                         return;
                     }
+                    tell();
+                    if (over()) {
+                        return;
+                    }
                     if (!world.moment().isBefore(wakeAt)) {
-                        event(new CarrierEvent.TimePassed());
+                        decide(new CarrierEvent.TimePassed());
                     } else {
                         arm(wakeAt);
                     }
@@ -259,7 +274,10 @@ final class End {
         long sent = tether.sent();
         if (spoke && sent > lastSent) {
             lastSent = sent;
-            event(new CarrierEvent.Spoke(world.moment()));
+            traffic.spoke(world.moment());
+            if (traffic.presses(alarm)) {
+                tell();
+            }
         }
         Moment wake = tether.wakeAt();
         if (wake.isBefore(Moment.NEVER) && world.moment().isBefore(wake)) {
