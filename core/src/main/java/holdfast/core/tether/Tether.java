@@ -21,7 +21,7 @@ public final class Tether {
     }
 
     /** An acknowledgement waits for this share of the window, */
-    private static final int ACK_SHARE = 16;
+    private static final int ACK_SHARE = 8;
 
     /**
      * or so long, or for something to travel with. Shorter than the least patience by a round trip,

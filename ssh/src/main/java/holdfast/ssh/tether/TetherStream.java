@@ -27,6 +27,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -88,6 +89,9 @@ public final class TetherStream implements ByteChannel {
     /** How long at most until a sleep of the machine is noticed. */
     private static final Duration LOOK_ROUND = Duration.ofSeconds(2);
 
+    /** So long whoever has just written looks out for more before it sleeps. */
+    private static final Duration LINGER = Duration.ofMillis(300);
+
     /** How long closing waits for CLOSE to be sent. */
     private static final Duration FAREWELL = Duration.ofMillis(200);
 
@@ -140,7 +144,10 @@ public final class TetherStream implements ByteChannel {
     private boolean closed;
     private long dataSent;
     private final Traffic traffic = new Traffic();
-    private Moment decidesAt = Moment.ZERO; // unless something presses
+    private @Nullable Thread decider;
+    private Moment decidesAt = Moment.ZERO; // unless it is told to look before
+    private @Nullable Thread scribe;
+    private Moment writesAt = Moment.ZERO; // likewise
 
     // The reader's own.
     private final ByteBuffer incoming = ByteBuffer.allocate(CHUNK);
@@ -245,7 +252,7 @@ public final class TetherStream implements ByteChannel {
         synchronized (lock) {
             if (mode == Mode.TETHERED) {
                 mailbox.add(event);
-                lock.notifyAll();
+                lookNow(decider);
             }
         }
     }
@@ -339,7 +346,6 @@ public final class TetherStream implements ByteChannel {
         if (stream == null || !into.hasRemaining()) {
             return 0;
         }
-        Moment due = stream.wakeAt();
         int count;
         if (into.hasArray()) {
             count =
@@ -357,9 +363,8 @@ public final class TetherStream implements ByteChannel {
                 into.put(readable, 0, count);
             }
         }
-        Tether.Carrier on = carrier;
-        if (count > 0 && (!due.equals(stream.wakeAt()) || (on != null && on.wants(clock.now())))) {
-            lock.notifyAll(); // an acknowledgement is due, or will be
+        if (count > 0) {
+            writeInTime();
         }
         return count;
     }
@@ -472,8 +477,8 @@ public final class TetherStream implements ByteChannel {
         state = Carriers.begin(clock.now());
         mode = Mode.TETHERED;
         watcher.said("tether: agreed");
-        Thread.ofPlatform().daemon().name("tether").start(this::decide);
-        Thread.ofPlatform().daemon().name("tether-writer").start(this::writeWhatIsLeft);
+        decider = Thread.ofPlatform().daemon().name("tether").start(this::decide);
+        scribe = Thread.ofPlatform().daemon().name("tether-writer").start(this::writeWhatIsLeft);
     }
 
     private static boolean agreed(@Nullable TetherLine ours) {
@@ -489,7 +494,6 @@ public final class TetherStream implements ByteChannel {
         Duration resumable = null;
         synchronized (lock) {
             int room = tether == null ? 0 : tether.room();
-            Moment due = tether == null ? Moment.NEVER : tether.wakeAt();
             Moment now = clock.now();
             news = on.received(bytes, into, now);
             if (on.equals(carrier)) {
@@ -509,11 +513,10 @@ public final class TetherStream implements ByteChannel {
             if (tether != null && tether.peerClosed() >= 0) {
                 mailbox.add(new CarrierEvent.Finished());
             }
-            if (!mailbox.isEmpty()
-                    || (on.equals(carrier) && on.wants(clock.now()))
-                    || (tether != null && !due.equals(tether.wakeAt()))) {
-                lock.notifyAll(); // something is to be said, or will be
+            if (!mailbox.isEmpty()) {
+                lookNow(decider);
             }
+            writeInTime();
         }
         if (resumable != null) {
             watcher.held(resumable);
@@ -541,6 +544,7 @@ public final class TetherStream implements ByteChannel {
             }
             tether.park();
             mailbox.add(new CarrierEvent.Lost(which.generation(), fault));
+            lookNow(decider);
             lock.notifyAll();
         }
         watcher.said(
@@ -726,13 +730,12 @@ public final class TetherStream implements ByteChannel {
             if (sent > dataSent) {
                 traffic.spoke(spoke);
                 if (traffic.presses(decidesAt)) {
-                    lock.notifyAll();
+                    lookNow(decider);
                 }
             }
             dataSent = sent;
-            if (closed
-                    || (tether != null
-                            && (tether.finished() || !tether.wakeAt().equals(Moment.NEVER)))) {
+            writeInTime();
+            if (closed || (tether != null && tether.finished())) {
                 lock.notifyAll();
             }
         }
@@ -745,21 +748,36 @@ public final class TetherStream implements ByteChannel {
     private static final ThreadLocal<byte[]> OUT = ThreadLocal.withInitial(() -> new byte[CHUNK]);
 
     private void writeWhatIsLeft() {
+        Moment lingers = Moment.ZERO;
         while (true) {
+            Moment next = Moment.ZERO;
             synchronized (lock) {
-                while (!toWrite()) {
+                if (!toWrite()) {
                     if (closed || broken != null) {
                         return;
                     }
-                    Tether stream = tether;
-                    if (writing || stream == null) {
-                        await(); // whoever writes sends what else there is
-                    } else {
-                        awaitUntil(Moment.later(stream.wakeAt(), clock.now().plus(LEAST_WAIT)));
-                    }
+                    Moment now = clock.now();
+                    Moment due = tether == null ? Moment.NEVER : tether.wakeAt();
+                    next =
+                            due.equals(Moment.NEVER) && now.isBefore(lingers)
+                                    ? lingers
+                                    : Moment.later(due, now.plus(LEAST_WAIT));
+                    writesAt = next;
                 }
             }
-            flush();
+            if (next.equals(Moment.ZERO)) {
+                flush();
+                lingers = clock.now().plus(LINGER);
+            } else {
+                sleepUntil(next);
+            }
+        }
+    }
+
+    /** Under the lock: what is to be said now or soon is, if nobody else says it. */
+    private void writeInTime() {
+        if (toWrite() || (tether != null && tether.wakeAt().isBefore(writesAt))) {
+            lookNow(scribe);
         }
     }
 
@@ -772,32 +790,31 @@ public final class TetherStream implements ByteChannel {
 
     private void decide() {
         while (true) {
+            Moment next;
             synchronized (lock) {
-                CarrierState was = state;
-                if (was == null || closed) {
+                if (state == null || closed) {
                     return;
-                }
-                if (was instanceof CarrierState.Over) {
-                    lock.notifyAll();
-                    return;
-                }
-                Moment now = clock.now();
-                decidesAt = Moment.earlier(Carriers.wakeAt(was, policy), now.plus(LOOK_ROUND));
-                if (mailbox.isEmpty() && now.isBefore(decidesAt) && !traffic.presses(decidesAt)) {
-                    awaitUntil(decidesAt);
                 }
                 Duration slept = clock.look();
                 if (!slept.isZero()) {
                     step(new CarrierEvent.Slept(slept));
                 }
                 traffic.take().forEach(this::step);
-                CarrierEvent event = mailbox.poll();
-                if (event != null) {
+                CarrierEvent event;
+                while ((event = mailbox.poll()) != null) {
                     step(event);
-                } else if (state != null && !clock.now().isBefore(Carriers.wakeAt(state, policy))) {
+                }
+                if (!clock.now().isBefore(Carriers.wakeAt(state, policy))) {
                     step(new CarrierEvent.TimePassed());
                 }
+                if (state instanceof CarrierState.Over) {
+                    lock.notifyAll();
+                    return;
+                }
+                next = Moment.earlier(Carriers.wakeAt(state, policy), clock.now().plus(LOOK_ROUND));
+                decidesAt = next;
             }
+            sleepUntil(next);
         }
     }
 
@@ -818,7 +835,7 @@ public final class TetherStream implements ByteChannel {
             case CarrierCommand.Ping ping -> {
                 if (carrier != null) {
                     carrier.ping(ping.sent());
-                    lock.notifyAll();
+                    writeInTime();
                 }
             }
             case CarrierCommand.Dial one -> attempt(one.generation());
@@ -846,6 +863,7 @@ public final class TetherStream implements ByteChannel {
                     case PROTOCOL -> new IOException("the server keeps breaking the protocol");
                 };
         watcher.said("tether: ended: " + why);
+        lookNow(scribe);
         lock.notifyAll();
     }
 
@@ -891,7 +909,7 @@ public final class TetherStream implements ByteChannel {
             }
             attemptChannels.put(generation, to);
             mailbox.add(new CarrierEvent.Connected(generation));
-            lock.notifyAll();
+            lookNow(decider);
             resuming =
                     new Resuming(
                             tether,
@@ -941,6 +959,7 @@ public final class TetherStream implements ByteChannel {
                         carrier = resumed.carrier();
                         channel = to;
                         mailbox.add(new CarrierEvent.Resumed(generation));
+                        lookNow(decider);
                         watcher.said("tether: carrier " + generation + " has taken over");
                         watcher.moved(to);
                         received(
@@ -964,7 +983,7 @@ public final class TetherStream implements ByteChannel {
             attempts.remove(generation);
             attemptChannels.remove(generation);
             mailbox.add(new CarrierEvent.Failed(generation, why));
-            lock.notifyAll();
+            lookNow(decider);
         }
     }
 
@@ -987,7 +1006,7 @@ public final class TetherStream implements ByteChannel {
             Tether stream = tether;
             if (stream != null && carrier != null) {
                 stream.finish(0);
-                lock.notifyAll();
+                writeInTime();
                 long end = System.nanoTime() + FAREWELL.toNanos();
                 while (!(stream.finished() && !writing)
                         && carrier != null
@@ -1002,6 +1021,8 @@ public final class TetherStream implements ByteChannel {
             close(channel);
             channel = null;
             carrier = null;
+            lookNow(decider);
+            lookNow(scribe);
             lock.notifyAll();
         }
     }
@@ -1014,6 +1035,20 @@ public final class TetherStream implements ByteChannel {
                 // the descriptor is gone either way
             }
         }
+    }
+
+    // --- the two threads sleep outside the lock, so that each can be woken alone
+
+    private void sleepUntil(Moment when) {
+        if (when.equals(Moment.NEVER)) {
+            LockSupport.park(this);
+        } else {
+            LockSupport.parkNanos(this, clock.now().until(when).toNanos());
+        }
+    }
+
+    private static void lookNow(@Nullable Thread one) {
+        LockSupport.unpark(one);
     }
 
     // --- waiting, under the lock
