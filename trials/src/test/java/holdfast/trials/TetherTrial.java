@@ -385,6 +385,7 @@ final class TetherTrial {
                     sockets.lines()
                             .filter(line -> !line.startsWith("FIN-WAIT"))
                             .filter(line -> !line.startsWith("LAST-ACK"))
+                            .filter(line -> !line.startsWith("CLOSING"))
                             .collect(Collectors.joining("\n"));
         } while (!sockets.isEmpty() && System.nanoTime() < deadline);
         assertThat(sockets.getBytes(StandardCharsets.UTF_8)).as(sockets).isEmpty();
