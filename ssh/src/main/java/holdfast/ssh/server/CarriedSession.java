@@ -56,6 +56,9 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     /** Of one write: more is gained by no system call, and this much waits for the network. */
     private static final int MOST_OUT = 64 * 1024;
 
+    /** What a packet leaves free before it, so that it can be written where it lies. */
+    static final int FRAME_ROOM = 4;
+
     /** What is kept for an idle connection's writes. */
     private static final int LEAST_OUT = 2 * 1024;
 
@@ -117,6 +120,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     private final Traffic traffic = new Traffic();
     private CarrierPolicy policy = CarrierPolicy.server(ASK_AFTER, LET_GO_AFTER);
     private final ArrayDeque<Waiting> waiting = new ArrayDeque<>(0);
+    private @Nullable Waiting straight; // kept already, and on its way in its own memory
     private byte @Nullable [] out;
     private boolean writing;
     private boolean delivering;
@@ -197,7 +201,12 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             case PLAIN -> above.messageReceived(this, message);
             case HANDED_OVER -> {} // it said more than it was asked for
             case GREETING -> greet(from, bytes(message));
-            case TETHERED -> carried(from, bytes(message));
+            case TETHERED ->
+                    carried(
+                            from,
+                            message instanceof NetworkSession.Arrived(ByteBuffer bytes)
+                                    ? bytes
+                                    : ByteBuffer.wrap(bytes(message)));
         }
     }
 
@@ -220,9 +229,9 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                 switch (what) {
                     case TetherLine.Offer theirs -> {
                         if (begin(theirs, line)) {
-                            above.messageReceived(this, readable(said(), said().length));
+                            above.messageReceived(this, Readable.readable(ByteBuffer.wrap(held)));
                             greeted();
-                            carried(from, rest);
+                            carried(from, ByteBuffer.wrap(rest));
                         } else {
                             plain(rest);
                         }
@@ -230,7 +239,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                     case TetherLine.Carry carry -> {
                         if (begin(carry.offer(), line)) {
                             greeted();
-                            carried(from, rest);
+                            carried(from, ByteBuffer.wrap(rest));
                         } else {
                             close(true);
                         }
@@ -246,10 +255,6 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         }
     }
 
-    private byte[] said() {
-        return held;
-    }
-
     private void greeted() {
         held = new byte[0];
         greeting = null;
@@ -260,7 +265,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         byte[] all = Arrays.copyOf(held, held.length + rest.length);
         System.arraycopy(rest, 0, all, held.length, rest.length);
         greeted();
-        above.messageReceived(this, readable(all, all.length));
+        above.messageReceived(this, Readable.readable(ByteBuffer.wrap(all)));
     }
 
     private boolean begin(TetherLine.Offer theirs, String clientLine) {
@@ -285,20 +290,21 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         return true;
     }
 
-    private void carried(IoSession from, byte[] bytes) {
+    /** Takes frames, in the memory they came in. */
+    private void carried(IoSession from, ByteBuffer bytes) {
         boolean fault;
         // What is next in the stream stays where it is, freed of its frames.
-        ByteBuffer straight = ByteBuffer.wrap(bytes);
+        int start = bytes.position();
+        ByteBuffer straight = bytes.duplicate();
         synchronized (lock) {
             Tether stream = tether;
             Tether.Carrier on = carrier;
-            if (stream == null || on == null || !from.equals(io) || over || bytes.length == 0) {
+            if (stream == null || on == null || !from.equals(io) || over || !bytes.hasRemaining()) {
                 return;
             }
             Moment now = now();
-            Tether.News news =
-                    on.received(ByteBuffer.wrap(bytes), delivering ? null : straight, now);
-            delivering |= straight.position() > 0;
+            Tether.News news = on.received(bytes, delivering ? null : straight, now);
+            delivering |= straight.position() > start;
             traffic.heard(now, news.bytes() > 0);
             if (news.pong() != null) {
                 step(new CarrierEvent.PingAnswered(news.pong(), now));
@@ -308,8 +314,8 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             }
             fault = news.fault() != null;
         }
-        if (straight.position() > 0) {
-            give(bytes, straight.position());
+        if (straight.position() > start) {
+            give(straight.limit(straight.position()).position(start));
         }
         deliver();
         if (fault) {
@@ -343,14 +349,14 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                 close(true); // the client has said good-bye
                 return;
             }
-            give(some, count);
+            give(ByteBuffer.wrap(some, 0, count));
         }
     }
 
     /** On the one thread that has set {@code delivering}. */
-    private void give(byte[] bytes, int count) {
+    private void give(ByteBuffer bytes) {
         try {
-            above.messageReceived(this, readable(bytes, count));
+            above.messageReceived(this, Readable.readable(bytes));
         } catch (Exception e) {
             failedAbove(e);
             close(false); // what it said of it is still to go out
@@ -363,10 +369,6 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     private int take(Tether stream, byte[] into) {
         return stream.take(into, 0, into.length, now());
-    }
-
-    private static Readable readable(byte[] bytes, int count) {
-        return Readable.readable(ByteBuffer.wrap(bytes, 0, count));
     }
 
     /** A connection of ours failed; or, before a tether is agreed, SSH did on what it brought. */
@@ -425,8 +427,18 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         carrier = null;
         writing = false;
         out = null;
+        settle();
         parkedAt = now();
         Objects.requireNonNull(tether).park();
+    }
+
+    /** Under the lock: what was on its way has its place among what is kept, whoever brings it. */
+    private void settle() {
+        Waiting kept = straight;
+        straight = null;
+        if (kept != null) {
+            gate.apart(() -> kept.setValue(true));
+        }
     }
 
     // --- resuming
@@ -465,6 +477,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                 io = next;
                 carrier = carried;
                 out = null;
+                settle();
                 writing = true; // until the answer is on its way
                 away = parkedAt == null ? Duration.ZERO : now().since(parkedAt);
                 parkedAt = null;
@@ -479,13 +492,8 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         gate.carries(next, this);
         older.close(true);
         transport().resumed(peer(next), away);
-        try {
-            next.writeBuffer(new ByteArrayBuffer(served.answer()))
-                    .addListener(done -> written(next, done.isWritten()));
-        } catch (IOException e) {
-            lost(next, false);
-        }
-        carried(next, rest);
+        send(next, new ByteArrayBuffer(served.answer()));
+        carried(next, ByteBuffer.wrap(rest));
         return true;
     }
 
@@ -539,18 +547,67 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         }
         Waiting packet = new Waiting(buffer);
         boolean gone;
+        Buffer framed = null;
+        IoSession to;
         synchronized (lock) {
+            to = io;
             gone = over || farewell != null;
             if (!gone) {
-                waiting.add(packet);
+                framed = framed(packet);
+                if (framed == null) {
+                    waiting.add(packet);
+                }
             }
         }
         if (gone) {
             packet.setValue(new ClosedChannelException());
-        } else {
+        } else if (framed == null) {
             flush();
+        } else {
+            send(to, framed);
         }
         return packet;
+    }
+
+    /**
+     * Under the lock: a packet that nothing is before, with its frame's head in front of it, where
+     * {@link ServerTransport} leaves room; it is kept, too. Null: it must wait.
+     */
+    private @Nullable Buffer framed(Waiting packet) {
+        Tether stream = tether;
+        Tether.Carrier on = carrier;
+        Moment now = now();
+        int length = packet.end - packet.at;
+        if (stream == null
+                || on == null
+                || writing
+                || !waiting.isEmpty()
+                || packet.at < FRAME_ROOM
+                || length > Frame.MOST_DATA
+                || stream.room() < length
+                || !on.level()
+                || on.wants(now)) {
+            return null;
+        }
+        stream.write(packet.bytes, packet.at, length);
+        ByteBuffer head = ByteBuffer.allocate(FRAME_ROOM);
+        on.announce(length, head);
+        int start = packet.at - head.position();
+        System.arraycopy(head.array(), 0, packet.bytes, start, head.position());
+        writing = true;
+        straight = packet;
+        out = null;
+        spoke(now);
+        arm();
+        return new ByteArrayBuffer(packet.bytes, start, packet.end - start);
+    }
+
+    private void send(IoSession to, Buffer bytes) {
+        try {
+            to.writeBuffer(bytes).addListener(done -> written(to, done.isWritten()));
+        } catch (IOException e) {
+            lost(to, false);
+        }
     }
 
     /** Takes into the tether what there is room for; under the lock. Those taken are whole. */
@@ -605,12 +662,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             packet.setValue(true);
         }
         if (count > 0 && bytes != null) {
-            try {
-                to.writeBuffer(new ByteArrayBuffer(bytes, 0, count))
-                        .addListener(done -> written(to, done.isWritten()));
-            } catch (IOException e) {
-                lost(to, false);
-            }
+            send(to, new ByteArrayBuffer(bytes, 0, count));
         }
     }
 
@@ -627,6 +679,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     private void written(IoSession to, boolean well) {
         Farewell last = null;
+        Waiting kept;
         if (!well) {
             lost(to, false);
             return;
@@ -636,9 +689,14 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                 return;
             }
             writing = false;
+            kept = straight;
+            straight = null;
             if (tether != null && tether.finished()) {
                 last = farewell;
             }
+        }
+        if (kept != null) {
+            kept.setValue(true);
         }
         if (last == null) {
             flush();
@@ -763,6 +821,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     /** Under the lock: nothing comes or goes any more. */
     private void finish() {
         over = true;
+        settle();
     }
 
     @Override

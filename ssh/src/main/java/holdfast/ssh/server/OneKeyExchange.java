@@ -17,9 +17,6 @@ class OneKeyExchange extends ServerSessionImpl {
     /** Longer than any session; zero is refused for some of MINA's settings. */
     static final Duration FOREVER = Duration.ofDays(365);
 
-    /** Of each connection for its life. */
-    private static final int READ_BUFFER_BYTES = 4096;
-
     OneKeyExchange(ServerFactoryManager server, IoSession io) throws Exception {
         super(server, io);
     }
@@ -35,7 +32,7 @@ class OneKeyExchange extends ServerSessionImpl {
         CoreModuleProperties.DISCONNECT_TIMEOUT.set(mina, Duration.ofSeconds(2));
         CoreModuleProperties.CHANNEL_CLOSE_TIMEOUT.set(mina, Duration.ofSeconds(2));
         CoreModuleProperties.COMMAND_EXIT_TIMEOUT.set(mina, Duration.ofSeconds(1));
-        CoreModuleProperties.NIO2_READ_BUFFER_SIZE.set(mina, READ_BUFFER_BYTES);
+        CoreModuleProperties.NIO2_READ_BUFFER_SIZE.set(mina, NetworkSession.LITTLE);
     }
 
     /**

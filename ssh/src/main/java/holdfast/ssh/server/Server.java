@@ -41,7 +41,6 @@ import org.apache.sshd.common.global.KeepAliveHandler;
 import org.apache.sshd.common.io.IoAcceptor;
 import org.apache.sshd.common.io.IoHandler;
 import org.apache.sshd.common.io.IoSession;
-import org.apache.sshd.common.io.nio2.Nio2ServiceFactoryFactory;
 import org.apache.sshd.common.io.nio2.Nio2Session;
 import org.apache.sshd.common.random.JceRandomFactory;
 import org.apache.sshd.common.random.SingletonRandomFactory;
@@ -121,7 +120,7 @@ public final class Server implements AutoCloseable {
         reclaim = new Reclaim(deadlines, System::gc);
         doorkeeper = new Doorkeeper(rules(), bound -> ThreadLocalRandom.current().nextInt(bound));
         started = deadlines.clock().now();
-        mina.setIoServiceFactoryFactory(new Nio2ServiceFactoryFactory());
+        mina.setIoServiceFactoryFactory(NetworkSession.factory());
         mina.setRandomFactory(new SingletonRandomFactory(JceRandomFactory.INSTANCE));
         mina.setFileSystemFactory(NoneFileSystemFactory.INSTANCE);
         mina.setGlobalRequestHandlers(List.of(new KeepAliveHandler()));

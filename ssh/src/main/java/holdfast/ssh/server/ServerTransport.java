@@ -418,6 +418,17 @@ public final class ServerTransport extends OneKeyExchange {
         }
     }
 
+    /** Leaves room before the packet for the head of a tether's frame. */
+    @Override
+    public Buffer prepareBuffer(byte command, Buffer buffer) {
+        Buffer packet = validateTargetBuffer(command & 0xff, buffer);
+        int start = SshConstants.SSH_PACKET_HEADER_LEN + CarriedSession.FRAME_ROOM;
+        packet.rpos(start);
+        packet.wpos(start);
+        packet.putByte(command);
+        return packet;
+    }
+
     /** Takes one line and not a byte more (RFC 4253 section 4.2), in OpenSSH's words. */
     @Override
     protected boolean readIdentification(Buffer buffer) throws Exception {

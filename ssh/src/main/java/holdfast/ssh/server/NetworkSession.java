@@ -1,0 +1,104 @@
+package holdfast.ssh.server;
+
+import java.io.IOException;
+import java.net.SocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.AsynchronousSocketChannel;
+import org.apache.sshd.common.FactoryManager;
+import org.apache.sshd.common.io.IoHandler;
+import org.apache.sshd.common.io.IoServiceFactory;
+import org.apache.sshd.common.io.IoServiceFactoryFactory;
+import org.apache.sshd.common.io.nio2.Nio2CompletionHandler;
+import org.apache.sshd.common.io.nio2.Nio2Service;
+import org.apache.sshd.common.io.nio2.Nio2ServiceFactory;
+import org.apache.sshd.common.io.nio2.Nio2ServiceFactoryFactory;
+import org.apache.sshd.common.io.nio2.Nio2Session;
+import org.apache.sshd.common.util.Readable;
+
+/**
+ * A TCP connection that has little memory while little comes, as an idle one for its life, and
+ * reads much at once while much comes.
+ */
+final class NetworkSession extends Nio2Session {
+
+    /** What an idle connection reads into. */
+    static final int LITTLE = 4096;
+
+    /** What a busy one does: a packet with a whole window's share of data. */
+    private static final int MUCH = 32 * 1024;
+
+    /** What has come, in the memory it came in: whose until the handler returns. */
+    record Arrived(ByteBuffer bytes) implements Readable {
+
+        @Override
+        public int available() {
+            return bytes.remaining();
+        }
+
+        @Override
+        public void getRawBytes(byte[] into, int offset, int length) {
+            bytes.get(into, offset, length);
+        }
+    }
+
+    private int cameLast;
+
+    private NetworkSession(
+            Nio2Service service,
+            FactoryManager mina,
+            IoHandler handler,
+            AsynchronousSocketChannel socket,
+            SocketAddress acceptedAt)
+            throws IOException {
+        super(service, mina, handler, socket, acceptedAt);
+    }
+
+    /** For a server all of whose connections are of this kind. */
+    static IoServiceFactoryFactory factory() {
+        return new Nio2ServiceFactoryFactory() {
+            @Override
+            public IoServiceFactory create(FactoryManager mina) {
+                return new Nio2ServiceFactory(mina, newExecutor(), newExecutor()) {
+                    @Override
+                    public Nio2Session createSession(
+                            Nio2Service service,
+                            IoHandler handler,
+                            AsynchronousSocketChannel socket,
+                            SocketAddress acceptedAt)
+                            throws IOException {
+                        return new NetworkSession(
+                                service, getFactoryManager(), handler, socket, acceptedAt);
+                    }
+                };
+            }
+        };
+    }
+
+    @Override
+    public void startReading(ByteBuffer buffer) {
+        doReadCycle(buffer, new Arrived(buffer));
+    }
+
+    @Override
+    protected void handleReadCycleCompletion(
+            ByteBuffer buffer,
+            Readable reader,
+            Nio2CompletionHandler<Integer, Object> completion,
+            Integer result,
+            Object attachment) {
+        cameLast = result;
+        super.handleReadCycleCompletion(buffer, reader, completion, result, attachment);
+    }
+
+    @Override
+    protected void doReadCycle(
+            ByteBuffer buffer, Nio2CompletionHandler<Integer, Object> completion) {
+        int size = buffer.capacity();
+        int wanted = cameLast >= size ? MUCH : cameLast < LITTLE ? LITTLE : size;
+        if (wanted == size) {
+            super.doReadCycle(buffer, completion);
+        } else {
+            startReading(ByteBuffer.allocate(wanted));
+        }
+    }
+}
