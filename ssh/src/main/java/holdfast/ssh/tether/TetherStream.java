@@ -441,8 +441,17 @@ public final class TetherStream implements ByteChannel {
     }
 
     private void begin(Greeting.Outcome.Said said) throws IOException {
+        while (!ourLineSent && !closed) {
+            await(); // a server may be quicker than our own writer
+        }
+        if (closed) {
+            throw new AsynchronousCloseException();
+        }
         if (!(said.what() instanceof TetherLine.Offer theirs)
                 || !agreed(TetherLine.of(ourLine.toString()))) {
+            if (required) {
+                throw new IOException("the server offers no tether, which is required");
+            }
             mode = Mode.PLAIN; // we have not offered: SSH above sent a line of its own
             return;
         }
@@ -589,16 +598,18 @@ public final class TetherStream implements ByteChannel {
         boolean whole = end < from.limit();
         ByteBuffer line = from.slice(from.position(), (whole ? end + 1 : end) - from.position());
         from.position(from.position() + line.remaining());
+        while (line.hasRemaining()) {
+            first.write(line);
+        }
         if (whole) {
+            // Not before it is out: what follows, by whatever thread, are frames.
             synchronized (lock) {
                 if (ourLine.length() > 0 && ourLine.charAt(ourLine.length() - 1) == '\r') {
                     ourLine.setLength(ourLine.length() - 1);
                 }
                 ourLineSent = true;
+                lock.notifyAll();
             }
-        }
-        while (line.hasRemaining()) {
-            first.write(line);
         }
     }
 
@@ -817,7 +828,10 @@ public final class TetherStream implements ByteChannel {
                     lock.notifyAll();
                 }
             }
-            case CarrierCommand.Dial one -> attempt(one.generation());
+            case CarrierCommand.Dial one -> {
+                watcher.said("tether: attempt " + one.generation() + " to bring another carrier");
+                attempt(one.generation());
+            }
             case CarrierCommand.Abandon one -> abandon(one.generation());
             case CarrierCommand.Drop _ -> {} // the older was closed when the newer took its place
             case CarrierCommand.Show show -> watcher.standsStill(show.since(), show.heldUntil());

@@ -122,6 +122,24 @@ final class TetherStreamTest {
     }
 
     @Test
+    void a_server_that_is_quicker_than_our_own_line_has_offered_all_the_same() throws Exception {
+        try (EchoServer server = new EchoServer(true);
+                TetherStream stream = stream(server)) {
+            FutureTask<String> read = new FutureTask<>(() -> line(stream));
+            Thread reader = Thread.ofPlatform().daemon().start(read);
+            // In the socket's read it counts as running: it waits once the offer has come.
+            while (reader.getState() != Thread.State.TIMED_WAITING && !read.isDone()) {
+                Thread.sleep(1);
+            }
+            say(stream, stream.identification() + "\r\n");
+            assertThat(read.get(30, TimeUnit.SECONDS)).startsWith("SSH-2.0-Echo_1 tether-1=");
+            assertThat(stream.tethered()).isTrue();
+            say(stream, "hello");
+            assertThat(hear(stream, 5)).isEqualTo("hello");
+        }
+    }
+
+    @Test
     void a_cut_connection_is_replaced_and_nothing_is_lost() throws Exception {
         try (EchoServer server = new EchoServer(true);
                 TetherStream stream = stream(server)) {
