@@ -463,6 +463,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         Resumption.Served served;
         IoSession older;
         Duration away = null;
+        boolean taken;
         synchronized (lock) {
             served =
                     Resumption.serve(
@@ -473,19 +474,20 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                             allowed && !over);
             Tether.Carrier carried = served.carrier();
             older = io;
+            taken = carried != null;
             if (carried != null) {
                 io = next;
                 carrier = carried;
                 out = null;
                 settle();
                 writing = true; // until the answer is on its way
-                away = parkedAt == null ? Duration.ZERO : now().since(parkedAt);
+                away = parkedAt == null ? null : now().since(parkedAt);
                 parkedAt = null;
                 step(new CarrierEvent.Held(Objects.requireNonNull(tether).hold()));
                 step(new CarrierEvent.Resumed(carried.generation()));
             }
         }
-        if (away == null) {
+        if (!taken) {
             gate.answer(next, served.answer());
             return false;
         }

@@ -331,17 +331,33 @@ public final class ServerTransport extends OneKeyExchange {
         log().info("Connection lost from " + who() + peerText() + ": session held");
     }
 
-    /** The client is back. */
-    void resumed(@Nullable InetSocketAddress from, Duration away) {
+    /**
+     * The client is back, or has brought another connection before this end missed it.
+     *
+     * @param away for how long nobody was there; null: the older connection was not missed yet
+     */
+    void resumed(@Nullable InetSocketAddress from, @Nullable Duration away) {
+        InetSocketAddress before = peer;
         peer = from;
         link.heardBytes();
-        log().info(
-                        "Session of "
-                                + who()
-                                + "resumed from "
-                                + peerText()
-                                + " after "
-                                + seconds(away));
+        if (away != null) {
+            log().info(
+                            "Session of "
+                                    + who()
+                                    + "resumed from "
+                                    + peerText()
+                                    + " after "
+                                    + seconds(away));
+            return;
+        }
+        // A client that cannot know which of its attempts gets through makes several, and each of
+        // them carries for a moment: that is no news, another address is.
+        String line = "Session of " + who() + "goes on from " + peerText();
+        if (before != null && from != null && before.getAddress().equals(from.getAddress())) {
+            log().verbose(line);
+        } else {
+            log().info(line);
+        }
     }
 
     /** The client did not come back in time. */

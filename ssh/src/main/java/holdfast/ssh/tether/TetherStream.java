@@ -459,6 +459,9 @@ public final class TetherStream implements ByteChannel {
     private void begin(Greeting.Outcome.Said said) throws IOException {
         if (!(said.what() instanceof TetherLine.Offer theirs)
                 || !agreed(TetherLine.of(ourLine.toString()))) {
+            if (required) {
+                throw new IOException("the server offers no tether, which is required");
+            }
             mode = Mode.PLAIN; // we have not offered: SSH above sent a line of its own
             return;
         }
@@ -611,6 +614,7 @@ public final class TetherStream implements ByteChannel {
             first.write(line);
         }
         if (whole) {
+            // Not before it is out: what follows, by whatever thread, are frames.
             synchronized (lock) {
                 if (ourLine.length() > 0 && ourLine.charAt(ourLine.length() - 1) == '\r') {
                     ourLine.setLength(ourLine.length() - 1);
@@ -838,7 +842,10 @@ public final class TetherStream implements ByteChannel {
                     writeInTime();
                 }
             }
-            case CarrierCommand.Dial one -> attempt(one.generation());
+            case CarrierCommand.Dial one -> {
+                watcher.said("tether: attempt " + one.generation() + " to bring another carrier");
+                attempt(one.generation());
+            }
             case CarrierCommand.Abandon one -> abandon(one.generation());
             case CarrierCommand.Drop _ -> {} // the older was closed when the newer took its place
             case CarrierCommand.Show show -> watcher.standsStill(show.since(), show.heldUntil());

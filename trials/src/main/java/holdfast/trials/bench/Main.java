@@ -5,8 +5,8 @@ import java.util.List;
 
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
- * tether}, {@code carry}, {@code survival}, {@code scale}, {@code forwards} or {@code
- * forwards-churn}, then its options.
+ * tether}, {@code carry}, {@code outlive}, {@code survival}, {@code scale}, {@code forwards} or
+ * {@code forwards-churn}, then its options.
  */
 public final class Main {
 
@@ -23,6 +23,7 @@ public final class Main {
                 case "simulate" -> Simulate.run(all.subList(1, all.size()));
                 case "tether" -> TetherSeeds.run(all.subList(1, all.size()));
                 case "carry" -> Carry.run(new Options(all.subList(1, all.size())));
+                case "outlive" -> Outlive.run(new Options(all.subList(1, all.size())));
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
                 case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
@@ -36,6 +37,7 @@ public final class Main {
                                    trials/bench simulate [SEEDS] [FROM]
                                    trials/bench tether [SEEDS] [FROM]
                                    trials/bench carry [--gigabytes N] [--pairs N] [--keys N] [--cipher NAME] [--markdown]
+                                   trials/bench outlive [--gigabytes N] [--cuts N] [--outage S] [--pause S] [--rounds N] [--ends ours,stock] [--others no] [--seed N]
                                    trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]
                                    trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]

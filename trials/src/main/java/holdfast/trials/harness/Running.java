@@ -12,7 +12,10 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/** A process that a trial has started. Three virtual threads pump its streams. */
+/**
+ * A process that a trial has started. Three threads pump its streams; none of them virtual, because
+ * reads of pipes hold their carriers, and after ten silent minutes there was none left to feed nft.
+ */
 public final class Running {
 
     private final List<String> argv;
@@ -40,7 +43,7 @@ public final class Running {
         pump(process.getInputStream(), outTo == null ? out : outTo, out);
         pump(process.getErrorStream(), errTo == null ? err : errTo, err);
         if (input != null) {
-            Thread.ofVirtual().start(() -> feed(input, process.getOutputStream()));
+            Thread.ofPlatform().daemon().start(() -> feed(input, process.getOutputStream()));
         }
     }
 
@@ -135,7 +138,8 @@ public final class Running {
     }
 
     private static void pump(InputStream from, OutputStream to, Captured end) {
-        Thread.ofVirtual()
+        Thread.ofPlatform()
+                .daemon()
                 .start(() -> {
                     try (from) {
                         from.transferTo(to);
