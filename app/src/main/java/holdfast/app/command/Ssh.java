@@ -172,7 +172,11 @@ public final class Ssh {
 
     /** Goes through a master that runs already, if there is one. */
     private static MuxClient.Outcome join(
-            ClientSettings settings, Surroundings surroundings, Log log, boolean forks, boolean own) {
+            ClientSettings settings,
+            Surroundings surroundings,
+            Log log,
+            boolean forks,
+            boolean own) {
         if (settings.sharing().path() == null) {
             return new MuxClient.Outcome.NoMaster(); // nothing of all that is loaded then
         }

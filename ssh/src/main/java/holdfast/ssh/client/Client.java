@@ -239,7 +239,9 @@ public final class Client {
                     connection, forwards, session, asService == null ? background : asService)) {
                 return farewell(connection, null, false);
             }
-            return session ? session(connection, forwards, tty, screen) : idle(connection, forwards);
+            return session
+                    ? session(connection, forwards, tty, screen)
+                    : idle(connection, forwards);
         } finally {
             SharedConnection sharing = shared;
             if (sharing != null) {
@@ -254,7 +256,9 @@ public final class Client {
             return true;
         }
         try {
-            shared = SharedConnection.begin(settings, connection, forwards, prompter, log, this::quit);
+            shared =
+                    SharedConnection.begin(
+                            settings, connection, forwards, prompter, log, this::quit);
             return true;
         } catch (IOException e) {
             log.fatal("unix_listener: " + e.getMessage());
@@ -345,10 +349,7 @@ public final class Client {
      * false: something came between.
      */
     private boolean wentToBackground(
-            Connection connection,
-            ClientSide forwards,
-            boolean session,
-            @Nullable Background how) {
+            Connection connection, ClientSide forwards, boolean session, @Nullable Background how) {
         if (how == null) {
             return true;
         }

@@ -79,8 +79,7 @@ final class SessionInput implements Runnable {
             channel.sendEnd();
         } catch (IOException e) {
             log.debug2(
-                    "input ends: "
-                            + e.getMessage()); // the channel is over, or nothing can be read
+                    "input ends: " + e.getMessage()); // the channel is over, or nothing can be read
             channel.sendEnd();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

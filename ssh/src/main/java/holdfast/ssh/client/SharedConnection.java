@@ -69,7 +69,9 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
     private Moment lastChange;
     private Runnable onNews = () -> {};
 
-    /** Those of the configuration, and those that clients have asked for since; with their ports. */
+    /**
+     * Those of the configuration, and those that clients have asked for since; with their ports.
+     */
     private final Map<Forward, Integer> asked = new LinkedHashMap<>();
 
     private SharedConnection(
@@ -517,9 +519,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         }
         if (forward.kind() != Forward.REMOTE) {
             boolean dynamic = spec.connect() instanceof Endpoint.Socks;
-            return forwards.cancel(connection.transport(), spec, dynamic)
-                    ? null
-                    : "port not found";
+            return forwards.cancel(connection.transport(), spec, dynamic) ? null : "port not found";
         }
         ForwardSpec at =
                 port != 0 && spec.listen() instanceof Endpoint.Tcp tcp
@@ -543,8 +543,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         connection.transport().roundTrip(answered::countDown);
         try {
             if (answered.await(PATIENCE.toMillis(), TimeUnit.MILLISECONDS) && connection.open()) {
-                return new MuxMaster.Liveness(
-                        connection.loop().clock().now().since(asked), silent);
+                return new MuxMaster.Liveness(connection.loop().clock().now().since(asked), silent);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

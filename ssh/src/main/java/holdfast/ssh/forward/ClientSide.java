@@ -209,6 +209,8 @@ public final class ClientSide {
     /** Told once what the server said to a forward that it was asked for. */
     public interface Answered {
         /**
+         * Told what it said.
+         *
          * @param port of the server's choice; 0: there was none to choose, or it is nonsense
          */
         void answered(boolean success, int port);

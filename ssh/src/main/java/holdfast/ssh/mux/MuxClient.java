@@ -134,7 +134,11 @@ public final class MuxClient {
         }
         if (!LocalSocket.fits(path)) {
             log.fatal(
-                    "ControlPath too long ('" + path + "' >= " + LocalSocket.PATH_BYTES + " bytes)");
+                    "ControlPath too long ('"
+                            + path
+                            + "' >= "
+                            + LocalSocket.PATH_BYTES
+                            + " bytes)");
             return new Outcome.Done(FAILED);
         }
         LocalSocket socket;
@@ -185,8 +189,7 @@ public final class MuxClient {
             if (control != null) {
                 throw new Fatal("muxclient: master hello exchange failed");
             }
-            log.info(
-                    "Warning: the master at " + path + " " + why + "; making a new connection.");
+            log.info("Warning: the master at " + path + " " + why + "; making a new connection.");
             throw new Useless();
         }
         if (control != null) {
@@ -202,9 +205,7 @@ public final class MuxClient {
         }
         int master = alive(wire, path);
         return new Outcome.Done(
-                settings.sessionType() == SessionType.NONE
-                        ? nothing(wire)
-                        : session(wire, master));
+                settings.sessionType() == SessionType.NONE ? nothing(wire) : session(wire, master));
     }
 
     private static String words(IOException e) {
@@ -313,8 +314,7 @@ public final class MuxClient {
             case MuxMessage.Alive alive -> alive.pid();
             case MuxMessage.Failure failure ->
                     throw new Fatal(
-                            "mux_client_request_alive: master returned error: "
-                                    + failure.reason());
+                            "mux_client_request_alive: master returned error: " + failure.reason());
             case MuxMessage.Reply other ->
                     throw new Fatal(
                             "mux_client_request_alive: unexpected response from master "
@@ -401,11 +401,7 @@ public final class MuxClient {
         }
         MuxMessage.Told told = ask(wire, Ask.WIRE);
         if (told == null || told.roundTripMillis() < 0) {
-            err.accept(
-                    running
-                            + ", stalled"
-                            + (told == null ? "" : ": " + silence(told))
-                            + "\r\n");
+            err.accept(running + ", stalled" + (told == null ? "" : ": " + silence(told)) + "\r\n");
             return FAILED;
         }
         err.accept(

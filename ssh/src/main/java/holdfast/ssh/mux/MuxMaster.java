@@ -123,6 +123,8 @@ public final class MuxMaster implements AutoCloseable {
     /** What came of a forward. */
     public interface Answer {
         /**
+         * It works.
+         *
          * @param port the server's choice; 0: there was none
          */
         void begun(int port);
@@ -263,9 +265,7 @@ public final class MuxMaster implements AutoCloseable {
         @Override
         public void run() {
             try {
-                tell(
-                        new MuxMessage.Hello(
-                                MuxMessage.VERSION, Map.of(MuxMessage.ASKABLE, "0")));
+                tell(new MuxMessage.Hello(MuxMessage.VERSION, Map.of(MuxMessage.ASKABLE, "0")));
                 MuxMessage message = wire.read();
                 while (message != null && handle(message)) {
                     message = wire.read();
@@ -398,8 +398,8 @@ public final class MuxMaster implements AutoCloseable {
                 return false;
             }
             hello.extensions()
-                    .forEach((name, value) ->
-                            log.debug2("Unrecognised extension \"" + name + "\""));
+                    .forEach(
+                            (name, value) -> log.debug2("Unrecognised extension \"" + name + "\""));
             greeted = true;
             return true;
         }
@@ -464,9 +464,7 @@ public final class MuxMaster implements AutoCloseable {
                 return false;
             }
             if (mayOpen(
-                    wish.request(),
-                    files,
-                    "Allow shared connection to " + host.name() + "? ")) {
+                    wish.request(), files, "Allow shared connection to " + host.name() + "? ")) {
                 opened(
                         wish.request(),
                         host.session(wish, files.get(0), files.get(1), files.get(2), this));

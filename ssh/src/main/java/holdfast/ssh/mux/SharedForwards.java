@@ -90,7 +90,8 @@ public final class SharedForwards {
         return switch (forward.kind()) {
             case Forward.LOCAL ->
                     "local forward " + here + ":" + forward.listenPort() + " -> " + to;
-            case Forward.DYNAMIC -> "dynamic forward " + here + ":" + forward.listenPort() + " -> *";
+            case Forward.DYNAMIC ->
+                    "dynamic forward " + here + ":" + forward.listenPort() + " -> *";
             case Forward.REMOTE ->
                     "remote forward "
                             + (at.isEmpty() ? "LOCALHOST" : at)

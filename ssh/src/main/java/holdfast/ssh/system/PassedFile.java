@@ -94,13 +94,7 @@ public final class PassedFile implements ByteChannel {
             MemorySegment size = arena.allocate(ValueLayout.JAVA_INT);
             size.set(ValueLayout.JAVA_INT, 0, 4);
             return Native.call(
-                            GETSOCKOPT,
-                            fd,
-                            SOL_SOCKET,
-                            SO_TYPE,
-                            value.address(),
-                            size.address(),
-                            0)
+                            GETSOCKOPT, fd, SOL_SOCKET, SO_TYPE, value.address(), size.address(), 0)
                     == 0;
         }
     }
@@ -269,8 +263,7 @@ public final class PassedFile implements ByteChannel {
             now =
                     new Descriptor(
                             Native.aboveStandard(
-                                    Native.must(
-                                            "eventfd", Native.call(EVENTFD, 0, EFD_CLOEXEC))));
+                                    Native.must("eventfd", Native.call(EVENTFD, 0, EFD_CLOEXEC))));
             bell = now;
         }
         return now;

@@ -116,12 +116,14 @@ public final class Escapes {
                             Command.CommandLine _,
                             Command.Louder _,
                             Command.Quieter _,
-                            Command.Unsupported _ -> false;
+                            Command.Unsupported _ ->
+                            false;
                     case Command.Close _,
                             Command.Help _,
                             Command.Rekey _,
                             Command.Break _,
-                            Command.Connections _ -> true;
+                            Command.Connections _ ->
+                            true;
                 };
     }
 
