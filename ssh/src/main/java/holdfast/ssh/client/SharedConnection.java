@@ -221,6 +221,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         private final boolean tty;
         private final AtomicBoolean abandoned = new AtomicBoolean();
         private @Nullable SessionChannel channel;
+        private volatile @Nullable Thread saying;
 
         Shared(List<PassedFile> files, boolean tty, MuxMaster.Reports to) {
             this.files = files;
@@ -276,6 +277,10 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                 running.over().await();
                 if (!abandoned.get()) {
                     running.awaitDry();
+                    Thread last = saying;
+                    if (last != null) {
+                        last.join();
+                    }
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
@@ -345,16 +350,18 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
 
         @Override
         public void requestRefused(String what) {
-            Thread.ofVirtual()
-                    .start(() -> {
-                        try {
-                            say(SessionChannel.bytes(what + "\r\n"));
-                        } catch (IOException e) {
-                            log.debug2("mux: " + e.getMessage()); // the client is gone
-                        } catch (InterruptedException e) {
-                            Thread.currentThread().interrupt();
-                        }
-                    });
+            // Whoever reads it may take his time, and we read the network.
+            saying =
+                    Thread.ofVirtual()
+                            .start(() -> {
+                                try {
+                                    say(SessionChannel.bytes(what + "\r\n"));
+                                } catch (IOException e) {
+                                    log.debug2("mux: " + e.getMessage()); // the client is gone
+                                } catch (InterruptedException e) {
+                                    Thread.currentThread().interrupt();
+                                }
+                            });
         }
 
         @Override

@@ -168,8 +168,7 @@ class CommandLineTest {
         assertThat(machine.settings("-MM", "h").sharing().master())
                 .isEqualTo(ClientSharing.Master.ASK);
         assertThat(machine.settings("-S", "/s/%r@%n:%p", "-l", "me", "-p", "7", "h").sharing())
-                .isEqualTo(
-                        new ClientSharing(ClientSharing.Master.NO, "/s/me@h:7", null, null));
+                .isEqualTo(new ClientSharing(ClientSharing.Master.NO, "/s/me@h:7", null, null));
         assertThat(machine.settings("-oControlPersist=yes", "h").sharing().persist())
                 .isEqualTo(Duration.ZERO);
         assertThat(machine.settings("-oControlPersist=1m30s", "h").sharing().persist())

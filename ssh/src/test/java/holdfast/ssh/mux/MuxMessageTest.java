@@ -125,8 +125,7 @@ class MuxMessageTest {
     void a_hello_may_say_more_than_we_know() throws Exception {
         byte[] packet =
                 HexFormat.of().parseHex("00000001" + "00000004" + "0000000161" + "000000020000");
-        assertThat(MuxMessage.read(packet))
-                .isEqualTo(new MuxMessage.Hello(4, Map.of("a", "\0\0")));
+        assertThat(MuxMessage.read(packet)).isEqualTo(new MuxMessage.Hello(4, Map.of("a", "\0\0")));
     }
 
     @Test
@@ -169,9 +168,7 @@ class MuxMessageTest {
         assertThat(MuxMessage.read(writer.bytes()))
                 .isInstanceOfSatisfying(
                         MuxMessage.NewSession.class,
-                        wish ->
-                                assertThat(wish.environment())
-                                        .hasSize(MuxMessage.MOST_VARIABLES));
+                        wish -> assertThat(wish.environment()).hasSize(MuxMessage.MOST_VARIABLES));
     }
 
     @Test

@@ -134,7 +134,8 @@ class LocalSocketTest {
         try (var all = Files.list(wanted)) {
             for (Path one : all.toList()) {
                 Path target = target(one);
-                if (target != null && target.getFileName() != null
+                if (target != null
+                        && target.getFileName() != null
                         && target.getFileName().toString().equals("text")) {
                     name = one.getFileName().toString();
                 }
@@ -190,23 +191,21 @@ class LocalSocketTest {
     @Test
     void closing_ends_a_read_and_an_accept() throws Exception {
         CompletableFuture<Boolean> read =
-                CompletableFuture.supplyAsync(
-                        () -> {
-                            try {
-                                return near().read(new byte[1]);
-                            } catch (IOException e) {
-                                return false;
-                            }
-                        });
+                CompletableFuture.supplyAsync(() -> {
+                    try {
+                        return near().read(new byte[1]);
+                    } catch (IOException e) {
+                        return false;
+                    }
+                });
         CompletableFuture<Boolean> accepted =
-                CompletableFuture.supplyAsync(
-                        () -> {
-                            try {
-                                return here(listener).accept() != null;
-                            } catch (IOException e) {
-                                return true;
-                            }
-                        });
+                CompletableFuture.supplyAsync(() -> {
+                    try {
+                        return here(listener).accept() != null;
+                    } catch (IOException e) {
+                        return true;
+                    }
+                });
         near().close();
         here(listener).close();
         assertThat(read.get(30, TimeUnit.SECONDS)).isFalse();
@@ -220,25 +219,21 @@ class LocalSocketTest {
             int fd =
                     Native.call(
                             PassedFile.OPEN,
-                            Native.string(
-                                            Arena.global(),
-                                            "/proc/" + cat.pid() + "/fd/0")
-                                    .address(),
+                            Native.string(Arena.global(), "/proc/" + cat.pid() + "/fd/0").address(),
                             0,
                             0);
             near().pass(fd);
             Native.close(fd);
             PassedFile pipe = here(far().receive(PassedFile.Use.INPUT));
             CompletableFuture<Throwable> reading =
-                    CompletableFuture.supplyAsync(
-                            () -> {
-                                try {
-                                    pipe.read(ByteBuffer.allocate(10));
-                                    return new AssertionError("something was read");
-                                } catch (IOException e) {
-                                    return e;
-                                }
-                            });
+                    CompletableFuture.supplyAsync(() -> {
+                        try {
+                            pipe.read(ByteBuffer.allocate(10));
+                            return new AssertionError("something was read");
+                        } catch (IOException e) {
+                            return e;
+                        }
+                    });
             pipe.close();
             assertThat(reading.get(30, TimeUnit.SECONDS))
                     .isInstanceOf(ClosedChannelException.class);
