@@ -520,7 +520,10 @@ public final class Client {
                     }
                 });
             }
-            input(connection, forwards, channel, tty, screen).start();
+            Thread.ofPlatform()
+                    .daemon()
+                    .name("input")
+                    .start(input(connection, forwards, channel, tty, screen));
             channel.over().await();
             if (!connection.condemned()) {
                 channel.awaitDry();
@@ -656,7 +659,7 @@ public final class Client {
                 new Escapes(settings.escapeChar(), settings.comfort().escapeCommandline());
         return new SessionInput(
                 settings.stdinNull() ? null : streams.in(),
-                CHUNK,
+                ByteBuffer.allocateDirect(settings.stdinNull() ? 0 : CHUNK),
                 channel,
                 tty == null ? null : escapes,
                 command -> obey(command, escapes, connection, forwards, channel, tty, screen),

@@ -77,6 +77,9 @@ final class SessionChannel extends AbstractClientChannel {
         void requestRefused(String what);
 
         void exited(int status);
+
+        /** Nothing more will come of it: closed, refused or lost. */
+        void over();
     }
 
     /** For as long as the session may live: a full window is not a fault. */
@@ -118,6 +121,7 @@ final class SessionChannel extends AbstractClientChannel {
 
     private volatile @Nullable String refusal;
     private volatile @Nullable String exitSignal;
+    private volatile boolean agreed;
     private volatile boolean running;
     private boolean jump;
     private @Nullable Reports reports;
@@ -237,12 +241,20 @@ final class SessionChannel extends AbstractClientChannel {
 
     @Override
     protected void doOpen() {
+        agreed = true;
         if (!jump) {
             sshLog.debug("Entering interactive session.");
         }
         Wish wanted = wish;
         if (wanted != null) {
-            ask(wanted);
+            // All in one go: the writer is woken once.
+            Wire wire = ((Transport) getSession()).wire();
+            wire.hold();
+            try {
+                ask(wanted);
+            } finally {
+                wire.release();
+            }
         }
     }
 
@@ -430,6 +442,17 @@ final class SessionChannel extends AbstractClientChannel {
         }
     }
 
+    /** Opens it like {@link #open}, but writes the request itself: for a thread that may wait. */
+    OpenFuture openNow() throws IOException {
+        Wire wire = ((Transport) getSession()).wire();
+        wire.hold();
+        try {
+            return open();
+        } finally {
+            wire.flush();
+        }
+    }
+
     /** Our side has no more to send. */
     void sendEnd() {
         try {
@@ -538,6 +561,10 @@ final class SessionChannel extends AbstractClientChannel {
     protected void preClose() {
         super.preClose();
         over.countDown();
+        Reports told = reports;
+        if (told != null) {
+            told.over();
+        }
     }
 
     // --- the end
@@ -557,6 +584,13 @@ final class SessionChannel extends AbstractClientChannel {
         stderr.awaitDry();
     }
 
+    /** Whether all output has been written, or cannot be; nothing more will come. */
+    boolean dry() {
+        stdout.finish();
+        stderr.finish();
+        return stdout.dry() && stderr.dry();
+    }
+
     /** Why the server would not run it; empty: it has been said already; null: it did. */
     @Nullable String refusal() {
         return refusal;
@@ -565,6 +599,11 @@ final class SessionChannel extends AbstractClientChannel {
     /** The exit status the peer reported; null: none came. */
     @Nullable Integer status() {
         return getExitStatus();
+    }
+
+    /** Whether the server has agreed to it, be it over by now or not. */
+    boolean opened() {
+        return agreed;
     }
 
     boolean killed() {

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What a person or a program has to say to a session: read from wherever it comes, the escapes
- * taken out, and sent. Each has a thread of its own.
+ * taken out, and sent. It has a thread to itself.
  */
 final class SessionInput implements Runnable {
 
@@ -19,7 +19,7 @@ final class SessionInput implements Runnable {
     }
 
     private final @Nullable ReadableByteChannel in;
-    private final int chunk;
+    private final ByteBuffer bytes;
     private final SessionChannel channel;
     private final @Nullable Escapes escapes;
     private final Obeying obeying;
@@ -28,20 +28,20 @@ final class SessionInput implements Runnable {
 
     /**
      * @param in null: there is nothing to be said
-     * @param chunk how much one read takes at most
+     * @param bytes for what is read
      * @param escapes null: nothing is one
      * @param spoke told before what was typed is sent
      */
     SessionInput(
             @Nullable ReadableByteChannel in,
-            int chunk,
+            ByteBuffer bytes,
             SessionChannel channel,
             @Nullable Escapes escapes,
             Obeying obeying,
             Runnable spoke,
             Log log) {
         this.in = in;
-        this.chunk = chunk;
+        this.bytes = bytes;
         this.channel = channel;
         this.escapes = escapes;
         this.obeying = obeying;
@@ -49,15 +49,10 @@ final class SessionInput implements Runnable {
         this.log = log;
     }
 
-    void start() {
-        Thread.ofPlatform().daemon().name("input").start(this);
-    }
-
     @Override
     public void run() {
         try {
             ReadableByteChannel from = in;
-            ByteBuffer bytes = ByteBuffer.allocateDirect(from == null ? 0 : chunk);
             while (from != null && Patient.read(from, bytes.clear()) >= 0) {
                 bytes.flip();
                 if (escapes == null) {

@@ -28,6 +28,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.sshd.common.kex.KexProposalOption;
@@ -60,12 +62,19 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
     private final Prompter prompter;
     private final Log log;
     private final Runnable quit;
+
+    /** Two for each client at most, used again: to make one costs as much as half a session. */
+    private final Executor threads =
+            Executors.newCachedThreadPool(
+                    Thread.ofPlatform().daemon().name("mux-session-", 1).factory());
+
     private final Set<Shared> sessions = ConcurrentHashMap.newKeySet();
     private @Nullable MuxMaster master;
 
     // Guarded by this.
     private int clients;
     private boolean stopped;
+    private boolean interactive;
     private Moment lastChange;
     private Runnable onNews = () -> {};
 
@@ -220,8 +229,13 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         private final MuxMaster.Reports to;
         private final boolean tty;
         private final AtomicBoolean abandoned = new AtomicBoolean();
+        private final AtomicBoolean ended = new AtomicBoolean();
         private @Nullable SessionChannel channel;
         private volatile @Nullable Thread saying;
+
+        // Guarded by this: it may be over before it has begun.
+        private boolean begun;
+        private boolean over;
 
         Shared(List<PassedFile> files, boolean tty, MuxMaster.Reports to) {
             this.files = files;
@@ -243,8 +257,8 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
             boolean open = false;
             try {
                 connection.transport().register(made);
-                made.open().await();
-                open = made.isOpen() && made.refusal() == null;
+                made.openNow().await();
+                open = made.opened();
             } catch (IOException e) {
                 log.debug("session: " + e.getMessage()); // the connection is ending
             } finally {
@@ -258,25 +272,44 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         }
 
         void begin(@Nullable Escapes escapes) {
-            SessionChannel running = channel();
-            new SessionInput(
+            threads.execute(
+                    new SessionInput(
                             files.getFirst(),
-                            CHUNK,
-                            running,
+                            ByteBuffer.allocate(CHUNK),
+                            channel(),
                             escapes,
                             command -> obey(command, escapes),
                             connection.loop()::spoke,
-                            log)
-                    .start();
-            Thread.ofVirtual().name("mux-end").start(this::awaitEnd);
+                            log));
+            synchronized (this) {
+                begun = true;
+                if (!over) {
+                    return;
+                }
+            }
+            threads.execute(this::awaitEnd);
+        }
+
+        @Override
+        public void over() {
+            synchronized (this) {
+                over = true;
+                if (!begun) {
+                    return;
+                }
+            }
+            // Most have nothing left to write: then there is nothing to wait for.
+            if (saying == null && channel().dry()) {
+                end();
+            } else {
+                threads.execute(this::awaitEnd);
+            }
         }
 
         private void awaitEnd() {
-            SessionChannel running = channel();
             try {
-                running.over().await();
                 if (!abandoned.get()) {
-                    running.awaitDry();
+                    channel().awaitDry();
                     Thread last = saying;
                     if (last != null) {
                         last.join();
@@ -285,9 +318,15 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
-            sessions.remove(this);
-            files.forEach(PassedFile::close);
-            to.ended();
+            end();
+        }
+
+        private void end() {
+            if (ended.compareAndSet(false, true)) {
+                sessions.remove(this);
+                files.forEach(PassedFile::close);
+                to.ended();
+            }
         }
 
         private void obey(Escapes.Command command, @Nullable Escapes escapes)
@@ -329,7 +368,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
             if (abandoned.compareAndSet(false, true)) {
                 files.forEach(PassedFile::close);
                 channel().close(false);
-                channel().over().countDown();
+                end();
             }
         }
 
@@ -397,7 +436,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                                 ? SessionChannel.Wish.Kind.SUBSYSTEM
                                 : SessionChannel.Wish.Kind.EXEC;
         Shared session = new Shared(List.of(in, out, err), wish.tty(), to);
-        connection.interactive(wish.tty());
+        interactive(wish.tty());
         SessionChannel channel =
                 new SessionChannel(
                                 new SessionChannel.Wish(
@@ -416,6 +455,14 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         boolean escapes = wish.tty() && wish.escape() != MuxMessage.NO_ESCAPE;
         session.begin(escapes ? Escapes.multiplexed(wish.escape() & 0xff) : null);
         return session;
+    }
+
+    /** As OpenSSH: the session that came last decides. */
+    private synchronized void interactive(boolean now) {
+        if (now != interactive) {
+            interactive = now;
+            connection.interactive(now);
+        }
     }
 
     /** What a client has of ours to send; only what we would send ourselves (SendEnv). */

@@ -16,6 +16,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Executors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -138,6 +140,12 @@ public final class MuxMaster implements AutoCloseable {
     private final Host host;
     private final long user;
     private final Log log;
+
+    /** One for each client; used again, since many do not stay for long. */
+    private final Executor threads =
+            Executors.newCachedThreadPool(
+                    Thread.ofPlatform().daemon().name("mux-client-", 1).factory());
+
     private final Set<Client> clients = ConcurrentHashMap.newKeySet();
     private boolean listening = true;
 
@@ -212,7 +220,7 @@ public final class MuxMaster implements AutoCloseable {
                 Client client = new Client(new MuxWire(socket));
                 clients.add(client);
                 host.clients(clients.size());
-                Thread.ofPlatform().daemon().name("mux-client").start(client);
+                threads.execute(client);
             }
         }
     }

@@ -72,8 +72,9 @@ public final class PassedFile implements ByteChannel {
 
     /** Takes the descriptor over. */
     PassedFile(int fd, Use use) {
-        terminal = Terminal.isTerminal(fd);
-        int own = terminal || isPipe(fd) ? openedAgain(fd, use) : -1;
+        boolean pipe = isPipe(fd);
+        terminal = !pipe && Terminal.isTerminal(fd);
+        int own = pipe || terminal ? openedAgain(fd, use) : -1;
         if (own >= 0) {
             Native.close(fd);
             kind = Kind.OURS;
