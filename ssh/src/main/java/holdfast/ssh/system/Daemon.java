@@ -28,6 +28,9 @@ public final class Daemon {
     /** What it is called, so that it is known from programs that it starts. */
     private static final String STAND_IN_NAME = "holdfast-ssh";
 
+    /** The launcher's word for what will not live long, which is not true of a stand-in. */
+    private static final String COMPILE_LATE = "-XX:Tier3";
+
     private static final int READY_FD = 3;
 
     /** No exit status. */
@@ -210,7 +213,11 @@ public final class Daemon {
                                 .exactEnvironment(environment)
                                 .beside()
                                 .inherit(pipe[1]);
-                words.subList(1, words.size()).forEach(spawn::argument);
+                for (byte[] word : words.subList(1, words.size())) {
+                    if (!startsWith(word, COMPILE_LATE)) {
+                        spawn.argument(word);
+                    }
+                }
                 Child child = spawn.start();
                 for (Signal signal : List.of(Signal.HUP, Signal.INT, Signal.TERM)) {
                     Signals.on(signal.name(), () -> child.signalOne(signal.number()));
@@ -228,6 +235,10 @@ public final class Daemon {
         } catch (IOException e) {
             throw new SystemException("/proc/self", Native.ENOENT);
         }
+    }
+
+    private static boolean startsWith(byte[] word, String start) {
+        return new String(word, StandardCharsets.ISO_8859_1).startsWith(start);
     }
 
     /** What the kernel knows of us, exactly: strings ended by NUL. */
