@@ -4,6 +4,7 @@ import holdfast.app.Main;
 import holdfast.ssh.client.Client;
 import holdfast.ssh.config.ClientConfig;
 import holdfast.ssh.config.ClientSettings;
+import holdfast.ssh.config.ClientSharing;
 import holdfast.ssh.config.CommandLine;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.Patterns;
@@ -11,6 +12,7 @@ import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
+import holdfast.ssh.mux.MuxClient;
 import holdfast.ssh.system.Daemon;
 import holdfast.ssh.system.SystemException;
 import holdfast.ssh.system.SystemLog;
@@ -24,6 +26,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /** {@code holdfast ssh}: OpenSSH's client to the letter, with a better eye on the link. */
@@ -104,8 +107,28 @@ public final class Ssh {
             log.fatal(refusal);
             return Client.FAILED;
         }
-        if (config.forksAfterAuthentication() && !standsIn) {
+        boolean forks = config.forksAfterAuthentication() && settings.sharing().control() == null;
+        if (forks && !standsIn) {
             return front();
+        }
+        boolean shares = true;
+        // One that stands in for the sake of ControlPersist has been told that there is no master.
+        if (forks || !standsIn) {
+            switch (join(settings, surroundings, log, forks, false)) {
+                case MuxClient.Outcome.Done(int status) -> {
+                    return status;
+                }
+                case MuxClient.Outcome.Bypass _ -> shares = false;
+                case MuxClient.Outcome.NoMaster _ -> {}
+            }
+        }
+        boolean persists =
+                shares
+                        && settings.sharing().path() != null
+                        && settings.sharing().master() != ClientSharing.Master.NO
+                        && settings.sharing().persist() != null;
+        if (persists && !standsIn) {
+            return frontOfMaster(settings, surroundings, log);
         }
         config.warnings().forEach(log::info);
         Client.Streams streams =
@@ -127,7 +150,16 @@ public final class Ssh {
                         new Askpass(settings.batchMode(), surroundings.environment(), log),
                         log,
                         LinkLoop.Watcher.NOBODY);
-        if (standsIn && config.forksAfterAuthentication()) {
+        if (!shares) {
+            client.alone();
+        }
+        if (standsIn && persists && !forks) {
+            client.asService(session -> {
+                Daemon.leave(false, heard && settings.logFile() == null);
+                return heard;
+            });
+        }
+        if (standsIn && forks) {
             boolean toFile = settings.logFile() != null;
             client.inBackground(session -> {
                 // As OpenSSH: a remote program keeps our output and errors; without one they go.
@@ -138,10 +170,66 @@ public final class Ssh {
         return client.run();
     }
 
+    /** Goes through a master that runs already, if there is one. */
+    private static MuxClient.Outcome join(
+            ClientSettings settings,
+            Surroundings surroundings,
+            Log log,
+            boolean forks,
+            boolean own) {
+        if (settings.sharing().path() == null) {
+            return new MuxClient.Outcome.NoMaster(); // nothing of all that is loaded then
+        }
+        FileOutputStream err = new FileOutputStream(FileDescriptor.err);
+        FileOutputStream out = new FileOutputStream(FileDescriptor.out);
+        MuxClient client =
+                new MuxClient(
+                        settings,
+                        surroundings.environment(),
+                        Terminal.ofProcess(),
+                        text -> write(out, text),
+                        text -> write(err, text),
+                        log);
+        if (forks) {
+            client.inBackground(() -> Daemon.leave(true, true));
+        }
+        return (own ? client.ofOurOwn() : client).run();
+    }
+
+    /**
+     * ControlPersist: another of us connects, becomes the master and goes to the background; then
+     * we are its first client. If it cannot, it runs our session itself, here.
+     */
+    private static int frontOfMaster(ClientSettings settings, Surroundings surroundings, Log log) {
+        OptionalInt ended;
+        try {
+            ended = Daemon.standIn();
+        } catch (SystemException e) {
+            System.err.println("holdfast ssh: cannot go to the background: " + e.getMessage());
+            return Client.FAILED;
+        }
+        if (ended.isPresent()) {
+            return ended.getAsInt();
+        }
+        boolean session =
+                settings.sessionType() != ClientSettings.SessionType.NONE
+                        || settings.forwards().stdio() != null;
+        if (!session) {
+            return 0; // the master was all that was wanted
+        }
+        return switch (join(settings, surroundings, log, false, true)) {
+            case MuxClient.Outcome.Done(int status) -> status;
+            case MuxClient.Outcome.NoMaster _, MuxClient.Outcome.Bypass _ -> {
+                log.fatal("Failed to connect to new control master");
+                yield Client.FAILED;
+            }
+        };
+    }
+
     /** Waits in the foreground until another of us has gone to the background. */
     private static int front() {
         try {
-            return Daemon.standIn();
+            return Daemon.standIn().orElse(0);
         } catch (SystemException e) {
             System.err.println("holdfast ssh: cannot go to the background: " + e.getMessage());
             return Client.FAILED;

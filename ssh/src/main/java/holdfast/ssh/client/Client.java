@@ -3,8 +3,8 @@ package holdfast.ssh.client;
 import holdfast.core.liveness.LinkCommand.ShowDoubt;
 import holdfast.core.time.Moment;
 import holdfast.ssh.config.ClientSettings;
-import holdfast.ssh.config.ClientSettings.RequestTty;
 import holdfast.ssh.config.ClientSettings.SessionType;
+import holdfast.ssh.config.ClientSharing;
 import holdfast.ssh.config.Endpoint;
 import holdfast.ssh.config.ForwardSpec;
 import holdfast.ssh.forward.ClientSide;
@@ -27,6 +27,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
@@ -118,6 +119,9 @@ public final class Client {
     private volatile @Nullable CountDownLatch over;
     private volatile boolean leftByEscape;
     private volatile @Nullable Background background;
+    private volatile @Nullable Background service;
+    private volatile @Nullable SharedConnection shared;
+    private boolean mayShare = true;
     private volatile boolean unheard;
 
     /** While {@code ~C} asks, an interrupt is for the line that is being typed. */
@@ -155,6 +159,21 @@ public final class Client {
     }
 
     /**
+     * Has the client, once it is a master, go to the background and be nothing else, as
+     * ControlPersist says; before {@link #run}. If it cannot be one it runs the session itself.
+     */
+    public Client asService(Background how) {
+        service = how;
+        return this;
+    }
+
+    /** Has the client make a connection of its own and share it with nobody. */
+    public Client alone() {
+        mayShare = false;
+        return this;
+    }
+
+    /**
      * Runs to the end.
      *
      * @return the exit status: the remote command's own, or {@link #FAILED}; what went wrong has
@@ -165,7 +184,7 @@ public final class Client {
             return FAILED;
         }
         boolean atTerminal = terminal != null && Terminal.isTerminal(0);
-        boolean pty = wantsPty(atTerminal);
+        boolean pty = settings.wantsPty(atTerminal, log);
         LinkClock clock = new LinkClock();
         Screen screen =
                 pty && atTerminal && terminal != null
@@ -193,23 +212,66 @@ public final class Client {
                         screen == null ? new Unattended(clock::now) : screen,
                         screen != null)) {
             hostKeys = parts.hostKeyNews();
-            if (!forwarding(connection, forwards)) {
+            if (!forwarding(connection, forwards) || !sharing(connection, forwards)) {
                 return FAILED;
             }
-            learnHostKeysFirst(connection);
-            localCommand();
-            boolean session =
-                    settings.sessionType() != SessionType.NONE
-                            || settings.forwards().stdio() != null;
-            if (!wentToBackground(connection, forwards, session)) {
-                return farewell(connection, null, false);
-            }
-            return session
-                    ? session(connection, forwards, pty ? terminal : null, screen)
-                    : idle(connection);
+            return serve(connection, forwards, pty ? terminal : null, screen);
         } catch (ClientFailure failure) {
             failure.lines().forEach(line -> log.write(level(line), line));
             return FAILED;
+        }
+    }
+
+    private int serve(
+            Connection connection,
+            ClientSide forwards,
+            @Nullable Terminal tty,
+            @Nullable Screen screen) {
+        try {
+            learnHostKeysFirst(connection);
+            localCommand();
+            Background asService = shared == null ? null : service;
+            boolean session =
+                    asService == null
+                            && (settings.sessionType() != SessionType.NONE
+                                    || settings.forwards().stdio() != null);
+            if (!wentToBackground(
+                    connection, forwards, session, asService == null ? background : asService)) {
+                return farewell(connection, null, false);
+            }
+            return session
+                    ? session(connection, forwards, tty, screen)
+                    : idle(connection, forwards);
+        } finally {
+            SharedConnection sharing = shared;
+            if (sharing != null) {
+                sharing.close();
+            }
+        }
+    }
+
+    /** Becomes a master, if that is wanted; false: it cannot be, and that is the end. */
+    private boolean sharing(Connection connection, ClientSide forwards) {
+        if (!mayShare || settings.sharing().master() == ClientSharing.Master.NO) {
+            return true;
+        }
+        try {
+            shared =
+                    SharedConnection.begin(
+                            settings, connection, forwards, prompter, log, this::quit);
+            return true;
+        } catch (IOException e) {
+            log.fatal("unix_listener: " + e.getMessage());
+            return false;
+        }
+    }
+
+    /** A client of ours as a master has asked for the end. */
+    private void quit() {
+        leftByEscape = true;
+        CountDownLatch waiting = over;
+        if (waiting != null) {
+            waiting.countDown();
         }
     }
 
@@ -231,21 +293,6 @@ public final class Client {
                         || failure.startsWith("Unable to negotiate with ")
                 ? Log.Level.FATAL
                 : Log.Level.ERROR;
-    }
-
-    private boolean wantsPty(boolean atTerminal) {
-        boolean asked =
-                switch (settings.requestTty()) {
-                    case NO -> false;
-                    case YES, FORCE -> true;
-                    case AUTO -> settings.command() == null;
-                };
-        boolean possible = atTerminal && !settings.stdinNull();
-        if (asked && !possible && settings.requestTty() != RequestTty.FORCE) {
-            log.info("Pseudo-terminal will not be allocated because stdin is not a terminal.");
-            return false;
-        }
-        return asked;
     }
 
     /**
@@ -301,8 +348,8 @@ public final class Client {
      * Goes to the background if that is asked for, once the server has answered for every forward;
      * false: something came between.
      */
-    private boolean wentToBackground(Connection connection, ClientSide forwards, boolean session) {
-        Background how = background;
+    private boolean wentToBackground(
+            Connection connection, ClientSide forwards, boolean session, @Nullable Background how) {
         if (how == null) {
             return true;
         }
@@ -328,28 +375,86 @@ public final class Client {
     /** Until {@code end}: by the connection, by a signal, or because we gave up. */
     private void until(Connection connection, CountDownLatch end) {
         over = end;
-        if (fatal != null) {
+        if (fatal != null || leftByEscape) {
             end.countDown();
         }
         connection.whenEnded(end::countDown);
         onSignals(end);
     }
 
-    /** No session at all ({@code -N}): the forwards are what we are for. */
-    private int idle(Connection connection) {
-        CountDownLatch end = new CountDownLatch(1);
-        until(connection, end);
+    /** No session at all ({@code -N}): the forwards and the clients are what we are for. */
+    private int idle(Connection connection, ClientSide forwards) {
         connection.interactive(false);
-        connection.transport().noMoreSessions();
+        noMoreSessions(connection);
+        SharedConnection sharing = shared;
+        if (sharing != null) {
+            persist(connection, forwards, sharing);
+        } else {
+            CountDownLatch end = new CountDownLatch(1);
+            until(connection, end);
+            await(end);
+        }
+        return farewell(connection, null, false);
+    }
+
+    private static void await(CountDownLatch end) {
         try {
             end.await();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        return farewell(connection, null, false);
     }
 
-    private SessionChannel stdio(Endpoint to) {
+    private void noMoreSessions(Connection connection) {
+        if (shared == null) {
+            connection.transport().noMoreSessions();
+        }
+    }
+
+    /** A master without a session of its own: until it is told to end, or is needed no more. */
+    private void persist(Connection connection, ClientSide forwards, SharedConnection sharing) {
+        Duration limit = settings.sharing().persist();
+        boolean timed = limit != null && !limit.isZero();
+        try {
+            while (going(connection)) {
+                CountDownLatch news = new CountDownLatch(1);
+                until(connection, news);
+                sharing.onNews(news::countDown);
+                if (!timed && !sharing.stopped()) {
+                    news.await();
+                    continue;
+                }
+                forwards.whenNone(connection.transport(), news::countDown);
+                if (sharing.clients() > 0 || forwards.busy(connection.transport())) {
+                    news.await();
+                    continue;
+                }
+                if (sharing.stopped()) {
+                    return;
+                }
+                // Nothing has been open since then.
+                Duration left = sharing.left(limit, forwards.lastEnd(connection.transport()));
+                if (left.isNegative() || left.isZero()) {
+                    log.debug("ControlPersist timeout expired");
+                    return;
+                }
+                CountDownLatch change = new CountDownLatch(1);
+                until(connection, change);
+                sharing.onNews(change::countDown);
+                change.await(left.toMillis() + 1, TimeUnit.MILLISECONDS);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private boolean going(Connection connection) {
+        return !leftByEscape && killedBy == 0 && fatal == null && connection.open();
+    }
+
+    /** A connection to somewhere beyond the server. */
+    static SessionChannel stdio(
+            Endpoint to, WritableByteChannel out, WritableByteChannel err, Log log) {
         return switch (to) {
             case Endpoint.Tcp(String host, int port) ->
                     SessionChannel.stdio(
@@ -359,8 +464,8 @@ public final class Client {
                                 buffer.putUInt(port);
                                 nowhere(buffer);
                             },
-                            streams.out(),
-                            streams.err(),
+                            out,
+                            err,
                             log);
             case Endpoint.Unix(String path) ->
                     SessionChannel.stdio(
@@ -369,8 +474,8 @@ public final class Client {
                                 buffer.putString(path);
                                 nowhere(buffer);
                             },
-                            streams.out(),
-                            streams.err(),
+                            out,
+                            err,
                             log);
             case Endpoint.Socks _ -> throw new IllegalStateException("-W goes somewhere");
         };
@@ -390,7 +495,7 @@ public final class Client {
         Endpoint beyond = settings.forwards().stdio();
         SessionChannel channel =
                 beyond != null
-                        ? stdio(beyond)
+                        ? stdio(beyond, streams.out(), streams.err(), log)
                         : new SessionChannel(
                                 wish(tty, forwards.offersAgent()),
                                 screen == null ? streams.out() : screen,
@@ -405,14 +510,20 @@ public final class Client {
             connection.interactive(tty != null);
             connection.transport().register(channel);
             channel.open().await();
-            connection.transport().noMoreSessions();
+            noMoreSessions(connection);
             if (tty != null) {
-                tty.onResize(() -> resized(tty, screen, channel));
+                tty.onResize(() -> {
+                    resized(tty, screen, channel);
+                    SharedConnection sharing = shared;
+                    if (sharing != null) {
+                        sharing.resized();
+                    }
+                });
             }
             Thread.ofPlatform()
                     .daemon()
                     .name("input")
-                    .start(() -> input(connection, forwards, channel, tty, screen));
+                    .start(input(connection, forwards, channel, tty, screen));
             channel.over().await();
             if (!connection.condemned()) {
                 channel.awaitDry();
@@ -428,25 +539,38 @@ public final class Client {
                 tty.restore();
             }
         }
-        awaitForwards(connection, forwards);
+        awaitOthers(connection, forwards);
         return farewell(connection, channel, tty != null);
     }
 
-    /** As OpenSSH: what is being forwarded when the session has ended is not cut off. */
-    private void awaitForwards(Connection connection, ClientSide forwards) {
-        if (leftByEscape || killedBy != 0 || fatal != null || !connection.open()) {
+    /**
+     * As OpenSSH: what is being forwarded when the session has ended is not cut off, nor are a
+     * master's clients, and as long as there is one others may come.
+     */
+    private void awaitOthers(Connection connection, ClientSide forwards) {
+        SharedConnection sharing = shared;
+        if (sharing != null && settings.sharing().persist() != null && !sharing.stopped()) {
+            persist(connection, forwards, sharing); // from -f: its own session was not all
             return;
         }
-        CountDownLatch none = new CountDownLatch(1);
-        forwards.whenNone(connection.transport(), none::countDown);
-        until(connection, none);
-        if (killedBy != 0) {
-            return; // between the look at it and the new handler
-        }
-        try {
-            none.await();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+        while (going(connection)) {
+            boolean busy = forwards.busy(connection.transport());
+            if (!busy && (sharing == null || sharing.clients() == 0)) {
+                return;
+            }
+            CountDownLatch news = new CountDownLatch(1);
+            until(connection, news);
+            if (busy) {
+                forwards.whenNone(connection.transport(), news::countDown);
+            } else if (sharing != null) {
+                sharing.onNews(news::countDown);
+                if (sharing.clients() == 0) {
+                    continue;
+                }
+            }
+            if (going(connection)) { // else between the look at it and the new handler
+                await(news);
+            }
         }
     }
 
@@ -478,38 +602,10 @@ public final class Client {
                             size.height(),
                             tty.modes());
         }
-        return new SessionChannel.Wish(kind, bytes, sentEnvironment(), pty, agent);
-    }
-
-    private Map<String, String> sentEnvironment() {
-        Map<String, String> sent = new LinkedHashMap<>();
-        if (!settings.sendEnv().isEmpty()) {
-            environment.forEach((name, value) -> {
-                for (String pattern : settings.sendEnv()) {
-                    if (matches(pattern, 0, name, 0)) {
-                        sent.put(name, value);
-                        return;
-                    }
-                }
-            });
-        }
-        sent.putAll(settings.setEnv());
-        return sent;
-    }
-
-    /** OpenSSH's match_pattern: {@code *} and {@code ?}. */
-    private static boolean matches(String pattern, int p, String name, int n) {
-        if (p == pattern.length()) {
-            return n == name.length();
-        }
-        char c = pattern.charAt(p);
-        if (c == '*') {
-            return matches(pattern, p + 1, name, n)
-                    || (n < name.length() && matches(pattern, p, name, n + 1));
-        }
-        return n < name.length()
-                && (c == '?' || c == name.charAt(n))
-                && matches(pattern, p + 1, name, n + 1);
+        Map<String, byte[]> sent = new LinkedHashMap<>();
+        settings.environmentToSend(environment)
+                .forEach((name, value) -> sent.put(name, SessionChannel.bytes(value)));
+        return new SessionChannel.Wish(kind, bytes, sent, pty, agent);
     }
 
     private static void resized(Terminal tty, @Nullable Screen screen, SessionChannel channel) {
@@ -553,47 +649,22 @@ public final class Client {
 
     // --- the input's thread
 
-    private void input(
+    private SessionInput input(
             Connection connection,
             ClientSide forwards,
             SessionChannel channel,
             @Nullable Terminal tty,
             @Nullable Screen screen) {
         Escapes escapes =
-                tty == null
-                        ? null
-                        : new Escapes(
-                                settings.escapeChar(), settings.comfort().escapeCommandline());
-        ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK);
-        try {
-            while (!settings.stdinNull() && Patient.read(streams.in(), chunk.clear()) >= 0) {
-                chunk.flip();
-                if (escapes == null) {
-                    channel.send(chunk);
-                    continue;
-                }
-                byte[] typed = new byte[chunk.remaining()];
-                chunk.get(typed);
-                for (Escapes.Piece piece : escapes.typed(typed, 0, typed.length)) {
-                    switch (piece) {
-                        case Escapes.Typed plain -> {
-                            connection.loop().spoke();
-                            channel.send(ByteBuffer.wrap(plain.bytes()));
-                        }
-                        case Escapes.Command command ->
-                                obey(command, escapes, connection, forwards, channel, tty, screen);
-                    }
-                }
-            }
-            channel.sendEnd();
-        } catch (IOException e) {
-            log.debug2(
-                    "input ends: "
-                            + e.getMessage()); // the channel is over, or our stdin cannot be read
-            channel.sendEnd();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+                new Escapes(settings.escapeChar(), settings.comfort().escapeCommandline());
+        return new SessionInput(
+                settings.stdinNull() ? null : streams.in(),
+                ByteBuffer.allocateDirect(settings.stdinNull() ? 0 : CHUNK),
+                channel,
+                tty == null ? null : escapes,
+                command -> obey(command, escapes, connection, forwards, channel, tty, screen),
+                connection.loop()::spoke,
+                log);
     }
 
     private void obey(

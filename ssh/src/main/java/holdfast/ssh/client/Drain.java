@@ -88,6 +88,13 @@ final class Drain implements Runnable {
         }
     }
 
+    /** Whether everything has been written that was put, or cannot be. */
+    boolean dry() {
+        synchronized (lock) {
+            return dry;
+        }
+    }
+
     private void wake() {
         idle = false;
         if (pausing) {

@@ -40,7 +40,7 @@ final class SessionChannel extends AbstractClientChannel {
     record Wish(
             Kind kind,
             byte[] command,
-            Map<String, String> environment,
+            Map<String, byte[]> environment,
             @Nullable Pty pty,
             boolean agent) {
         enum Kind {
@@ -62,6 +62,25 @@ final class SessionChannel extends AbstractClientChannel {
      * @param modes encoded as in RFC 4254 section 8, its TTY_OP_END included
      */
     record Pty(String term, int columns, int rows, int width, int height, byte[] modes) {}
+
+    /** Told of what befalls a session that is not our own; on the thread that reads the network. */
+    interface Reports {
+
+        /** It runs without a terminal. */
+        void terminalRefused();
+
+        /**
+         * The server would not run it.
+         *
+         * @param what in OpenSSH's words: "exec request failed"
+         */
+        void requestRefused(String what);
+
+        void exited(int status);
+
+        /** Nothing more will come of it: closed, refused or lost. */
+        void over();
+    }
 
     /** For as long as the session may live: a full window is not a fault. */
     private static final Duration FOREVER = Duration.ofDays(365_000);
@@ -102,8 +121,10 @@ final class SessionChannel extends AbstractClientChannel {
 
     private volatile @Nullable String refusal;
     private volatile @Nullable String exitSignal;
+    private volatile boolean agreed;
     private volatile boolean running;
     private boolean jump;
+    private @Nullable Reports reports;
 
     SessionChannel(Wish wish, WritableByteChannel out, WritableByteChannel err, Log log) {
         this("session", wish, null, out, err, log);
@@ -122,6 +143,12 @@ final class SessionChannel extends AbstractClientChannel {
             WritableByteChannel err,
             Log log) {
         return new SessionChannel(type, null, opening, out, err, log);
+    }
+
+    /** Has somebody told of it; before it is opened. */
+    SessionChannel reportTo(Reports somebody) {
+        reports = somebody;
+        return this;
     }
 
     /** A connection to the next host of a way, whose failure the caller reports. */
@@ -214,12 +241,20 @@ final class SessionChannel extends AbstractClientChannel {
 
     @Override
     protected void doOpen() {
+        agreed = true;
         if (!jump) {
             sshLog.debug("Entering interactive session.");
         }
         Wish wanted = wish;
         if (wanted != null) {
-            ask(wanted);
+            // All in one go: the writer is woken once.
+            Wire wire = ((Transport) getSession()).wire();
+            wire.hold();
+            try {
+                ask(wanted);
+            } finally {
+                wire.release();
+            }
         }
     }
 
@@ -250,7 +285,7 @@ final class SessionChannel extends AbstractClientChannel {
                             false,
                             buffer -> {
                                 buffer.putString(name);
-                                buffer.putString(value);
+                                buffer.putBytes(value);
                             });
                 });
         request(
@@ -274,6 +309,18 @@ final class SessionChannel extends AbstractClientChannel {
     @Override
     public void handleFailure() {
         String answered = answered();
+        Reports told = reports;
+        if (told != null) {
+            boolean terminal = "pty-req".equals(answered);
+            told.requestRefused((terminal ? "PTY allocation" : answered) + " request failed");
+            if (terminal) {
+                told.terminalRefused();
+            } else {
+                over.countDown();
+                close(false);
+            }
+            return;
+        }
         if ("pty-req".equals(answered)) {
             sshLog.info("PTY allocation request failed on channel " + getChannelId());
             return;
@@ -395,6 +442,17 @@ final class SessionChannel extends AbstractClientChannel {
         }
     }
 
+    /** Opens it like {@link #open}, but writes the request itself: for a thread that may wait. */
+    OpenFuture openNow() throws IOException {
+        Wire wire = ((Transport) getSession()).wire();
+        wire.hold();
+        try {
+            return open();
+        } finally {
+            wire.flush();
+        }
+    }
+
     /** Our side has no more to send. */
     void sendEnd() {
         try {
@@ -449,7 +507,14 @@ final class SessionChannel extends AbstractClientChannel {
         String type = buffer.getString();
         boolean wantReply = buffer.getBoolean();
         switch (type) {
-            case "exit-status" -> exitStatusHolder.set(buffer.getInt());
+            case "exit-status" -> {
+                int status = buffer.getInt();
+                exitStatusHolder.set(status);
+                Reports told = reports;
+                if (told != null) {
+                    told.exited(status);
+                }
+            }
             case "exit-signal" -> {
                 exitSignal = Transport.printable(buffer.getString());
                 boolean core = buffer.getBoolean();
@@ -496,6 +561,10 @@ final class SessionChannel extends AbstractClientChannel {
     protected void preClose() {
         super.preClose();
         over.countDown();
+        Reports told = reports;
+        if (told != null) {
+            told.over();
+        }
     }
 
     // --- the end
@@ -515,6 +584,13 @@ final class SessionChannel extends AbstractClientChannel {
         stderr.awaitDry();
     }
 
+    /** Whether all output has been written, or cannot be; nothing more will come. */
+    boolean dry() {
+        stdout.finish();
+        stderr.finish();
+        return stdout.dry() && stderr.dry();
+    }
+
     /** Why the server would not run it; empty: it has been said already; null: it did. */
     @Nullable String refusal() {
         return refusal;
@@ -523,6 +599,11 @@ final class SessionChannel extends AbstractClientChannel {
     /** The exit status the peer reported; null: none came. */
     @Nullable Integer status() {
         return getExitStatus();
+    }
+
+    /** Whether the server has agreed to it, be it over by now or not. */
+    boolean opened() {
+        return agreed;
     }
 
     boolean killed() {

@@ -341,7 +341,27 @@ public final class ClientConfig {
                 forwards(expansion),
                 route(expansion),
                 tethering(),
-                comfort(expansion));
+                comfort(expansion),
+                sharing());
+    }
+
+    private ClientSharing sharing() {
+        String path = given.text(Keyword.CONTROL_PATH);
+        return new ClientSharing(
+                switch (text(Keyword.CONTROL_MASTER)) {
+                    case "true" -> ClientSharing.Master.YES;
+                    case "ask" -> ClientSharing.Master.ASK;
+                    case "auto" -> ClientSharing.Master.AUTO;
+                    case "autoask" -> ClientSharing.Master.AUTO_ASK;
+                    default -> ClientSharing.Master.NO;
+                },
+                path,
+                switch (text(Keyword.CONTROL_PERSIST)) {
+                    case "no" -> null;
+                    case "yes" -> Duration.ZERO;
+                    case String seconds -> Duration.ofSeconds(Long.parseLong(seconds));
+                },
+                line.control());
     }
 
     private ClientSettings.Tethering tethering() {
@@ -807,6 +827,10 @@ public final class ClientConfig {
         Given.Value refused = given.value(Keyword.REFUSE_CONNECTION);
         if (refused != null) {
             refusal = "Connection refused by " + refused.where() + ": " + refused.text();
+            return;
+        }
+        if (line.control() != null && !given.has(Keyword.CONTROL_PATH)) {
+            refusal = "No ControlPath specified for \"-O\" command";
             return;
         }
         Given.Value proxy = given.value(Keyword.PROXY_COMMAND);

@@ -48,6 +48,7 @@ import org.jspecify.annotations.Nullable;
  * @param route ProxyCommand or ProxyJump
  * @param tether whether the session is to outlive its connection
  * @param comfort LocalCommand, UpdateHostKeys and what else is done beside the session
+ * @param sharing ControlMaster and all that has to do with it
  */
 public record ClientSettings(
         String originalHost,
@@ -105,7 +106,8 @@ public record ClientSettings(
         ClientForwards forwards,
         Route route,
         Tethering tether,
-        ClientComfort comfort) {
+        ClientComfort comfort,
+        ClientSharing sharing) {
 
     /**
      * Our own Tether, TetherHold and TetherBuffer.
@@ -168,5 +170,43 @@ public record ClientSettings(
         preferredAuthentications = List.copyOf(preferredAuthentications);
         sendEnv = List.copyOf(sendEnv);
         setEnv = Collections.unmodifiableMap(new LinkedHashMap<>(setEnv));
+    }
+
+    /** Whether a terminal is wanted at the server; says why not where that is a surprise. */
+    public boolean wantsPty(boolean atTerminal, Log log) {
+        boolean asked =
+                switch (requestTty) {
+                    case NO -> false;
+                    case YES, FORCE -> true;
+                    case AUTO -> command == null;
+                };
+        boolean possible = atTerminal && !stdinNull;
+        if (asked && !possible && requestTty != RequestTty.FORCE) {
+            log.info("Pseudo-terminal will not be allocated because stdin is not a terminal.");
+            return false;
+        }
+        return asked;
+    }
+
+    /** What of these variables SendEnv names, and SetEnv. */
+    public Map<String, String> environmentToSend(Map<String, String> environment) {
+        Map<String, String> sent = new LinkedHashMap<>();
+        environment.forEach((name, value) -> {
+            if (mayBeSent(name)) {
+                sent.put(name, value);
+            }
+        });
+        sent.putAll(setEnv);
+        return sent;
+    }
+
+    /** Whether SendEnv names it. */
+    public boolean mayBeSent(String name) {
+        for (String pattern : sendEnv) {
+            if (Patterns.matches(name, pattern)) {
+                return true;
+            }
+        }
+        return false;
     }
 }

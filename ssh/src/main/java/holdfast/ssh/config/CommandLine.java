@@ -48,6 +48,7 @@ public final class CommandLine {
     private boolean printsVersion;
     private boolean verbose;
     private boolean syslog;
+    private ClientSharing.@Nullable Control control;
 
     private CommandLine(Surroundings surroundings) {
         this.surroundings = surroundings;
@@ -213,7 +214,13 @@ public final class CommandLine {
                 }
                 given.override(Keyword.MACS, value);
             }
+            case 'M' -> {
+                boolean again = "true".equals(given.text(Keyword.CONTROL_MASTER));
+                given.override(Keyword.CONTROL_MASTER, again ? "ask" : "true");
+            }
             case 'n' -> given.override(Keyword.STDIN_NULL, "yes");
+            case 'O' -> control(value);
+            case 'S' -> given.override(Keyword.CONTROL_PATH, value);
             case 'o' -> reader.option(value);
             case 'p' -> {
                 if (!given.has(Keyword.PORT)) {
@@ -263,9 +270,25 @@ public final class CommandLine {
         given.addForward(spec, kind);
     }
 
+    private void control(String word) throws ConfigException {
+        if (given.stdio() != null) {
+            throw ConfigException.of("Cannot specify multiplexing command with -W");
+        }
+        if (control != null) {
+            throw ConfigException.of("Multiplexing command already specified");
+        }
+        control = ClientSharing.Control.named(word);
+        if (control == null) {
+            throw ConfigException.of("Invalid multiplex command.");
+        }
+    }
+
     private void stdio(String value) throws ConfigException {
         if (given.stdio() != null) {
             throw ConfigException.of("stdio forward already specified");
+        }
+        if (control != null) {
+            throw ConfigException.of("Cannot specify stdio forward with -O");
         }
         ForwardSpec spec = ForwardSpec.parse(value, ForwardSpec.Kind.STDIO);
         if (spec == null || (spec.listen() instanceof Endpoint.Tcp tcp && tcp.host() == null)) {
@@ -402,6 +425,11 @@ public final class CommandLine {
     /** {@code -y}: the log goes to the system's. */
     public boolean logsToSystem() {
         return syslog;
+    }
+
+    /** {@code -O}: what is wanted of a running master, or null. */
+    ClientSharing.@Nullable Control control() {
+        return control;
     }
 
     /** {@code -G}: print the configuration and end. */

@@ -387,6 +387,26 @@ final class ConfigReader {
         return set(keyword, Integer.toString(seconds), place);
     }
 
+    /** Kept as {@code ssh -G} prints it: no, yes (for ever), or seconds. */
+    private boolean controlPersist(Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        if (word.isEmpty()) {
+            return complain(place, "Missing ControlPersist argument.");
+        }
+        String kept =
+                switch (word) {
+                    case "no", "false" -> "no";
+                    case "yes", "true" -> "yes";
+                    default -> {
+                        int seconds = Quantities.seconds(word);
+                        yield seconds < 0 ? "" : seconds == 0 ? "yes" : Integer.toString(seconds);
+                    }
+                };
+        return kept.isEmpty()
+                ? complain(place, "Bad ControlPersist argument.")
+                : set(Keyword.CONTROL_PERSIST, kept, place);
+    }
+
     private boolean words(Keyword keyword, String name, Arguments arguments, Place place) {
         List<String> words = arguments.takeAll();
         for (String word : words) {
@@ -454,6 +474,7 @@ final class ConfigReader {
             case IP_QOS -> ipQos(arguments, place);
             case REKEY_LIMIT -> rekeyLimit(arguments, place);
             case TETHER_BUFFER -> tetherBuffer(arguments, place);
+            case CONTROL_PERSIST -> controlPersist(arguments, place);
             case PROXY_COMMAND -> {
                 arguments.takeAll();
                 yield given.has(Keyword.PROXY_JUMP) || set(keyword, commandText(rest), place);

@@ -24,7 +24,7 @@ public enum Keyword {
     CANONICALIZE_HOSTNAME("CanonicalizeHostname", Support.ACCEPTED, Shape.CANONICALIZE, "false"),
     CHECK_HOST_IP("CheckHostIP", Support.BUILT, Shape.FLAG, "no"),
     COMPRESSION("Compression", Support.BUILT, Shape.COMPRESSION, "no"),
-    CONTROL_MASTER("ControlMaster", Support.ACCEPTED, Shape.CONTROL_MASTER, "false"),
+    CONTROL_MASTER("ControlMaster", Support.BUILT, Shape.CONTROL_MASTER, "false"),
     ENABLE_SSH_KEYSIGN("EnableSSHKeysign", Support.ACCEPTED, Shape.FLAG, "no"),
     CLEAR_ALL_FORWARDINGS("ClearAllForwardings", Support.BUILT, Shape.FLAG, "no"),
     EXIT_ON_FORWARD_FAILURE("ExitOnForwardFailure", Support.BUILT, Shape.FLAG, "no"),
@@ -93,7 +93,7 @@ public enum Keyword {
     BIND_ADDRESS("BindAddress", Support.BUILT, Shape.TEXT, null),
     BIND_INTERFACE("BindInterface", Support.BUILT, Shape.TEXT, null),
     CIPHERS("Ciphers", Support.BUILT, Shape.ALGORITHMS, null),
-    CONTROL_PATH("ControlPath", Support.ACCEPTED, Shape.TEXT, null),
+    CONTROL_PATH("ControlPath", Support.BUILT, Shape.TEXT, null),
     HOST_KEY_ALGORITHMS("HostKeyAlgorithms", Support.BUILT, Shape.ALGORITHMS, null),
     HOST_KEY_ALIAS("HostKeyAlias", Support.BUILT, Shape.TEXT, null),
     HOSTBASED_ACCEPTED_ALGORITHMS(
@@ -156,7 +156,7 @@ public enum Keyword {
     TUNNEL_DEVICE("TunnelDevice", Support.ACCEPTED, Shape.RAW, "any:any"),
     CANONICALIZE_PERMITTED_CNAMES(
             "CanonicalizePermittedCNAMEs", Support.ACCEPTED, Shape.RAW, "none"),
-    CONTROL_PERSIST("ControlPersist", Support.ACCEPTED, Shape.RAW, "no"),
+    CONTROL_PERSIST("ControlPersist", Support.BUILT, Shape.OWN, "no"),
     ESCAPE_CHAR("EscapeChar", Support.BUILT, Shape.OWN, "~"),
     IP_QOS("IPQoS", Support.BUILT, Shape.OWN, "ef cs0"),
     REKEY_LIMIT("RekeyLimit", Support.BUILT, Shape.OWN, "0 0"),

@@ -121,6 +121,16 @@ public final class ClientSide {
         forwarding(session).whenNone(action);
     }
 
+    /** Whether a connection is being forwarded. */
+    public boolean busy(Session session) {
+        return forwarding(session).busy();
+    }
+
+    /** When the last forwarded connection ended, as {@link System#nanoTime}; 0: there was none. */
+    public long lastEnd(Session session) {
+        return forwarding(session).lastEnd();
+    }
+
     /** Runs {@code action} once the server has answered for every remote forward: now, or then. */
     public void whenAnswered(Runnable action) {
         synchronized (this) {
@@ -194,6 +204,26 @@ public final class ClientSide {
      */
     public boolean open(Session session, ForwardSpec spec, boolean there) {
         return there ? ask(session, spec, false) : listen(session, spec);
+    }
+
+    /** Told once what the server said to a forward that it was asked for. */
+    public interface Answered {
+        /**
+         * Told what it said.
+         *
+         * @param port of the server's choice; 0: there was none to choose, or it is nonsense
+         */
+        void answered(boolean success, int port);
+    }
+
+    /**
+     * Begins one forward more at the server, and says what came of it; on a thread that must not
+     * block.
+     *
+     * @return false: it could not be asked
+     */
+    public boolean openThere(Session session, ForwardSpec spec, Answered answered) {
+        return ask(session, spec, false, answered);
     }
 
     /**
@@ -361,6 +391,10 @@ public final class ClientSide {
      * @param dear whether we end when the server will not
      */
     private boolean ask(Session session, ForwardSpec spec, boolean dear) {
+        return ask(session, spec, dear, (success, port) -> {});
+    }
+
+    private boolean ask(Session session, ForwardSpec spec, boolean dear, Answered told) {
         Buffer request = session.createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, 512);
         String type;
         switch (spec.listen()) {
@@ -394,7 +428,8 @@ public final class ClientSide {
                     request,
                     type,
                     (command, reply) -> {
-                        answered(spec, dear, command, reply);
+                        int port = answered(spec, dear, command, reply);
+                        told.answered(command == SshConstants.SSH_MSG_REQUEST_SUCCESS, port);
                         oneAnswered();
                     });
             return true;
@@ -415,7 +450,8 @@ public final class ClientSide {
         return host == null ? "localhost" : host.equals("*") ? "" : host;
     }
 
-    private void answered(ForwardSpec spec, boolean dear, int command, Buffer reply) {
+    private int answered(ForwardSpec spec, boolean dear, int command, Buffer reply) {
+        int chosen = 0;
         boolean success = command == SshConstants.SSH_MSG_REQUEST_SUCCESS;
         log.debug(
                 "remote forward "
@@ -428,7 +464,7 @@ public final class ClientSide {
                 switch (spec.listen()) {
                     case Endpoint.Tcp(String host, int port) -> {
                         if (success && port == 0) {
-                            allocated(spec, bindHost(host), reply);
+                            chosen = allocated(spec, bindHost(host), reply);
                         }
                         yield "port " + port;
                     }
@@ -443,9 +479,10 @@ public final class ClientSide {
                 log.info("Warning: " + text);
             }
         }
+        return chosen;
     }
 
-    private void allocated(ForwardSpec spec, String bind, Buffer reply) {
+    private int allocated(ForwardSpec spec, String bind, Buffer reply) {
         long port = reply.available() >= 4 ? reply.getUInt() : 0;
         String to =
                 switch (spec.connect()) {
@@ -455,10 +492,11 @@ public final class ClientSide {
                 };
         if (port <= 0 || port > 65535) {
             log.error("Invalid allocated port " + port + " for remote forward to " + to);
-            return;
+            return 0;
         }
         remote.put("tcp " + bind + " " + port, spec.connect());
         log.info("Allocated port " + port + " for remote forward to " + to);
+        return (int) port;
     }
 
     /** Whether the server is to be asked to forward the agent: there is one, and it is allowed. */

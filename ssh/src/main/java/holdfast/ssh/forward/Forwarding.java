@@ -71,6 +71,7 @@ public final class Forwarding {
     private long granted;
     private int open;
     private int agents; // of those
+    private long lastEnd;
     private boolean over;
     private @Nullable Runnable atNone;
 
@@ -153,6 +154,7 @@ public final class Forwarding {
             if (counted) {
                 open--;
                 agents -= isAgent(channel) ? 1 : 0;
+                lastEnd = System.nanoTime();
                 if (open == agents) {
                     told = atNone;
                     atNone = null;
@@ -180,6 +182,15 @@ public final class Forwarding {
             }
         }
         action.run();
+    }
+
+    /** Whether {@link #whenNone} would wait. */
+    synchronized boolean busy() {
+        return open > agents && !over;
+    }
+
+    synchronized long lastEnd() {
+        return lastEnd;
     }
 
     /** Closes {@code one} when the connection ends, at once if it has. */

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 
 /** What makes a process a service, or one that goes on in the background. */
@@ -27,7 +28,13 @@ public final class Daemon {
     /** What it is called, so that it is known from programs that it starts. */
     private static final String STAND_IN_NAME = "holdfast-ssh";
 
+    /** The launcher's word for what will not live long, which is not true of a stand-in. */
+    private static final String COMPILE_LATE = "-XX:Tier3";
+
     private static final int READY_FD = 3;
+
+    /** No exit status. */
+    private static final int LEFT = -1;
 
     private static final int PR_SET_PDEATHSIG = 1;
     private static final int SIGTERM = 15;
@@ -120,7 +127,8 @@ public final class Daemon {
                 Child child = spawn.start();
                 Native.close(pipe[1]);
                 open = false;
-                return await(arena, pipe[0], child);
+                int status = await(arena, pipe[0], child);
+                return status == LEFT ? 0 : Math.max(1, status);
             } finally {
                 Native.close(pipe[0]);
                 if (open) {
@@ -151,7 +159,7 @@ public final class Daemon {
         }
     }
 
-    /** 0 when it says at {@code pipe} that it is ready, else the status it ended with. */
+    /** {@link #LEFT} when it says at {@code pipe} that it is ready, else its exit status. */
     private static int await(Arena arena, int pipe, Child child) {
         MemorySegment one = arena.allocate(1);
         int count;
@@ -159,12 +167,12 @@ public final class Daemon {
             count = Native.call(READ, pipe, one.address(), 1);
         } while (count == -Native.EINTR);
         if (count == 1) {
-            return 0;
+            return LEFT;
         }
         CompletableFuture<Exit> ended = new CompletableFuture<>();
         child.onExit(ended::complete);
         Exit exit = ended.join();
-        return exit.signal() == 0 ? Math.max(1, exit.status()) : 128 + exit.signal();
+        return exit.signal() == 0 ? exit.status() : 128 + exit.signal();
     }
 
     // --- a program that begins in the foreground and goes on without it
@@ -177,10 +185,10 @@ public final class Daemon {
      * Starts this program once more beside this process, and waits until that calls {@link #leave}
      * or ends. Signals that would end us go to it instead.
      *
-     * @return 0 when it has gone to the background, else the status it ended with (128 and more: a
-     *     signal)
+     * @return nothing when it has gone to the background, else the status it ended with (128 and
+     *     more: a signal)
      */
-    public static int standIn() throws SystemException {
+    public static OptionalInt standIn() throws SystemException {
         int[] pipe = new int[2];
         try (Arena arena = Arena.ofConfined()) {
             List<byte[]> words = entries("cmdline");
@@ -205,14 +213,19 @@ public final class Daemon {
                                 .exactEnvironment(environment)
                                 .beside()
                                 .inherit(pipe[1]);
-                words.subList(1, words.size()).forEach(spawn::argument);
+                for (byte[] word : words.subList(1, words.size())) {
+                    if (!startsWith(word, COMPILE_LATE)) {
+                        spawn.argument(word);
+                    }
+                }
                 Child child = spawn.start();
                 for (Signal signal : List.of(Signal.HUP, Signal.INT, Signal.TERM)) {
                     Signals.on(signal.name(), () -> child.signalOne(signal.number()));
                 }
                 Native.close(pipe[1]);
                 open = false;
-                return await(arena, pipe[0], child);
+                int status = await(arena, pipe[0], child);
+                return status == LEFT ? OptionalInt.empty() : OptionalInt.of(status);
             } finally {
                 Native.close(pipe[0]);
                 if (open) {
@@ -222,6 +235,10 @@ public final class Daemon {
         } catch (IOException e) {
             throw new SystemException("/proc/self", Native.ENOENT);
         }
+    }
+
+    private static boolean startsWith(byte[] word, String start) {
+        return new String(word, StandardCharsets.ISO_8859_1).startsWith(start);
     }
 
     /** What the kernel knows of us, exactly: strings ended by NUL. */
@@ -283,6 +300,8 @@ public final class Daemon {
             MemorySegment nowhere = Native.string(arena, "/dev/null");
             int fd = Native.call(OPEN, nowhere.address(), Native.O_RDWR | Native.O_CLOEXEC, 0);
             if (fd >= 0) {
+                // Nobody reads it any more; who writes to it is to hear of that.
+                Native.call(DUP2, fd, 0);
                 if (!output) {
                     Native.call(DUP2, fd, 1);
                 }

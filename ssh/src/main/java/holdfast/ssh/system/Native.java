@@ -24,13 +24,18 @@ final class Native {
     static final int ESRCH = 3;
     static final int EINTR = 4;
     static final int EIO = 5;
+    static final int EBADF = 9;
     static final int EAGAIN = 11;
     static final int ENOMEM = 12;
+    static final int EEXIST = 17;
     static final int EINVAL = 22;
     static final int EPIPE = 32;
     static final int ERANGE = 34;
+    static final int ENAMETOOLONG = 36;
     static final int ENOSYS = 38;
+    static final int ECONNABORTED = 103;
     static final int ECONNRESET = 104;
+    static final int ECONNREFUSED = 111;
 
     static final int O_RDWR = 2;
     static final int O_NOCTTY = 0x100;

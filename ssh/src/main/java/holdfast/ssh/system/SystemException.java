@@ -19,6 +19,15 @@ public final class SystemException extends IOException {
         return errno;
     }
 
+    public boolean noSuchFile() {
+        return errno == Native.ENOENT;
+    }
+
+    /** Nobody listens there. */
+    public boolean refused() {
+        return errno == Native.ECONNREFUSED;
+    }
+
     /** The system's words alone: {@code Permission denied}. */
     public String words() {
         return Native.words(errno);

@@ -84,6 +84,7 @@ public final class Escapes {
 
     private final int escape;
     private final boolean commandLine;
+    private final boolean multiplexed;
     private boolean lineStart = true;
     private boolean pending;
     private boolean closed;
@@ -93,8 +94,52 @@ public final class Escapes {
      * @param commandLine whether {@code ~C} may be used (EnableEscapeCommandline)
      */
     public Escapes(int escape, boolean commandLine) {
+        this(escape, commandLine, false);
+    }
+
+    private Escapes(int escape, boolean commandLine, boolean multiplexed) {
         this.escape = escape;
         this.commandLine = commandLine;
+        this.multiplexed = multiplexed;
+    }
+
+    /** Those of a session that shares its connection: what concerns that is not for it. */
+    public static Escapes multiplexed(int escape) {
+        return new Escapes(escape, false, true);
+    }
+
+    /** Whether {@code command} is for this session. */
+    public boolean has(Command command) {
+        return !multiplexed
+                || switch (command) {
+                    case Command.Suspend _,
+                            Command.CommandLine _,
+                            Command.Louder _,
+                            Command.Quieter _,
+                            Command.Unsupported _ ->
+                            false;
+                    case Command.Close _,
+                            Command.Help _,
+                            Command.Rekey _,
+                            Command.Break _,
+                            Command.Connections _ ->
+                            true;
+                };
+    }
+
+    private static String letter(Command command) {
+        return switch (command) {
+            case Command.Suspend _ -> "^Z";
+            case Command.CommandLine _ -> "C";
+            case Command.Louder _ -> "v";
+            case Command.Quieter _ -> "V";
+            case Command.Unsupported(char letter) -> String.valueOf(letter);
+            case Command.Close _ -> ".";
+            case Command.Help _ -> "?";
+            case Command.Rekey _ -> "R";
+            case Command.Break _ -> "B";
+            case Command.Connections _ -> "#";
+        };
     }
 
     /** Takes {@code length} typed bytes from {@code from}; what becomes of them, in order. */
@@ -164,11 +209,16 @@ public final class Escapes {
      * @param level of the log once the command is obeyed; null where its lines go elsewhere
      */
     public byte[] says(Command command, Log.@Nullable Level level) {
+        if (!has(command)) {
+            return (name() + letter(command) + " escape not available to multiplexed sessions\r\n")
+                    .getBytes(StandardCharsets.ISO_8859_1);
+        }
         String text =
                 switch (command) {
                     case Command.Help() -> help();
                     case Command.Suspend() -> name() + "^Z [suspend ssh]\r\n";
-                    case Command.Close(), Command.Rekey() -> "";
+                    case Command.Close() -> multiplexed ? name() + ".\r\n" : "";
+                    case Command.Rekey() -> "";
                     case Command.Break() -> name() + "B\r\n";
                     case Command.Connections() -> name() + "#\r\n";
                     case Command.CommandLine() -> commandLine ? "" : "commandline disabled\r\n";
@@ -189,12 +239,19 @@ public final class Escapes {
         String e = name();
         return e
                 + "?\r\nSupported escape sequences:\r\n"
-                + help(e, ".", "terminate connection (and any multiplexed sessions)")
+                + help(
+                        e,
+                        ".",
+                        multiplexed
+                                ? "terminate session"
+                                : "terminate connection (and any multiplexed sessions)")
                 + help(e, "B", "send a BREAK to the remote system")
                 + (commandLine ? help(e, "C", "open a command line") : "")
                 + help(e, "R", "request rekey")
-                + help(e, "V/v", "decrease/increase verbosity (LogLevel)")
-                + help(e, "^Z", "suspend ssh")
+                + (multiplexed
+                        ? ""
+                        : help(e, "V/v", "decrease/increase verbosity (LogLevel)")
+                                + help(e, "^Z", "suspend ssh"))
                 + help(e, "#", "list forwarded connections")
                 + help(e, "?", "this message")
                 + " "

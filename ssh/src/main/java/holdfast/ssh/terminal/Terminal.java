@@ -155,13 +155,18 @@ public final class Terminal {
 
     /** The size now; {@link Size#UNKNOWN} where standard input is no terminal. */
     public Size size() {
-        if (!isTerminal(STDIN)) {
+        return sizeOf(STDIN);
+    }
+
+    /** The size of any terminal of this process; {@link Size#UNKNOWN} of what is none. */
+    public static Size sizeOf(int fd) {
+        if (!isTerminal(fd)) {
             return Size.UNKNOWN;
         }
         try (Arena arena = Arena.ofConfined()) {
             // struct winsize: four unsigned shorts, rows before columns
             MemorySegment c = arena.allocate(8, Long.BYTES);
-            if (Libc.ioctl(STDIN, Libc.TIOCGWINSZ, c) != 0) {
+            if (Libc.ioctl(fd, Libc.TIOCGWINSZ, c) != 0) {
                 return Size.UNKNOWN;
             }
             return new Size(word(c, 2), word(c, 0), word(c, 4), word(c, 6));
@@ -181,7 +186,12 @@ public final class Terminal {
         if (loan != null) {
             return loan.original.modes();
         }
-        Termios now = isTerminal(STDIN) ? Termios.of(STDIN) : null;
+        return modesOf(STDIN);
+    }
+
+    /** The modes of any terminal of this process as they are now, encoded in the same way. */
+    public static byte[] modesOf(int fd) {
+        Termios now = isTerminal(fd) ? Termios.of(fd) : null;
         return now == null ? Termios.noModes() : now.modes();
     }
 

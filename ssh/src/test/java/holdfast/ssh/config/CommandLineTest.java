@@ -7,6 +7,7 @@ import holdfast.ssh.config.ClientSettings.RequestTty;
 import holdfast.ssh.config.ClientSettings.SessionType;
 import holdfast.ssh.log.Log;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -135,10 +136,46 @@ class CommandLineTest {
 
     @Test
     void what_is_not_built_is_refused_by_name_and_never_ignored() {
-        for (char option : "IKMOQSwXY".toCharArray()) {
+        for (char option : "IKQwXY".toCharArray()) {
             assertThat(machine.error("-" + option + "x", "h"))
                     .isEqualTo("holdfast ssh: option -" + option + " is not supported yet");
         }
+    }
+
+    @Test
+    void words_for_a_master_are_known_and_need_a_path() throws Exception {
+        assertThat(machine.error("-O", "chek", "h")).isEqualTo("Invalid multiplex command.");
+        assertThat(machine.error("-O", "CHECK", "h")).isEqualTo("Invalid multiplex command.");
+        assertThat(machine.error("-O", "check", "-O", "exit", "h"))
+                .isEqualTo("Multiplexing command already specified");
+        assertThat(machine.error("-W", "a:1", "-O", "exit", "h"))
+                .isEqualTo("Cannot specify multiplexing command with -W");
+        assertThat(machine.error("-O", "exit", "-W", "a:1", "h"))
+                .isEqualTo("Cannot specify stdio forward with -O");
+        assertThat(machine.config("-O", "check", "h").refusal())
+                .isEqualTo("No ControlPath specified for \"-O\" command");
+        assertThat(machine.config("-O", "check", "-S", "none", "h").refusal())
+                .isEqualTo("No ControlPath specified for \"-O\" command");
+        assertThat(machine.config("-O", "check", "-S", "/s", "h").refusal()).isNull();
+        assertThat(machine.settings("-O", "stop", "-S", "/s", "h").sharing().control())
+                .isEqualTo(ClientSharing.Control.STOP);
+    }
+
+    @Test
+    void a_master_is_asked_for_once_and_twice_and_its_socket_is_named_by_tokens() throws Exception {
+        assertThat(machine.settings("-M", "h").sharing().master())
+                .isEqualTo(ClientSharing.Master.YES);
+        assertThat(machine.settings("-MM", "h").sharing().master())
+                .isEqualTo(ClientSharing.Master.ASK);
+        assertThat(machine.settings("-S", "/s/%r@%n:%p", "-l", "me", "-p", "7", "h").sharing())
+                .isEqualTo(new ClientSharing(ClientSharing.Master.NO, "/s/me@h:7", null, null));
+        assertThat(machine.settings("-oControlPersist=yes", "h").sharing().persist())
+                .isEqualTo(Duration.ZERO);
+        assertThat(machine.settings("-oControlPersist=1m30s", "h").sharing().persist())
+                .isEqualTo(Duration.ofSeconds(90));
+        assertThat(machine.settings("-oControlPersist=no", "h").sharing().persist()).isNull();
+        assertThat(machine.error("-oControlPersist=soon", "h"))
+                .isEqualTo("command-line line 0: Bad ControlPersist argument.");
     }
 
     @Test

@@ -177,6 +177,7 @@ class ManualTest {
                         case "-e" -> "~";
                         case "-p" -> "22";
                         case "-o" -> "Port=22";
+                        case "-O" -> "check";
                         default -> value[0];
                     });
             arguments.addAll(List.of("host", "command"));

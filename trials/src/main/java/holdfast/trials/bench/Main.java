@@ -5,7 +5,8 @@ import java.util.List;
 
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
- * tether}, {@code carry}, {@code outlive}, {@code survival}, {@code scale}, {@code forwards} or
+ * tether}, {@code carry}, {@code outlive}, {@code survival}, {@code scale}, {@code mux}, {@code
+ * forwards} or
  * {@code forwards-churn}, then its options.
  */
 public final class Main {
@@ -26,6 +27,7 @@ public final class Main {
                 case "outlive" -> Outlive.run(new Options(all.subList(1, all.size())));
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
+                case "mux" -> Mux.run(new Options(all.subList(1, all.size())));
                 case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
                 case "forwards-churn" -> Churn.run(new Options(all.subList(1, all.size())));
                 default -> {
@@ -40,6 +42,7 @@ public final class Main {
                                    trials/bench outlive [--gigabytes N] [--cuts N] [--outage S] [--pause S] [--rounds N] [--ends ours,stock] [--others no] [--seed N]
                                    trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]
                                    trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]
+                                   trials/bench mux [--pairs N] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
                                    trials/bench forwards-churn [--connections N] [--seconds N] [--seed N]\
                             """);

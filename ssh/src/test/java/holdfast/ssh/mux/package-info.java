@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.ssh.mux;
+
+import org.jspecify.annotations.NullMarked;
