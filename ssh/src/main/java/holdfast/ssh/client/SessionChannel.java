@@ -1,5 +1,6 @@
 package holdfast.ssh.client;
 
+import holdfast.ssh.forward.X11;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
@@ -36,13 +37,15 @@ final class SessionChannel extends AbstractClientChannel {
      * What is asked of the server once the channel is open.
      *
      * @param agent whether its programs are to have our agent
+     * @param x11 the display that they are to have; null: none
      */
     record Wish(
             Kind kind,
             byte[] command,
             Map<String, String> environment,
             @Nullable Pty pty,
-            boolean agent) {
+            boolean agent,
+            @Nullable X11 x11) {
         enum Kind {
             SHELL("shell"),
             EXEC("exec"),
@@ -83,6 +86,8 @@ final class SessionChannel extends AbstractClientChannel {
 
     /** What a data packet has besides its data: header, fields, padding and MAC. */
     private static final int DATA_ROOM = 512;
+
+    private static final String X11_REQUEST = "x11-req";
 
     private static final int BREAK_MILLIS = 1000;
 
@@ -224,6 +229,19 @@ final class SessionChannel extends AbstractClientChannel {
     }
 
     private void ask(Wish wish) {
+        X11 x11 = wish.x11();
+        if (x11 != null) {
+            sshLog.debug("Requesting X11 forwarding with authentication spoofing.");
+            request(
+                    X11_REQUEST,
+                    true,
+                    buffer -> {
+                        buffer.putBoolean(false); // more than one connection
+                        buffer.putString(x11.protocol());
+                        buffer.putString(x11.madeUp());
+                        buffer.putUInt(x11.screen());
+                    });
+        }
         if (wish.agent()) {
             sshLog.debug("Requesting authentication agent forwarding.");
             request("auth-agent-req@openssh.com", false, buffer -> {});
@@ -266,7 +284,7 @@ final class SessionChannel extends AbstractClientChannel {
     @Override
     public void handleSuccess() {
         String answered = answered();
-        if (!"pty-req".equals(answered)) {
+        if (!"pty-req".equals(answered) && !X11_REQUEST.equals(answered)) {
             running = true;
         }
     }
@@ -276,6 +294,10 @@ final class SessionChannel extends AbstractClientChannel {
         String answered = answered();
         if ("pty-req".equals(answered)) {
             sshLog.info("PTY allocation request failed on channel " + getChannelId());
+            return;
+        }
+        if (X11_REQUEST.equals(answered)) {
+            sshLog.error("X11 forwarding request failed on channel " + getChannelId());
             return;
         }
         refusal = answered + " request failed on channel " + getChannelId();
@@ -420,6 +442,20 @@ final class SessionChannel extends AbstractClientChannel {
     /** A BREAK for the other end's line (RFC 4335), of OpenSSH's length. */
     void sendBreak() {
         request("break", false, buffer -> buffer.putUInt(BREAK_MILLIS));
+    }
+
+    /** Its type as ChannelTimeout names it. */
+    String kind() {
+        Wish wanted = wish;
+        if (wanted == null) {
+            return "stdio-forward";
+        }
+        return switch (wanted.kind()) {
+            case SHELL -> "session:shell";
+            case EXEC -> "session:command";
+            case SUBSYSTEM ->
+                    "session:subsystem:" + new String(wanted.command(), StandardCharsets.UTF_8);
+        };
     }
 
     /** In the form of OpenSSH's channel_open_message, its descriptors ours; for {@code ~#}. */

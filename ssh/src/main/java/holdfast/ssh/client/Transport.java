@@ -3,15 +3,19 @@ package holdfast.ssh.client;
 import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
-import holdfast.ssh.Software;
+import holdfast.core.time.TimingWheel.Timer;
 import holdfast.ssh.auth.HostProof;
+import holdfast.ssh.forward.ForwardChannel;
 import holdfast.ssh.link.ClosedChannels;
+import holdfast.ssh.link.Deadlines;
+import holdfast.ssh.link.IdleChannels;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -21,11 +25,13 @@ import org.apache.sshd.client.channel.AbstractClientChannel;
 import org.apache.sshd.client.kex.DHGEXClient;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
+import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.future.KeyExchangeFuture;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.kex.KexProposalOption;
 import org.apache.sshd.common.session.SessionListener;
+import org.apache.sshd.common.session.helpers.AbstractConnectionService;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
@@ -48,6 +54,8 @@ final class Transport extends PacketSession {
 
     private final LinkLoop loop;
     private final @Nullable TetherStream tether;
+    private final String software;
+    private final boolean warnsOfWeakCrypto;
     private final ClosedChannels closedChannels = new ClosedChannels();
     private final Log sshLog;
     private final AtomicReference<Ending> ending;
@@ -56,16 +64,23 @@ final class Transport extends PacketSession {
     private byte[] shownHostKey = new byte[0];
     private volatile @Nullable AbstractClientChannel sending;
 
+    /** ChannelTimeout; null: no channel has a limit. */
+    private volatile @Nullable IdleChannels idle;
+
     Transport(
             ClientFactoryManager manager,
             IoSession io,
             LinkLoop loop,
             AtomicReference<Ending> ending,
             @Nullable TetherStream tether,
+            String software,
+            boolean warnsOfWeakCrypto,
             Log log)
             throws Exception {
         super(manager, io);
         this.tether = tether;
+        this.software = software;
+        this.warnsOfWeakCrypto = warnsOfWeakCrypto;
         this.loop = loop;
         this.ending = ending;
         this.sshLog = log;
@@ -95,7 +110,7 @@ final class Transport extends PacketSession {
     @Override
     protected String resolveIdentificationString(String property) {
         TetherStream below = tether;
-        return below == null ? "SSH-2.0-" + Software.NAME : below.identification();
+        return below == null ? "SSH-2.0-" + software : below.identification();
     }
 
     /** Calls {@code back} once the server has answered something that we ask now. */
@@ -123,6 +138,71 @@ final class Transport extends PacketSession {
     }
 
     /**
+     * From here channels that are idle for too long are closed: ChannelTimeout.
+     *
+     * @param deadlines ends with the connection
+     */
+    void watchIdle(Map<String, Duration> limits, Deadlines deadlines) {
+        IdleChannels watched = new IdleChannels(limits);
+        idle = watched;
+        getIoSession().addCloseFutureListener(future -> deadlines.close());
+        deadlines.post(new IdleWatch(watched, limits, deadlines));
+    }
+
+    /** Looks at the channels whenever one of them may be over; on the deadlines' thread. */
+    private final class IdleWatch implements Runnable {
+        private final IdleChannels watched;
+        private final Deadlines deadlines;
+        private final Timer<Runnable> timer = new Timer<>(this);
+
+        /** A channel that opens between two looks has at least this still before it. */
+        private Duration shortest = Duration.ofDays(1);
+
+        IdleWatch(IdleChannels watched, Map<String, Duration> limits, Deadlines deadlines) {
+            this.watched = watched;
+            this.deadlines = deadlines;
+            for (Duration limit : limits.values()) {
+                if (!limit.isZero() && limit.compareTo(shortest) < 0) {
+                    shortest = limit;
+                }
+            }
+        }
+
+        @Override
+        public void run() {
+            Duration next = shortest;
+            for (Channel channel : getService(AbstractConnectionService.class).getChannels()) {
+                String kind = kind(channel);
+                Duration left = channel.isClosing() ? null : watched.left(channel, kind);
+                if (left == null) {
+                    continue;
+                }
+                if (left.isNegative()) {
+                    sshLog.verbose(watched.words(channel, kind));
+                    // What it sends may have to wait for a key exchange.
+                    Thread.ofPlatform()
+                            .daemon()
+                            .name("idle-channel")
+                            .start(() -> channel.close(false));
+                } else if (left.compareTo(next) < 0) {
+                    next = left;
+                }
+            }
+            // Just after: the limit is to be passed, not met.
+            deadlines.set(timer, deadlines.clock().now().plus(next).plus(Duration.ofMillis(1)));
+        }
+    }
+
+    /** A channel's type as ChannelTimeout names it. */
+    private static String kind(Channel channel) {
+        return switch (channel) {
+            case SessionChannel session -> session.kind();
+            case ForwardChannel forward -> forward.kind();
+            default -> "";
+        };
+    }
+
+    /**
      * Says that no further session will be opened on this connection (OpenSSH PROTOCOL section
      * 2.2), so that a server can refuse one if we should be made to ask.
      */
@@ -146,6 +226,15 @@ final class Transport extends PacketSession {
         }
     }
 
+    @Override
+    public IoWriteFuture writePacket(Buffer buffer) throws IOException {
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.went(buffer);
+        }
+        return super.writePacket(buffer);
+    }
+
     /** Called for every packet, also for those that a key exchange has held back. */
     @Override
     protected IoWriteFuture doWritePacket(Buffer buffer) throws IOException {
@@ -163,6 +252,10 @@ final class Transport extends PacketSession {
     protected void handleMessage(Buffer buffer) throws Exception {
         loop.heardPacket();
         closedChannels.came(buffer);
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.came(buffer);
+        }
         if (!widened(buffer)) {
             super.handleMessage(buffer);
         }
@@ -324,6 +417,14 @@ final class Transport extends PacketSession {
             }
             throw e;
         }
+        String exchange = agreed.get(KexProposalOption.ALGORITHMS);
+        if (warnsOfWeakCrypto && getSessionId() == null && !isPostQuantum(exchange)) {
+            sshLog.info(
+                    "** WARNING: connection is not using a post-quantum key exchange algorithm.");
+            sshLog.info(
+                    "** This session may be vulnerable to \"store now, decrypt later\" attacks.");
+            sshLog.info("** The server may need to be upgraded. See https://openssh.com/pq.html");
+        }
         if (sshLog.shows(Log.Level.DEBUG1)) {
             sshLog.debug("kex: algorithm: " + agreed.get(KexProposalOption.ALGORITHMS));
             sshLog.debug("kex: host key algorithm: " + agreed.get(KexProposalOption.SERVERKEYS));
@@ -343,6 +444,10 @@ final class Transport extends PacketSession {
                             + agreed.get(KexProposalOption.C2SCOMP));
         }
         return agreed;
+    }
+
+    private static boolean isPostQuantum(@Nullable String exchange) {
+        return exchange != null && (exchange.startsWith("mlkem") || exchange.startsWith("sntrup"));
     }
 
     private static String mac(@Nullable String name) {

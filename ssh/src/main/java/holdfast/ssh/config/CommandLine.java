@@ -247,8 +247,24 @@ public final class CommandLine {
             }
             case 'V' -> printsVersion = true;
             case 'y' -> syslog = true;
+            case 'X' -> given.override(Keyword.FORWARD_X11, "yes");
+            case 'x' -> given.override(Keyword.FORWARD_X11, "no");
+            case 'Y' -> {
+                given.override(Keyword.FORWARD_X11, "yes");
+                given.override(Keyword.FORWARD_X11_TRUSTED, "yes");
+            }
             // Nothing to do: what they turn off is not built, or no longer exists.
-            case '2', 'k', 'x' -> {}
+            case '2', 'k' -> {}
+            case 'I', 'K', 'w' ->
+                    throw ConfigException.of(
+                            "holdfast ssh: option -"
+                                    + option
+                                    + " is not supported: "
+                                    + switch (option) {
+                                        case 'I' -> Keyword.PKCS11_PROVIDER.note();
+                                        case 'K' -> "Kerberos is not built in";
+                                        default -> Keyword.TUNNEL.note();
+                                    });
             default ->
                     throw ConfigException.of(
                             "holdfast ssh: option -" + option + " is not supported yet");
