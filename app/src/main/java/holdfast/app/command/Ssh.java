@@ -52,6 +52,12 @@ public final class Ssh {
                 write(stderr, version() + "\n");
                 return 0;
             }
+            List<String> answer = line.answer();
+            if (answer != null) {
+                answer.forEach(System.out::println);
+                System.out.flush();
+                return 0;
+            }
             String file = line.logFile();
             FileOutputStream sink = file == null ? stderr : open(file, stderr);
             if (sink == null) {

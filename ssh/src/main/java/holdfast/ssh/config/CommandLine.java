@@ -46,6 +46,7 @@ public final class CommandLine {
     private @Nullable String logFile;
     private boolean printsConfiguration;
     private boolean printsVersion;
+    private @Nullable List<String> answer;
     private boolean verbose;
     private boolean syslog;
 
@@ -81,7 +82,7 @@ public final class CommandLine {
         while (true) {
             int from = at;
             at = options(arguments, at);
-            if (printsVersion) {
+            if (printsVersion || answer != null) {
                 return;
             }
             if (at > from && arguments.get(at - 1).equals("--")) {
@@ -149,7 +150,7 @@ public final class CommandLine {
                     }
                 }
                 option(option, value);
-                if (printsVersion) {
+                if (printsVersion || answer != null) {
                     return next;
                 }
                 if (takesValue) {
@@ -244,6 +245,12 @@ public final class CommandLine {
                 Log.Level louder = verbose ? logLevel().louder() : Log.Level.DEBUG1;
                 verbose = true;
                 given.override(Keyword.LOG_LEVEL, louder.name());
+            }
+            case 'Q' -> {
+                answer = Algorithms.query(value);
+                if (answer == null) {
+                    throw ConfigException.of("Unsupported query \"" + value + "\"");
+                }
             }
             case 'V' -> printsVersion = true;
             case 'y' -> syslog = true;
@@ -428,6 +435,11 @@ public final class CommandLine {
     /** {@code -V}: print the version and end; nothing else here means anything then. */
     public boolean printsVersion() {
         return printsVersion;
+    }
+
+    /** {@code -Q}: lines to print before ending; null: nothing was asked. */
+    public @Nullable List<String> answer() {
+        return answer;
     }
 
     /** Whether there was a {@code -v}: OpenSSH then begins by printing its version. */

@@ -1055,14 +1055,8 @@ final class ConfigReader {
                     case "user" -> met = Patterns.list(user(), argument, false) == 1;
                     case "localuser" ->
                             met = Patterns.list(surroundings.localUser(), argument, false) == 1;
-                    case "tagged" -> {
-                        String tag = given.text(Keyword.TAG);
-                        met = Patterns.list(tag == null ? "" : tag, argument, false) == 1;
-                    }
-                    case "command" ->
-                            met =
-                                    Patterns.list(command == null ? "" : command, argument, false)
-                                            == 1;
+                    case "tagged" -> met = matches(given.text(Keyword.TAG), argument);
+                    case "command" -> met = matches(command, argument);
                     case "version" -> met = Patterns.list(MatchLine.RELEASE, argument, false) == 1;
                     case "localnetwork" -> {
                         if (!AddressList.isValid(argument)) {
@@ -1106,6 +1100,12 @@ final class ConfigReader {
         log.debug2("match " + (result ? "found" : "not found"));
         place.active = result && !place.neverMatch;
         return true;
+    }
+
+    /** Nothing is matched by nothing, and by lists that match the empty word. */
+    private static boolean matches(@Nullable String text, String list) {
+        String word = text == null ? "" : text;
+        return list.isEmpty() ? word.isEmpty() : Patterns.list(word, list, false) == 1;
     }
 
     private boolean anyAddressIn(String networks) {

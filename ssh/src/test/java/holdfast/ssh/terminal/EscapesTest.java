@@ -106,6 +106,7 @@ class EscapesTest {
                          ~V/v - decrease/increase verbosity (LogLevel)
                          ~^Z  - suspend ssh
                          ~#   - list forwarded connections
+                         ~&   - background ssh (when waiting for connections to terminate)
                          ~?   - this message
                          ~~   - send the escape character by typing it twice
                         (Note that escapes are only recognized immediately after newline.)
