@@ -69,7 +69,7 @@ public final class Ssh {
                             ? system(first, "USER")
                             : new Log(first, text -> write(sink, text));
             if (line.verbose()) {
-                log.debug(version());
+                log.info(version());
             }
             ClientConfig config = ClientConfig.resolve(line, surroundings, log);
             if (line.printsConfiguration()) {

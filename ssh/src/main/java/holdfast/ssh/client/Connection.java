@@ -631,8 +631,15 @@ final class Connection implements AutoCloseable {
                                         loop,
                                         opening.ending,
                                         opening.tether,
-                                        software(settings),
-                                        settings.protocol().warnsOfWeakCrypto(),
+                                        new Transport.Naming(
+                                                software(settings),
+                                                settings.host()
+                                                        + ":"
+                                                        + settings.port()
+                                                        + " as '"
+                                                        + settings.user()
+                                                        + "'",
+                                                settings.protocol().warnsOfWeakCrypto()),
                                         debug);
                         opening.transport = made;
                         return made;

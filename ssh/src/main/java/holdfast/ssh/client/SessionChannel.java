@@ -203,6 +203,10 @@ final class SessionChannel extends AbstractClientChannel {
     public synchronized OpenFuture open() throws IOException {
         Consumer<Buffer> adds = opening;
         if (adds == null) {
+            sshLog.debug(
+                    "channel "
+                            + getChannelId()
+                            + ": new session [client-session] (inactive timeout: 0)");
             return super.open();
         }
         OpenFuture future = new DefaultOpenFuture(this, futureLock);
@@ -484,6 +488,13 @@ final class SessionChannel extends AbstractClientChannel {
         int at = buffer.rpos();
         String type = buffer.getString();
         boolean wantReply = buffer.getBoolean();
+        sshLog.debug(
+                "client_input_channel_req: channel "
+                        + getChannelId()
+                        + " rtype "
+                        + Transport.printable(type)
+                        + " reply "
+                        + (wantReply ? 1 : 0));
         switch (type) {
             case "exit-status" -> exitStatusHolder.set(buffer.getInt());
             case "exit-signal" -> {
@@ -530,6 +541,9 @@ final class SessionChannel extends AbstractClientChannel {
 
     @Override
     protected void preClose() {
+        if (opening == null) {
+            sshLog.debug("channel " + getChannelId() + ": free: client-session, nchannels 1");
+        }
         super.preClose();
         over.countDown();
     }

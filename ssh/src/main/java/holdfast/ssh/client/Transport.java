@@ -30,6 +30,7 @@ import org.apache.sshd.common.future.KeyExchangeFuture;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.kex.KexProposalOption;
+import org.apache.sshd.common.kex.extension.KexExtensions;
 import org.apache.sshd.common.session.SessionListener;
 import org.apache.sshd.common.session.helpers.AbstractConnectionService;
 import org.apache.sshd.common.util.buffer.Buffer;
@@ -54,8 +55,7 @@ final class Transport extends PacketSession {
 
     private final LinkLoop loop;
     private final @Nullable TetherStream tether;
-    private final String software;
-    private final boolean warnsOfWeakCrypto;
+    private final Naming naming;
     private final ClosedChannels closedChannels = new ClosedChannels();
     private final Log sshLog;
     private final AtomicReference<Ending> ending;
@@ -67,20 +67,27 @@ final class Transport extends PacketSession {
     /** ChannelTimeout; null: no channel has a limit. */
     private volatile @Nullable IdleChannels idle;
 
+    /**
+     * What is said of the connection while it opens.
+     *
+     * @param software what we call ourselves
+     * @param target whom we log in to, and as whom
+     * @param warnsOfWeakCrypto WarnWeakCrypto
+     */
+    record Naming(String software, String target, boolean warnsOfWeakCrypto) {}
+
     Transport(
             ClientFactoryManager manager,
             IoSession io,
             LinkLoop loop,
             AtomicReference<Ending> ending,
             @Nullable TetherStream tether,
-            String software,
-            boolean warnsOfWeakCrypto,
+            Naming naming,
             Log log)
             throws Exception {
         super(manager, io);
         this.tether = tether;
-        this.software = software;
-        this.warnsOfWeakCrypto = warnsOfWeakCrypto;
+        this.naming = naming;
         this.loop = loop;
         this.ending = ending;
         this.sshLog = log;
@@ -110,7 +117,10 @@ final class Transport extends PacketSession {
     @Override
     protected String resolveIdentificationString(String property) {
         TetherStream below = tether;
-        return below == null ? "SSH-2.0-" + software : below.identification();
+        String line =
+                below == null ? "SSH-2.0-" + naming.software() : below.identification();
+        sshLog.debug("Local version string " + line);
+        return line;
     }
 
     /** Calls {@code back} once the server has answered something that we ask now. */
@@ -207,6 +217,7 @@ final class Transport extends PacketSession {
      * 2.2), so that a server can refuse one if we should be made to ask.
      */
     void noMoreSessions() {
+        sshLog.debug("Requesting no-more-sessions@openssh.com");
         Buffer request = createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST);
         request.putString("no-more-sessions@openssh.com");
         request.putBoolean(false);
@@ -231,6 +242,9 @@ final class Transport extends PacketSession {
         IdleChannels watched = idle;
         if (watched != null) {
             watched.went(buffer);
+        }
+        if (kex != null && sshLog.shows(Log.Level.DEBUG1)) {
+            tellGroupExchange(buffer);
         }
         return super.writePacket(buffer);
     }
@@ -355,6 +369,7 @@ final class Transport extends PacketSession {
                         + protocol
                         + ", remote software version "
                         + printable(line.substring(software + 1)));
+        sshLog.debug("Authenticating to " + naming.target());
         loop.post(new LinkEvent.Reached(Phase.KEY_EXCHANGE));
         signalExtraServerVersionInfo(line, new ArrayList<>());
     }
@@ -369,10 +384,17 @@ final class Transport extends PacketSession {
     protected void handleKexMessage(int command, Buffer buffer) throws Exception {
         // In a group exchange the reply has another number, and its own means the group.
         boolean group = kex instanceof DHGEXClient;
+        if (group && command == SshConstants.SSH_MSG_KEX_DH_GEX_GROUP) {
+            sshLog.debug("SSH2_MSG_KEX_DH_GEX_GROUP received");
+        }
         if (command
                 == (group
                         ? SshConstants.SSH_MSG_KEX_DH_GEX_REPLY
                         : SshConstants.SSH_MSG_KEXDH_REPLY)) {
+            sshLog.debug(
+                    group
+                            ? "SSH2_MSG_KEX_DH_GEX_REPLY received"
+                            : "SSH2_MSG_KEX_ECDH_REPLY received");
             int at = buffer.rpos();
             byte[] hostKey = buffer.getBytes();
             buffer.getBytes(); // the server's half of the agreement
@@ -383,6 +405,95 @@ final class Transport extends PacketSession {
             buffer.rpos(at);
         }
         super.handleKexMessage(command, buffer);
+    }
+
+    // --- the lines of -v that scripts look for
+
+    @Override
+    protected byte[] sendKexInit() throws Exception {
+        byte[] sent = super.sendKexInit();
+        sshLog.debug("SSH2_MSG_KEXINIT sent");
+        return sent;
+    }
+
+    @Override
+    protected void handleKexInit(Buffer buffer) throws Exception {
+        sshLog.debug("SSH2_MSG_KEXINIT received");
+        super.handleKexInit(buffer);
+    }
+
+    @Override
+    protected IoWriteFuture sendNewKeys() throws Exception {
+        IoWriteFuture sent = super.sendNewKeys();
+        if (sshLog.shows(Log.Level.DEBUG1)) {
+            sshLog.debug("rekey out after " + rekeyBlocks(outCipherSize) + " blocks");
+            sshLog.debug("SSH2_MSG_NEWKEYS sent");
+            sshLog.debug("expecting SSH2_MSG_NEWKEYS");
+        }
+        return sent;
+    }
+
+    @Override
+    protected void handleNewKeys(int command, Buffer buffer) throws Exception {
+        sshLog.debug("SSH2_MSG_NEWKEYS received");
+        super.handleNewKeys(command, buffer);
+    }
+
+    @Override
+    protected void setInputEncoding() throws Exception {
+        super.setInputEncoding();
+        if (sshLog.shows(Log.Level.DEBUG1)) {
+            sshLog.debug("rekey in after " + rekeyBlocks(inCipherSize) + " blocks");
+        }
+    }
+
+    /** After how many blocks of that size there are new keys, by whichever limit comes first. */
+    private long rekeyBlocks(int size) {
+        return Math.min(maxRekeyBlocks.get(), maxRekeyBytes / Math.max(8, size));
+    }
+
+    @Override
+    protected void handleKexExtension(int command, Buffer buffer) throws Exception {
+        if (command == KexExtensions.SSH_MSG_EXT_INFO) {
+            sshLog.debug("SSH2_MSG_EXT_INFO received");
+        }
+        super.handleKexExtension(command, buffer);
+    }
+
+    /** The server can do this. */
+    void extension(String name, byte[] value) {
+        if (sshLog.shows(Log.Level.DEBUG1)) {
+            String text = new String(value, StandardCharsets.UTF_8);
+            sshLog.debug("kex_input_ext_info: " + printable(name) + "=<" + printable(text) + ">");
+        }
+    }
+
+    @Override
+    protected void doInvokeDebugMessageHandler(Buffer buffer) {
+        buffer.getBoolean();
+        sshLog.debug("Remote: " + printable(buffer.getString()));
+    }
+
+    /** What a group exchange asks for and sends: RFC 4419 section 3. */
+    private void tellGroupExchange(Buffer buffer) {
+        int at = buffer.rpos();
+        if (kex instanceof DHGEXClient && buffer.available() > 0) {
+            int command = buffer.rawByte(at) & 0xff;
+            if (command == SshConstants.SSH_MSG_KEX_DH_GEX_REQUEST && buffer.available() >= 13) {
+                sshLog.debug(
+                        "SSH2_MSG_KEX_DH_GEX_REQUEST("
+                                + buffer.rawUInt(at + 1)
+                                + "<"
+                                + buffer.rawUInt(at + 5)
+                                + "<"
+                                + buffer.rawUInt(at + 9)
+                                + ") sent");
+                sshLog.debug("expecting SSH2_MSG_KEX_DH_GEX_GROUP");
+            } else if (command == SshConstants.SSH_MSG_KEX_DH_GEX_INIT) {
+                sshLog.debug("SSH2_MSG_KEX_DH_GEX_INIT sent");
+                sshLog.debug("expecting SSH2_MSG_KEX_DH_GEX_REPLY");
+            }
+        }
     }
 
     private SshException refused(String text) {
@@ -418,7 +529,7 @@ final class Transport extends PacketSession {
             throw e;
         }
         String exchange = agreed.get(KexProposalOption.ALGORITHMS);
-        if (warnsOfWeakCrypto && getSessionId() == null && !isPostQuantum(exchange)) {
+        if (naming.warnsOfWeakCrypto() && getSessionId() == null && !isPostQuantum(exchange)) {
             sshLog.info(
                     "** WARNING: connection is not using a post-quantum key exchange algorithm.");
             sshLog.info(
@@ -442,6 +553,9 @@ final class Transport extends PacketSession {
                             + mac(agreed.get(KexProposalOption.C2SMAC))
                             + " compression: "
                             + agreed.get(KexProposalOption.C2SCOMP));
+            if (exchange == null || !exchange.contains("group-exchange")) {
+                sshLog.debug("expecting SSH2_MSG_KEX_ECDH_REPLY");
+            }
         }
         return agreed;
     }
@@ -501,7 +615,6 @@ final class Transport extends PacketSession {
                     keysEstablished = true;
                     loop.post(new LinkEvent.Reached(Phase.AUTHENTICATION));
                 }
-                sshLog.debug("SSH2_MSG_NEWKEYS received");
             }
             case Authenticated -> loop.post(new LinkEvent.Authenticated());
             case KexCompleted -> {}

@@ -120,6 +120,11 @@ public final class KnownHosts {
         return port == 0 || port == DEFAULT_PORT ? host : '[' + host + "]:" + port;
     }
 
+    private static String withoutPort(String name) {
+        int end = name.startsWith("[") ? name.lastIndexOf("]:") : -1;
+        return end < 0 ? name : name.substring(1, end);
+    }
+
     /** The lines that name {@code name}, in the order of files and lines. */
     public List<Entry> find(String name) {
         List<Entry> entries = found.get(name);
@@ -149,9 +154,14 @@ public final class KnownHosts {
         if (all == null) {
             all = new ArrayList<>(files);
             try {
-                InputStream said = new ByteArrayInputStream(asked.output(why, name, key));
+                // As OpenSSH: for the order it is the host that is named, whatever its port.
+                String host = why == HostKeysCommand.Why.ORDER ? withoutPort(name) : name;
+                byte[] said = asked.output(why, host, key);
                 Path source = Path.of("KnownHostsCommand-" + why);
-                load(new HostFile(said), source, name, new HostNames(name), all);
+                for (String one : host.equals(name) ? List.of(name) : List.of(name, host)) {
+                    InputStream lines = new ByteArrayInputStream(said);
+                    load(new HostFile(lines), source, one, new HostNames(one), all);
+                }
             } catch (IOException e) {
                 failure = e.getMessage();
             }
