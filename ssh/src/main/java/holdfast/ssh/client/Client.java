@@ -599,6 +599,21 @@ public final class Client {
                         : new Escapes(
                                 settings.escapeChar(), settings.comfort().escapeCommandline());
         ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK);
+        Keystrokes keys =
+                new Keystrokes(
+                        settings.protocol().keystrokes(),
+                        new Keystrokes.Line() {
+                            @Override
+                            public void send(ByteBuffer typed)
+                                    throws IOException, InterruptedException {
+                                channel.send(typed);
+                            }
+
+                            @Override
+                            public void chaff() throws IOException {
+                                connection.transport().chaff();
+                            }
+                        });
         try {
             while (!settings.stdinNull() && Patient.read(streams.in(), chunk.clear()) >= 0) {
                 chunk.flip();
@@ -612,18 +627,22 @@ public final class Client {
                     switch (piece) {
                         case Escapes.Typed plain -> {
                             connection.loop().spoke();
-                            channel.send(ByteBuffer.wrap(plain.bytes()));
+                            keys.typed(plain.bytes());
                         }
                         case Escapes.Command.Background leave -> {
+                            keys.flush();
                             obey(leave, escapes, connection, forwards, channel, tty, screen);
                             background(connection, forwards, channel, tty, screen);
                             return;
                         }
-                        case Escapes.Command command ->
-                                obey(command, escapes, connection, forwards, channel, tty, screen);
+                        case Escapes.Command command -> {
+                            keys.flush();
+                            obey(command, escapes, connection, forwards, channel, tty, screen);
+                        }
                     }
                 }
             }
+            keys.flush();
             channel.sendEnd();
         } catch (IOException e) {
             log.debug2(

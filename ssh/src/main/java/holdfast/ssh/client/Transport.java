@@ -30,6 +30,7 @@ import org.apache.sshd.common.future.KeyExchangeFuture;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.kex.KexProposalOption;
+import org.apache.sshd.common.kex.KexState;
 import org.apache.sshd.common.kex.extension.KexExtensions;
 import org.apache.sshd.common.session.SessionListener;
 import org.apache.sshd.common.session.helpers.AbstractConnectionService;
@@ -49,6 +50,12 @@ final class Transport extends PacketSession {
 
     /** OpenSSH's client sends this request and takes any reply (OpenSSH PROTOCOL section 2). */
     private static final String KEEPALIVE = "keepalive@openssh.com";
+
+    /** OpenSSH's SSH2_MSG_PING and SSH2_MSG_PONG, and what its client sends in them. */
+    private static final byte PING = (byte) 192;
+
+    private static final byte PONG = (byte) 193;
+    private static final String CHAFF = "PING!";
 
     /** Of a SSH_MSG_CHANNEL_WINDOW_ADJUST: its number, the channel's, and by how much. */
     private static final int WIDEN_BYTES = 1 + 2 * Integer.BYTES;
@@ -121,6 +128,39 @@ final class Transport extends PacketSession {
                 below == null ? "SSH-2.0-" + naming.software() : below.identification();
         sshLog.debug("Local version string " + line);
         return line;
+    }
+
+    /**
+     * Sends a packet that looks like a keystroke and means nothing, if the server answers such
+     * (OpenSSH's PROTOCOL section 1.8).
+     */
+    void chaff() throws IOException {
+        if (getAttribute(ServerExtensions.PING) == null) {
+            return;
+        }
+        Buffer buffer = createBuffer(PING, CHAFF.length() + 8);
+        buffer.putString(CHAFF);
+        // While there are new keys being made it would wait for them, and then be late.
+        if (kexState.get() == KexState.DONE) {
+            writePacket(buffer);
+        }
+    }
+
+    /** Answers an empty question, and takes the answer to one of ours. */
+    private boolean pinged(Buffer buffer) throws IOException {
+        int command = buffer.rawByte(buffer.rpos()) & 0xff;
+        if (command != (PING & 0xff) && command != (PONG & 0xff)) {
+            return false;
+        }
+        buffer.getUByte();
+        // As OpenSSH: none is answered before the login, nor while new keys are being made.
+        if (command == (PING & 0xff) && isAuthenticated() && kexState.get() == KexState.DONE) {
+            byte[] text = buffer.getBytes();
+            Buffer answer = createBuffer(PONG, text.length + 8);
+            answer.putBytes(text);
+            writePacket(answer);
+        }
+        return true;
     }
 
     /** Calls {@code back} once the server has answered something that we ask now. */
@@ -270,7 +310,7 @@ final class Transport extends PacketSession {
         if (watched != null) {
             watched.came(buffer);
         }
-        if (!widened(buffer)) {
+        if (!widened(buffer) && !pinged(buffer)) {
             super.handleMessage(buffer);
         }
     }

@@ -130,7 +130,7 @@ enum Algorithms {
 
     private boolean knows(String name) {
         boolean wildcards = this == SIGNATURES;
-        for (String known : List.of(all.split(" "))) {
+        for (String known : List.of(all.split(" ", -1))) {
             if (known.equals(name) || (wildcards && Patterns.list(known, name, false) != 0)) {
                 return true;
             }
@@ -223,7 +223,7 @@ enum Algorithms {
     /** Those of OpenSSH's names, in its order, that Holdfast has. */
     private List<String> here(Predicate<String> wanted) {
         List<String> names = new ArrayList<>();
-        for (String name : all.split(" ")) {
+        for (String name : all.split(" ", -1)) {
             if (has(name) && wanted.test(name)) {
                 names.add(name);
             }
@@ -234,7 +234,7 @@ enum Algorithms {
     /** A person's hardware keys count: the agent signs with them. */
     private static List<String> signatures(Predicate<String> wanted) {
         List<String> names = new ArrayList<>();
-        for (String name : SIGNATURES.all.split(" ")) {
+        for (String name : SIGNATURES.all.split(" ", -1)) {
             if (!name.startsWith("ssh-dss") && wanted.test(name)) {
                 names.add(name);
             }
@@ -250,7 +250,7 @@ enum Algorithms {
 
     private void addMatching(Set<String> names, String list) {
         for (String pattern : list.split(",", -1)) {
-            for (String known : List.of(all.split(" "))) {
+            for (String known : List.of(all.split(" ", -1))) {
                 if (Patterns.list(known, pattern, false) == 1) {
                     names.add(known);
                 }

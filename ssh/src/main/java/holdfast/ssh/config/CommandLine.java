@@ -32,7 +32,7 @@ public final class CommandLine {
             """;
 
     /** The option string of OpenSSH; a colon says that the option before it has an argument. */
-    private static final String OPTIONS =
+    public static final String OPTIONS =
             "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy";
 
     private final Surroundings surroundings;

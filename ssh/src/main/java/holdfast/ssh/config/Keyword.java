@@ -269,6 +269,37 @@ public enum Keyword {
      */
     private static final Map<Keyword, String> NOTES =
             Map.ofEntries(
+                    Map.entry(
+                            SERVER_ALIVE_INTERVAL,
+                            "better: asked on time whatever else goes on, the person sees doubt"
+                                    + " before the end, sleep is not taken for silence"),
+                    Map.entry(
+                            CONNECT_TIMEOUT,
+                            "better: it bounds the whole opening, name, keys and login too; without"
+                                    + " it 120 s do"),
+                    Map.entry(
+                            CIPHERS,
+                            "better: AES-GCM comes first where the processor has AES"),
+                    Map.entry(
+                            KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"),
+                    Map.entry(MACS, "umac is left out of lists"),
+                    Map.entry(
+                            KNOWN_HOSTS_COMMAND, "better: bounded in time and in what it says"),
+                    Map.entry(
+                            UPDATE_HOST_KEYS,
+                            "better: links and modes of files are left as they were"),
+                    Map.entry(
+                            PROXY_COMMAND,
+                            "the one word - in its place is refused: \"ProxyCommand - is not"
+                                    + " supported\""),
+                    Map.entry(
+                            PROXY_JUMP,
+                            "better: every hop is watched, and the one that falls silent is named"),
+                    Map.entry(
+                            WARN_WEAK_CRYPTO, "off unless asked for; in OpenSSH 10.1 it is on"),
+                    Map.entry(
+                            FORWARD_X11_TRUSTED, "no by default, as upstream; Debian's is yes"),
+                    Map.entry(BATCH_MODE, "as upstream; Debian's sets ServerAliveInterval too"),
                     Map.entry(TUNNEL, "network devices cannot be tunnelled"),
                     Map.entry(
                             PROXY_USE_FDPASS,
@@ -349,7 +380,15 @@ public enum Keyword {
         return support;
     }
 
-    /** What there is to say of it beyond {@link #support}; "" where that says it all. */
+    /** Whether OpenSSH does not know it. */
+    public boolean isOurs() {
+        return this == TETHER || this == TETHER_HOLD || this == TETHER_BUFFER;
+    }
+
+    /**
+     * What there is to say of it beyond {@link #support}; "" where that says it all. Begins with
+     * "better: " where that is so.
+     */
     public String note() {
         return NOTES.getOrDefault(this, "");
     }

@@ -5,7 +5,8 @@ import java.util.List;
 
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
- * tether}, {@code survival}, {@code scale}, {@code forwards} or {@code forwards-churn}, then its
+ * tether}, {@code survival}, {@code scale}, {@code forwards},
+ * {@code compatibility} or {@code forwards-churn}, then its
  * options.
  */
 public final class Main {
@@ -25,6 +26,7 @@ public final class Main {
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
                 case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
+                case "compatibility" -> Compatibility.run();
                 case "forwards-churn" -> Churn.run(new Options(all.subList(1, all.size())));
                 default -> {
                     System.err.println(
@@ -37,6 +39,7 @@ public final class Main {
                                    trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]
                                    trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
+                                   trials/bench compatibility
                                    trials/bench forwards-churn [--connections N] [--seconds N] [--seed N]\
                             """);
                     System.exit(2);
