@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -222,6 +223,51 @@ final class AuthTrial {
                     .contains(
                             somebody.name + "@127.0.0.1: Permission denied (publickey,password).");
             assertThat(screen).doesNotContain("wrong1");
+        }
+    }
+
+    @Test
+    void two_methods_in_turn_are_both_gone_through(Stage stage) throws Exception {
+        Stage.needsRoot("a user is made for it");
+        Path keys = Files.createTempDirectory("hftkeys");
+        try (Somebody somebody = Somebody.made(stage)) {
+            // The server reads it as that user.
+            Files.setPosixFilePermissions(keys, PosixFilePermissions.fromString("rwxr-xr-x"));
+            Path file = keys.resolve("authorized");
+            Files.writeString(file, Keys.publicLine(Keys.of("ed25519", "user")) + "\n");
+            Sshd sshd =
+                    stage.sshd(
+                            "AuthorizedKeysFile " + file,
+                            "PasswordAuthentication yes",
+                            "AuthenticationMethods publickey,password");
+            Terminal terminal = stage.terminal(200, 60);
+            Terminal.Foreground running =
+                    terminal.begin(
+                            line(
+                                    stage.ssh(
+                                            sshd,
+                                            "-v",
+                                            "-l",
+                                            somebody.name,
+                                            "trial",
+                                            "'echo in-as-$LOGNAME'")));
+            terminal.await(somebody.name + "@127.0.0.1's password:", SOON);
+            assertThat(terminal.screen())
+                    .contains("Authenticated using \"publickey\" with partial success.");
+            terminal.line(Somebody.PASSWORD);
+            terminal.await("in-as-" + somebody.name, SOON);
+            assertThat(running.end(SOON)).isZero();
+            assertThat(sshd.log()).contains("Partial publickey for ", "Accepted password for ");
+
+            Ended without =
+                    stage.ssh(sshd, "-o", "BatchMode=yes", "-l", somebody.name, "trial", "true")
+                            .end(SOON);
+            assertThat(without.status()).isEqualTo(255);
+            assertThat(without.err())
+                    .contains(somebody.name + "@127.0.0.1: Permission denied (password).");
+        } finally {
+            Files.deleteIfExists(keys.resolve("authorized"));
+            Files.delete(keys);
         }
     }
 

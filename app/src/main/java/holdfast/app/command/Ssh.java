@@ -55,6 +55,12 @@ public final class Ssh {
                 write(stderr, version() + "\n");
                 return 0;
             }
+            List<String> answer = line.answer();
+            if (answer != null) {
+                answer.forEach(System.out::println);
+                System.out.flush();
+                return 0;
+            }
             String file = line.logFile();
             FileOutputStream sink = file == null ? stderr : open(file, stderr);
             if (sink == null) {
@@ -66,7 +72,7 @@ public final class Ssh {
                             ? system(first, "USER")
                             : new Log(first, text -> write(sink, text));
             if (line.verbose()) {
-                log.debug(version());
+                log.info(version());
             }
             ClientConfig config = ClientConfig.resolve(line, surroundings, log);
             if (line.printsConfiguration()) {

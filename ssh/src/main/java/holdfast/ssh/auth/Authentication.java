@@ -932,8 +932,8 @@ public final class Authentication {
             }
             journal.debug2("userauth_kbdint");
             Buffer buffer = request(KEYBOARD_INTERACTIVE);
-            buffer.putString("");
-            buffer.putString("");
+            buffer.putString(""); // a language, which nobody asks for any more
+            buffer.putString(settings.protocol().devices());
             send(buffer);
             return true;
         }

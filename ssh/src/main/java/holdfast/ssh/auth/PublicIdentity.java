@@ -55,6 +55,28 @@ public final class PublicIdentity {
         return null;
     }
 
+    /** A key in the form of a .pub file at the start of {@code text}, or null. */
+    public static @Nullable PublicIdentity ofLine(String text) {
+        int space = 0;
+        while (space < text.length() && text.charAt(space) != ' ' && text.charAt(space) != '\t') {
+            space++;
+        }
+        if (space == text.length()) {
+            return null;
+        }
+        String rest = text.substring(space).strip();
+        int end = 0;
+        while (end < rest.length() && rest.charAt(end) != ' ' && rest.charAt(end) != '\t') {
+            end++;
+        }
+        try {
+            PublicIdentity key = of(Base64.getDecoder().decode(rest.substring(0, end)));
+            return key.algorithm().equals(text.substring(0, space)) ? key : null;
+        } catch (IllegalArgumentException | Malformed notAKey) {
+            return null;
+        }
+    }
+
     /** The first string of the blob, such as {@code ssh-ed25519}. */
     public String algorithm() {
         return algorithm;

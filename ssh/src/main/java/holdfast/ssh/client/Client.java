@@ -2,12 +2,15 @@ package holdfast.ssh.client;
 
 import holdfast.core.liveness.LinkCommand.ShowDoubt;
 import holdfast.core.time.Moment;
+import holdfast.ssh.config.ClientProtocol;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.SessionType;
 import holdfast.ssh.config.ClientSharing;
 import holdfast.ssh.config.Endpoint;
 import holdfast.ssh.config.ForwardSpec;
 import holdfast.ssh.forward.ClientSide;
+import holdfast.ssh.forward.X11;
+import holdfast.ssh.link.Deadlines;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
@@ -104,6 +107,9 @@ public final class Client {
          */
         boolean leave(boolean session);
     }
+
+    /** ^D. */
+    private static final byte END_OF_INPUT = 4;
 
     private static final int INT = 2;
     private static final int TERM = 15;
@@ -212,6 +218,7 @@ public final class Client {
                         screen == null ? new Unattended(clock::now) : screen,
                         screen != null)) {
             hostKeys = parts.hostKeyNews();
+            watchIdle(connection);
             if (!forwarding(connection, forwards) || !sharing(connection, forwards)) {
                 return FAILED;
             }
@@ -272,6 +279,21 @@ public final class Client {
         CountDownLatch waiting = over;
         if (waiting != null) {
             waiting.countDown();
+        }
+    }
+
+    private void watchIdle(Connection connection) {
+        Map<String, Duration> limits = settings.protocol().channelTimeouts();
+        if (!limits.isEmpty()) {
+            // A channel counts from its last byte; a machine that slept has not been idle less.
+            connection
+                    .transport()
+                    .watchIdle(
+                            limits,
+                            new Deadlines(
+                                    "deadlines",
+                                    gap -> {},
+                                    problem -> log.debug("ChannelTimeout: " + problem)));
         }
     }
 
@@ -493,11 +515,12 @@ public final class Client {
             @Nullable Terminal tty,
             @Nullable Screen screen) {
         Endpoint beyond = settings.forwards().stdio();
+        X11 x11 = beyond == null ? display(forwards) : null;
         SessionChannel channel =
                 beyond != null
                         ? stdio(beyond, streams.out(), streams.err(), log)
                         : new SessionChannel(
-                                wish(tty, forwards.offersAgent()),
+                                wish(tty, forwards.offersAgent(), x11),
                                 screen == null ? streams.out() : screen,
                                 streams.err(),
                                 log);
@@ -507,7 +530,7 @@ public final class Client {
             screen.onRedraw(() -> redraw(tty, channel));
         }
         try {
-            connection.interactive(tty != null);
+            connection.interactive(tty != null || x11 != null);
             connection.transport().register(channel);
             channel.open().await();
             noMoreSessions(connection);
@@ -574,7 +597,18 @@ public final class Client {
         }
     }
 
-    private SessionChannel.Wish wish(@Nullable Terminal tty, boolean agent) {
+    /** The display to forward; null: none. */
+    private @Nullable X11 display(ClientSide forwards) {
+        ClientProtocol.X11 wanted = settings.protocol().x11();
+        if (wanted == null || !forwards.mayForward()) {
+            return null;
+        }
+        X11 x11 = X11.of(wanted, environment.get("DISPLAY"), log);
+        forwards.display(x11);
+        return x11;
+    }
+
+    private SessionChannel.Wish wish(@Nullable Terminal tty, boolean agent, @Nullable X11 x11) {
         String command = settings.command();
         SessionChannel.Wish.Kind kind =
                 settings.sessionType() == SessionType.SUBSYSTEM
@@ -605,7 +639,7 @@ public final class Client {
         Map<String, byte[]> sent = new LinkedHashMap<>();
         settings.environmentToSend(environment)
                 .forEach((name, value) -> sent.put(name, SessionChannel.bytes(value)));
-        return new SessionChannel.Wish(kind, bytes, sent, pty, agent);
+        return new SessionChannel.Wish(kind, bytes, sent, pty, agent, x11);
     }
 
     private static void resized(Terminal tty, @Nullable Screen screen, SessionChannel channel) {
@@ -662,8 +696,17 @@ public final class Client {
                 ByteBuffer.allocateDirect(settings.stdinNull() ? 0 : CHUNK),
                 channel,
                 tty == null ? null : escapes,
-                command -> obey(command, escapes, connection, forwards, channel, tty, screen),
+                command -> {
+                    obey(command, escapes, connection, forwards, channel, tty, screen);
+                    if (command instanceof Escapes.Command.Background) {
+                        background(connection, forwards, channel, tty, screen);
+                        return false;
+                    }
+                    return true;
+                },
                 connection.loop()::spoke,
+                Keystrokes.into(
+                        settings.protocol().keystrokes(), channel, connection.transport()),
                 log);
     }
 
@@ -707,11 +750,31 @@ public final class Client {
                     commandLine(connection, forwards, tty);
                 }
             }
-            case Escapes.Command.Help _,
+            case Escapes.Command.Background _,
+                    Escapes.Command.Help _,
                     Escapes.Command.Louder _,
                     Escapes.Command.Quieter _,
                     Escapes.Command.Unsupported _ -> {}
         }
+    }
+
+    /** {@code ~&}, as OpenSSH: no new connections, ^D for whoever reads our input, and its end. */
+    private void background(
+            Connection connection,
+            ClientSide forwards,
+            SessionChannel channel,
+            @Nullable Terminal tty,
+            @Nullable Screen screen)
+            throws IOException, InterruptedException {
+        forwards.stopListening(connection.transport());
+        if (screen != null) {
+            screen.leave();
+        }
+        if (tty != null) {
+            tty.background();
+        }
+        channel.send(ByteBuffer.wrap(new byte[] {END_OF_INPUT}));
+        channel.sendEnd();
     }
 
     private void list(Connection connection, ClientSide forwards, SessionChannel channel) {

@@ -455,7 +455,7 @@ final class Connection implements AutoCloseable {
             TetherStream made =
                     new TetherStream(
                             way.stream(),
-                            Software.NAME,
+                            software(settings),
                             wish.buffer(),
                             CarrierPolicy.client(settings.serverAliveInterval(), random.nextLong()),
                             new LinkClock(),
@@ -606,6 +606,12 @@ final class Connection implements AutoCloseable {
         return silent;
     }
 
+    /** What we call ourselves, VersionAddendum behind it. */
+    private static String software(ClientSettings settings) {
+        String addendum = settings.protocol().versionAddendum();
+        return addendum == null ? Software.NAME : Software.NAME + " " + addendum;
+    }
+
     private static Transport start(
             SshClient factories,
             ClientSettings settings,
@@ -625,6 +631,15 @@ final class Connection implements AutoCloseable {
                                         loop,
                                         opening.ending,
                                         opening.tether,
+                                        new Transport.Naming(
+                                                software(settings),
+                                                settings.host()
+                                                        + ":"
+                                                        + settings.port()
+                                                        + " as '"
+                                                        + settings.user()
+                                                        + "'",
+                                                settings.protocol().warnsOfWeakCrypto()),
                                         debug);
                         opening.transport = made;
                         return made;

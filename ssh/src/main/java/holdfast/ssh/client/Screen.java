@@ -27,7 +27,7 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
     private final StatusLine line;
     private final Supplier<Moment> clock;
     private final int escapeChar;
-    private final boolean quiet;
+    private volatile boolean quiet;
     private final Log log;
     private volatile Runnable redraw = () -> {};
     private @Nullable Thread teller;
@@ -68,6 +68,14 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
         } catch (IOException e) {
             log.debug2("terminal: " + e.getMessage());
         }
+    }
+
+    /**
+     * The terminal is somebody else's from here: nothing but the remote side's output goes there.
+     */
+    void leave() {
+        hide();
+        quiet = true;
     }
 
     // --- doubt

@@ -1,7 +1,9 @@
 package holdfast.ssh.client;
 
+import java.io.IOException;
 import java.util.Collection;
 import java.util.Set;
+import org.apache.sshd.common.AttributeRepository.AttributeKey;
 import org.apache.sshd.common.kex.extension.DefaultClientKexExtensionHandler;
 import org.apache.sshd.common.session.Session;
 
@@ -17,6 +19,21 @@ final class ServerExtensions extends DefaultClientKexExtensionHandler {
     static final ServerExtensions INSTANCE = new ServerExtensions();
 
     private ServerExtensions() {}
+
+    /** Whether the server answers an empty message (OpenSSH's PROTOCOL, section 1.8). */
+    static final AttributeKey<Boolean> PING = new AttributeKey<>();
+
+    @Override
+    public boolean handleKexExtensionRequest(
+            Session session, int index, int count, String name, byte[] data) throws IOException {
+        if (session instanceof Transport transport) {
+            transport.extension(name, data);
+        }
+        if (name.equals("ping@openssh.com") && data.length == 1 && data[0] == '0') {
+            session.setAttribute(PING, true);
+        }
+        return super.handleKexExtensionRequest(session, index, count, name, data);
+    }
 
     @Override
     protected void handleServerSignatureAlgorithms(Session session, Collection<String> algorithms) {

@@ -1,5 +1,6 @@
 package holdfast.ssh.client;
 
+import holdfast.ssh.forward.X11;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
@@ -36,13 +37,15 @@ final class SessionChannel extends AbstractClientChannel {
      * What is asked of the server once the channel is open.
      *
      * @param agent whether its programs are to have our agent
+     * @param x11 the display that they are to have; null: none
      */
     record Wish(
             Kind kind,
             byte[] command,
             Map<String, byte[]> environment,
             @Nullable Pty pty,
-            boolean agent) {
+            boolean agent,
+            @Nullable X11 x11) {
         enum Kind {
             SHELL("shell"),
             EXEC("exec"),
@@ -102,6 +105,8 @@ final class SessionChannel extends AbstractClientChannel {
 
     /** What a data packet has besides its data: header, fields, padding and MAC. */
     private static final int DATA_ROOM = 512;
+
+    private static final String X11_REQUEST = "x11-req";
 
     private static final int BREAK_MILLIS = 1000;
 
@@ -225,6 +230,10 @@ final class SessionChannel extends AbstractClientChannel {
     public synchronized OpenFuture open() throws IOException {
         Consumer<Buffer> adds = opening;
         if (adds == null) {
+            sshLog.debug(
+                    "channel "
+                            + getChannelId()
+                            + ": new session [client-session] (inactive timeout: 0)");
             return super.open();
         }
         OpenFuture future = new DefaultOpenFuture(this, futureLock);
@@ -259,6 +268,19 @@ final class SessionChannel extends AbstractClientChannel {
     }
 
     private void ask(Wish wish) {
+        X11 x11 = wish.x11();
+        if (x11 != null) {
+            sshLog.debug("Requesting X11 forwarding with authentication spoofing.");
+            request(
+                    X11_REQUEST,
+                    true,
+                    buffer -> {
+                        buffer.putBoolean(false); // more than one connection
+                        buffer.putString(x11.protocol());
+                        buffer.putString(x11.madeUp());
+                        buffer.putUInt(x11.screen());
+                    });
+        }
         if (wish.agent()) {
             sshLog.debug("Requesting authentication agent forwarding.");
             request("auth-agent-req@openssh.com", false, buffer -> {});
@@ -301,7 +323,7 @@ final class SessionChannel extends AbstractClientChannel {
     @Override
     public void handleSuccess() {
         String answered = answered();
-        if (!"pty-req".equals(answered)) {
+        if (!"pty-req".equals(answered) && !X11_REQUEST.equals(answered)) {
             running = true;
         }
     }
@@ -323,6 +345,10 @@ final class SessionChannel extends AbstractClientChannel {
         }
         if ("pty-req".equals(answered)) {
             sshLog.info("PTY allocation request failed on channel " + getChannelId());
+            return;
+        }
+        if (X11_REQUEST.equals(answered)) {
+            sshLog.error("X11 forwarding request failed on channel " + getChannelId());
             return;
         }
         refusal = answered + " request failed on channel " + getChannelId();
@@ -480,6 +506,20 @@ final class SessionChannel extends AbstractClientChannel {
         request("break", false, buffer -> buffer.putUInt(BREAK_MILLIS));
     }
 
+    /** Its type as ChannelTimeout names it. */
+    String kind() {
+        Wish wanted = wish;
+        if (wanted == null) {
+            return "stdio-forward";
+        }
+        return switch (wanted.kind()) {
+            case SHELL -> "session:shell";
+            case EXEC -> "session:command";
+            case SUBSYSTEM ->
+                    "session:subsystem:" + new String(wanted.command(), StandardCharsets.UTF_8);
+        };
+    }
+
     /** In the form of OpenSSH's channel_open_message, its descriptors ours; for {@code ~#}. */
     String describe() {
         return "  #"
@@ -506,6 +546,13 @@ final class SessionChannel extends AbstractClientChannel {
         int at = buffer.rpos();
         String type = buffer.getString();
         boolean wantReply = buffer.getBoolean();
+        sshLog.debug(
+                "client_input_channel_req: channel "
+                        + getChannelId()
+                        + " rtype "
+                        + Transport.printable(type)
+                        + " reply "
+                        + (wantReply ? 1 : 0));
         switch (type) {
             case "exit-status" -> {
                 int status = buffer.getInt();
@@ -559,6 +606,9 @@ final class SessionChannel extends AbstractClientChannel {
 
     @Override
     protected void preClose() {
+        if (opening == null) {
+            sshLog.debug("channel " + getChannelId() + ": free: client-session, nchannels 1");
+        }
         super.preClose();
         over.countDown();
         Reports told = reports;

@@ -15,7 +15,8 @@ final class SessionInput implements Runnable {
 
     /** Does what an escape says; on the input's thread. */
     interface Obeying {
-        void obey(Escapes.Command command) throws IOException, InterruptedException;
+        /** Whether anything more is to be read. */
+        boolean obey(Escapes.Command command) throws IOException, InterruptedException;
     }
 
     private final @Nullable ReadableByteChannel in;
@@ -24,6 +25,7 @@ final class SessionInput implements Runnable {
     private final @Nullable Escapes escapes;
     private final Obeying obeying;
     private final Runnable spoke;
+    private final Keystrokes keys;
     private final Log log;
 
     /**
@@ -31,6 +33,7 @@ final class SessionInput implements Runnable {
      * @param bytes for what is read
      * @param escapes null: nothing is one
      * @param spoke told before what was typed is sent
+     * @param keys takes what was typed, to send it
      */
     SessionInput(
             @Nullable ReadableByteChannel in,
@@ -39,6 +42,7 @@ final class SessionInput implements Runnable {
             @Nullable Escapes escapes,
             Obeying obeying,
             Runnable spoke,
+            Keystrokes keys,
             Log log) {
         this.in = in;
         this.bytes = bytes;
@@ -46,6 +50,7 @@ final class SessionInput implements Runnable {
         this.escapes = escapes;
         this.obeying = obeying;
         this.spoke = spoke;
+        this.keys = keys;
         this.log = log;
     }
 
@@ -65,12 +70,18 @@ final class SessionInput implements Runnable {
                     switch (piece) {
                         case Escapes.Typed plain -> {
                             spoke.run();
-                            channel.send(ByteBuffer.wrap(plain.bytes()));
+                            keys.typed(plain.bytes());
                         }
-                        case Escapes.Command command -> obeying.obey(command);
+                        case Escapes.Command command -> {
+                            keys.flush();
+                            if (!obeying.obey(command)) {
+                                return;
+                            }
+                        }
                     }
                 }
             }
+            keys.flush();
             channel.sendEnd();
         } catch (IOException e) {
             log.debug2(

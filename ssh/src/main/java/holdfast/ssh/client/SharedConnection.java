@@ -278,8 +278,15 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                             ByteBuffer.allocate(CHUNK),
                             channel(),
                             escapes,
-                            command -> obey(command, escapes),
+                            command -> {
+                                obey(command, escapes);
+                                return true;
+                            },
                             connection.loop()::spoke,
+                            Keystrokes.into(
+                                    settings.protocol().keystrokes(),
+                                    channel(),
+                                    connection.transport()),
                             log));
             synchronized (this) {
                 begun = true;
@@ -344,6 +351,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                 case Escapes.Command.Connections _ -> say(SessionChannel.bytes(list()));
                 case Escapes.Command.Help _,
                         Escapes.Command.Suspend _,
+                        Escapes.Command.Background _,
                         Escapes.Command.CommandLine _,
                         Escapes.Command.Louder _,
                         Escapes.Command.Quieter _,
@@ -444,7 +452,8 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                                         wish.command(),
                                         environment(wish.environment()),
                                         pty,
-                                        wish.agent() && forwards.offersAgent()),
+                                        wish.agent() && forwards.offersAgent(),
+                                        null),
                                 out,
                                 err,
                                 log)

@@ -3,15 +3,19 @@ package holdfast.ssh.client;
 import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
-import holdfast.ssh.Software;
+import holdfast.core.time.TimingWheel.Timer;
 import holdfast.ssh.auth.HostProof;
+import holdfast.ssh.forward.ForwardChannel;
 import holdfast.ssh.link.ClosedChannels;
+import holdfast.ssh.link.Deadlines;
+import holdfast.ssh.link.IdleChannels;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -21,11 +25,15 @@ import org.apache.sshd.client.channel.AbstractClientChannel;
 import org.apache.sshd.client.kex.DHGEXClient;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
+import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.future.KeyExchangeFuture;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.kex.KexProposalOption;
+import org.apache.sshd.common.kex.KexState;
+import org.apache.sshd.common.kex.extension.KexExtensions;
 import org.apache.sshd.common.session.SessionListener;
+import org.apache.sshd.common.session.helpers.AbstractConnectionService;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
@@ -43,11 +51,18 @@ final class Transport extends PacketSession {
     /** OpenSSH's client sends this request and takes any reply (OpenSSH PROTOCOL section 2). */
     private static final String KEEPALIVE = "keepalive@openssh.com";
 
+    /** OpenSSH's SSH2_MSG_PING and SSH2_MSG_PONG, and what its client sends in them. */
+    private static final byte PING = (byte) 192;
+
+    private static final byte PONG = (byte) 193;
+    private static final String CHAFF = "PING!";
+
     /** Of a SSH_MSG_CHANNEL_WINDOW_ADJUST: its number, the channel's, and by how much. */
     private static final int WIDEN_BYTES = 1 + 2 * Integer.BYTES;
 
     private final LinkLoop loop;
     private final @Nullable TetherStream tether;
+    private final Naming naming;
     private final ClosedChannels closedChannels = new ClosedChannels();
     private final Log sshLog;
     private final AtomicReference<Ending> ending;
@@ -56,16 +71,30 @@ final class Transport extends PacketSession {
     private byte[] shownHostKey = new byte[0];
     private volatile @Nullable AbstractClientChannel sending;
 
+    /** ChannelTimeout; null: no channel has a limit. */
+    private volatile @Nullable IdleChannels idle;
+
+    /**
+     * What is said of the connection while it opens.
+     *
+     * @param software what we call ourselves
+     * @param target whom we log in to, and as whom
+     * @param warnsOfWeakCrypto WarnWeakCrypto
+     */
+    record Naming(String software, String target, boolean warnsOfWeakCrypto) {}
+
     Transport(
             ClientFactoryManager manager,
             IoSession io,
             LinkLoop loop,
             AtomicReference<Ending> ending,
             @Nullable TetherStream tether,
+            Naming naming,
             Log log)
             throws Exception {
         super(manager, io);
         this.tether = tether;
+        this.naming = naming;
         this.loop = loop;
         this.ending = ending;
         this.sshLog = log;
@@ -95,7 +124,43 @@ final class Transport extends PacketSession {
     @Override
     protected String resolveIdentificationString(String property) {
         TetherStream below = tether;
-        return below == null ? "SSH-2.0-" + Software.NAME : below.identification();
+        String line =
+                below == null ? "SSH-2.0-" + naming.software() : below.identification();
+        sshLog.debug("Local version string " + line);
+        return line;
+    }
+
+    /**
+     * Sends a packet that looks like a keystroke and means nothing, if the server answers such
+     * (OpenSSH's PROTOCOL section 1.8).
+     */
+    void chaff() throws IOException {
+        if (getAttribute(ServerExtensions.PING) == null) {
+            return;
+        }
+        Buffer buffer = createBuffer(PING, CHAFF.length() + 8);
+        buffer.putString(CHAFF);
+        // While there are new keys being made it would wait for them, and then be late.
+        if (kexState.get() == KexState.DONE) {
+            writePacket(buffer);
+        }
+    }
+
+    /** Answers an empty question, and takes the answer to one of ours. */
+    private boolean pinged(Buffer buffer) throws IOException {
+        int command = buffer.rawByte(buffer.rpos()) & 0xff;
+        if (command != (PING & 0xff) && command != (PONG & 0xff)) {
+            return false;
+        }
+        buffer.getUByte();
+        // As OpenSSH: none is answered before the login, nor while new keys are being made.
+        if (command == (PING & 0xff) && isAuthenticated() && kexState.get() == KexState.DONE) {
+            byte[] text = buffer.getBytes();
+            Buffer answer = createBuffer(PONG, text.length + 8);
+            answer.putBytes(text);
+            writePacket(answer);
+        }
+        return true;
     }
 
     /** Calls {@code back} once the server has answered something that we ask now. */
@@ -123,10 +188,76 @@ final class Transport extends PacketSession {
     }
 
     /**
+     * From here channels that are idle for too long are closed: ChannelTimeout.
+     *
+     * @param deadlines ends with the connection
+     */
+    void watchIdle(Map<String, Duration> limits, Deadlines deadlines) {
+        IdleChannels watched = new IdleChannels(limits);
+        idle = watched;
+        getIoSession().addCloseFutureListener(future -> deadlines.close());
+        deadlines.post(new IdleWatch(watched, limits, deadlines));
+    }
+
+    /** Looks at the channels whenever one of them may be over; on the deadlines' thread. */
+    private final class IdleWatch implements Runnable {
+        private final IdleChannels watched;
+        private final Deadlines deadlines;
+        private final Timer<Runnable> timer = new Timer<>(this);
+
+        /** A channel that opens between two looks has at least this still before it. */
+        private Duration shortest = Duration.ofDays(1);
+
+        IdleWatch(IdleChannels watched, Map<String, Duration> limits, Deadlines deadlines) {
+            this.watched = watched;
+            this.deadlines = deadlines;
+            for (Duration limit : limits.values()) {
+                if (!limit.isZero() && limit.compareTo(shortest) < 0) {
+                    shortest = limit;
+                }
+            }
+        }
+
+        @Override
+        public void run() {
+            Duration next = shortest;
+            for (Channel channel : getService(AbstractConnectionService.class).getChannels()) {
+                String kind = kind(channel);
+                Duration left = channel.isClosing() ? null : watched.left(channel, kind);
+                if (left == null) {
+                    continue;
+                }
+                if (left.isNegative()) {
+                    sshLog.verbose(watched.words(channel, kind));
+                    // What it sends may have to wait for a key exchange.
+                    Thread.ofPlatform()
+                            .daemon()
+                            .name("idle-channel")
+                            .start(() -> channel.close(false));
+                } else if (left.compareTo(next) < 0) {
+                    next = left;
+                }
+            }
+            // Just after: the limit is to be passed, not met.
+            deadlines.set(timer, deadlines.clock().now().plus(next).plus(Duration.ofMillis(1)));
+        }
+    }
+
+    /** A channel's type as ChannelTimeout names it. */
+    private static String kind(Channel channel) {
+        return switch (channel) {
+            case SessionChannel session -> session.kind();
+            case ForwardChannel forward -> forward.kind();
+            default -> "";
+        };
+    }
+
+    /**
      * Says that no further session will be opened on this connection (OpenSSH PROTOCOL section
      * 2.2), so that a server can refuse one if we should be made to ask.
      */
     void noMoreSessions() {
+        sshLog.debug("Requesting no-more-sessions@openssh.com");
         Buffer request = createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST);
         request.putString("no-more-sessions@openssh.com");
         request.putBoolean(false);
@@ -146,6 +277,18 @@ final class Transport extends PacketSession {
         }
     }
 
+    @Override
+    public IoWriteFuture writePacket(Buffer buffer) throws IOException {
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.went(buffer);
+        }
+        if (kex != null && sshLog.shows(Log.Level.DEBUG1)) {
+            tellGroupExchange(buffer);
+        }
+        return super.writePacket(buffer);
+    }
+
     /** Called for every packet, also for those that a key exchange has held back. */
     @Override
     protected IoWriteFuture doWritePacket(Buffer buffer) throws IOException {
@@ -163,7 +306,11 @@ final class Transport extends PacketSession {
     protected void handleMessage(Buffer buffer) throws Exception {
         loop.heardPacket();
         closedChannels.came(buffer);
-        if (!widened(buffer)) {
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.came(buffer);
+        }
+        if (!widened(buffer) && !pinged(buffer)) {
             super.handleMessage(buffer);
         }
     }
@@ -262,6 +409,7 @@ final class Transport extends PacketSession {
                         + protocol
                         + ", remote software version "
                         + printable(line.substring(software + 1)));
+        sshLog.debug("Authenticating to " + naming.target());
         loop.post(new LinkEvent.Reached(Phase.KEY_EXCHANGE));
         signalExtraServerVersionInfo(line, new ArrayList<>());
     }
@@ -276,10 +424,17 @@ final class Transport extends PacketSession {
     protected void handleKexMessage(int command, Buffer buffer) throws Exception {
         // In a group exchange the reply has another number, and its own means the group.
         boolean group = kex instanceof DHGEXClient;
+        if (group && command == SshConstants.SSH_MSG_KEX_DH_GEX_GROUP) {
+            sshLog.debug("SSH2_MSG_KEX_DH_GEX_GROUP received");
+        }
         if (command
                 == (group
                         ? SshConstants.SSH_MSG_KEX_DH_GEX_REPLY
                         : SshConstants.SSH_MSG_KEXDH_REPLY)) {
+            sshLog.debug(
+                    group
+                            ? "SSH2_MSG_KEX_DH_GEX_REPLY received"
+                            : "SSH2_MSG_KEX_ECDH_REPLY received");
             int at = buffer.rpos();
             byte[] hostKey = buffer.getBytes();
             buffer.getBytes(); // the server's half of the agreement
@@ -290,6 +445,95 @@ final class Transport extends PacketSession {
             buffer.rpos(at);
         }
         super.handleKexMessage(command, buffer);
+    }
+
+    // --- the lines of -v that scripts look for
+
+    @Override
+    protected byte[] sendKexInit() throws Exception {
+        byte[] sent = super.sendKexInit();
+        sshLog.debug("SSH2_MSG_KEXINIT sent");
+        return sent;
+    }
+
+    @Override
+    protected void handleKexInit(Buffer buffer) throws Exception {
+        sshLog.debug("SSH2_MSG_KEXINIT received");
+        super.handleKexInit(buffer);
+    }
+
+    @Override
+    protected IoWriteFuture sendNewKeys() throws Exception {
+        IoWriteFuture sent = super.sendNewKeys();
+        if (sshLog.shows(Log.Level.DEBUG1)) {
+            sshLog.debug("rekey out after " + rekeyBlocks(outCipherSize) + " blocks");
+            sshLog.debug("SSH2_MSG_NEWKEYS sent");
+            sshLog.debug("expecting SSH2_MSG_NEWKEYS");
+        }
+        return sent;
+    }
+
+    @Override
+    protected void handleNewKeys(int command, Buffer buffer) throws Exception {
+        sshLog.debug("SSH2_MSG_NEWKEYS received");
+        super.handleNewKeys(command, buffer);
+    }
+
+    @Override
+    protected void setInputEncoding() throws Exception {
+        super.setInputEncoding();
+        if (sshLog.shows(Log.Level.DEBUG1)) {
+            sshLog.debug("rekey in after " + rekeyBlocks(inCipherSize) + " blocks");
+        }
+    }
+
+    /** After how many blocks of that size there are new keys, by whichever limit comes first. */
+    private long rekeyBlocks(int size) {
+        return Math.min(maxRekeyBlocks.get(), maxRekeyBytes / Math.max(8, size));
+    }
+
+    @Override
+    protected void handleKexExtension(int command, Buffer buffer) throws Exception {
+        if (command == KexExtensions.SSH_MSG_EXT_INFO) {
+            sshLog.debug("SSH2_MSG_EXT_INFO received");
+        }
+        super.handleKexExtension(command, buffer);
+    }
+
+    /** The server can do this. */
+    void extension(String name, byte[] value) {
+        if (sshLog.shows(Log.Level.DEBUG1)) {
+            String text = new String(value, StandardCharsets.UTF_8);
+            sshLog.debug("kex_input_ext_info: " + printable(name) + "=<" + printable(text) + ">");
+        }
+    }
+
+    @Override
+    protected void doInvokeDebugMessageHandler(Buffer buffer) {
+        buffer.getBoolean();
+        sshLog.debug("Remote: " + printable(buffer.getString()));
+    }
+
+    /** What a group exchange asks for and sends: RFC 4419 section 3. */
+    private void tellGroupExchange(Buffer buffer) {
+        int at = buffer.rpos();
+        if (kex instanceof DHGEXClient && buffer.available() > 0) {
+            int command = buffer.rawByte(at) & 0xff;
+            if (command == SshConstants.SSH_MSG_KEX_DH_GEX_REQUEST && buffer.available() >= 13) {
+                sshLog.debug(
+                        "SSH2_MSG_KEX_DH_GEX_REQUEST("
+                                + buffer.rawUInt(at + 1)
+                                + "<"
+                                + buffer.rawUInt(at + 5)
+                                + "<"
+                                + buffer.rawUInt(at + 9)
+                                + ") sent");
+                sshLog.debug("expecting SSH2_MSG_KEX_DH_GEX_GROUP");
+            } else if (command == SshConstants.SSH_MSG_KEX_DH_GEX_INIT) {
+                sshLog.debug("SSH2_MSG_KEX_DH_GEX_INIT sent");
+                sshLog.debug("expecting SSH2_MSG_KEX_DH_GEX_REPLY");
+            }
+        }
     }
 
     private SshException refused(String text) {
@@ -324,6 +568,14 @@ final class Transport extends PacketSession {
             }
             throw e;
         }
+        String exchange = agreed.get(KexProposalOption.ALGORITHMS);
+        if (naming.warnsOfWeakCrypto() && getSessionId() == null && !isPostQuantum(exchange)) {
+            sshLog.info(
+                    "** WARNING: connection is not using a post-quantum key exchange algorithm.");
+            sshLog.info(
+                    "** This session may be vulnerable to \"store now, decrypt later\" attacks.");
+            sshLog.info("** The server may need to be upgraded. See https://openssh.com/pq.html");
+        }
         if (sshLog.shows(Log.Level.DEBUG1)) {
             sshLog.debug("kex: algorithm: " + agreed.get(KexProposalOption.ALGORITHMS));
             sshLog.debug("kex: host key algorithm: " + agreed.get(KexProposalOption.SERVERKEYS));
@@ -341,8 +593,15 @@ final class Transport extends PacketSession {
                             + mac(agreed.get(KexProposalOption.C2SMAC))
                             + " compression: "
                             + agreed.get(KexProposalOption.C2SCOMP));
+            if (exchange == null || !exchange.contains("group-exchange")) {
+                sshLog.debug("expecting SSH2_MSG_KEX_ECDH_REPLY");
+            }
         }
         return agreed;
+    }
+
+    private static boolean isPostQuantum(@Nullable String exchange) {
+        return exchange != null && (exchange.startsWith("mlkem") || exchange.startsWith("sntrup"));
     }
 
     private static String mac(@Nullable String name) {
@@ -396,7 +655,6 @@ final class Transport extends PacketSession {
                     keysEstablished = true;
                     loop.post(new LinkEvent.Reached(Phase.AUTHENTICATION));
                 }
-                sshLog.debug("SSH2_MSG_NEWKEYS received");
             }
             case Authenticated -> loop.post(new LinkEvent.Authenticated());
             case KexCompleted -> {}

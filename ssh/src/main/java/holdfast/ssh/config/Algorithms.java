@@ -3,7 +3,9 @@ package holdfast.ssh.config;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -128,7 +130,7 @@ enum Algorithms {
 
     private boolean knows(String name) {
         boolean wildcards = this == SIGNATURES;
-        for (String known : List.of(all.split(" "))) {
+        for (String known : List.of(all.split(" ", -1))) {
             if (known.equals(name) || (wildcards && Patterns.list(known, name, false) != 0)) {
                 return true;
             }
@@ -173,9 +175,82 @@ enum Algorithms {
         return new ArrayList<>(names);
     }
 
+    /** What {@code -Q help} lists. */
+    private static final List<String> QUERIES =
+            List.of(
+                    "cipher",
+                    "cipher-auth",
+                    "compression",
+                    "kex",
+                    "kex-gss",
+                    "key",
+                    "key-cert",
+                    "key-plain",
+                    "key-sig",
+                    "mac",
+                    "protocol-version",
+                    "sig");
+
+    /** The answer to {@code -Q}, a line each; null: there is no such question. */
+    static @Nullable List<String> query(String question) {
+        return switch (question.toLowerCase(Locale.ROOT)) {
+            case "help" -> QUERIES;
+            case "cipher", "ciphers" -> CIPHERS.here(name -> true);
+            case "cipher-auth" ->
+                    CIPHERS.here(name -> name.contains("gcm") || name.contains("poly1305"));
+            case "mac", "macs" -> MACS.here(name -> true);
+            case "kex", "kexalgorithms" -> KEX.here(name -> true);
+            case "kex-gss" -> List.of();
+            case "compression" -> List.of("none", "zlib@openssh.com");
+            case "protocol-version" -> List.of("2");
+            case "key" -> keys(name -> true);
+            case "key-cert" -> keys(name -> name.contains("-cert-"));
+            case "key-plain" -> keys(name -> !name.contains("-cert-"));
+            case "key-sig",
+                    "casignaturealgorithms",
+                    "hostkeyalgorithms",
+                    "hostbasedkeytypes",
+                    "hostbasedacceptedkeytypes",
+                    "hostbasedacceptedalgorithms",
+                    "pubkeyacceptedkeytypes",
+                    "pubkeyacceptedalgorithms" ->
+                    signatures(name -> true);
+            case "sig" -> signatures(name -> !name.contains("-cert-"));
+            default -> null;
+        };
+    }
+
+    /** Those of OpenSSH's names, in its order, that Holdfast has. */
+    private List<String> here(Predicate<String> wanted) {
+        List<String> names = new ArrayList<>();
+        for (String name : all.split(" ", -1)) {
+            if (has(name) && wanted.test(name)) {
+                names.add(name);
+            }
+        }
+        return names;
+    }
+
+    /** A person's hardware keys count: the agent signs with them. */
+    private static List<String> signatures(Predicate<String> wanted) {
+        List<String> names = new ArrayList<>();
+        for (String name : SIGNATURES.all.split(" ", -1)) {
+            if (!name.startsWith("ssh-dss") && wanted.test(name)) {
+                names.add(name);
+            }
+        }
+        return names;
+    }
+
+    private static List<String> keys(Predicate<String> wanted) {
+        return signatures(
+                name ->
+                        !name.startsWith("rsa-") && !name.startsWith("webauthn") && wanted.test(name));
+    }
+
     private void addMatching(Set<String> names, String list) {
         for (String pattern : list.split(",", -1)) {
-            for (String known : List.of(all.split(" "))) {
+            for (String known : List.of(all.split(" ", -1))) {
                 if (Patterns.list(known, pattern, false) == 1) {
                     names.add(known);
                 }

@@ -5,10 +5,12 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,6 +29,10 @@ public final class ClientConfig {
                     "~/.ssh/id_ecdsa_sk",
                     "~/.ssh/id_ed25519",
                     "~/.ssh/id_ed25519_sk");
+
+    /** The methods that there are. */
+    private static final Set<String> AUTHENTICATIONS =
+            Set.of("publickey", "keyboard-interactive", "password", "none");
 
     private static final List<String> DEFAULT_AUTHENTICATIONS =
             List.of("publickey", "keyboard-interactive", "password");
@@ -101,7 +107,8 @@ public final class ClientConfig {
         ConfigReader reader = new ConfigReader(given, surroundings, log);
         reader.lookingFor(host, line.host(), line.command(), false);
         readBoth(reader);
-        boolean again = reader.finalPassWanted();
+        boolean asked = reader.finalPassWanted();
+        boolean again = asked;
         if (again) {
             log.debug("configuration requests final Match pass");
         }
@@ -109,7 +116,8 @@ public final class ClientConfig {
         if (hostName != null) {
             host = expand(tokens(), hostName.text(), "%h", false, hostName.where());
         }
-        if (!NumericAddress.looksLikeOne(host, addressFamily())) {
+        boolean address = NumericAddress.looksLikeOne(host, addressFamily());
+        if (!address) {
             host = host.toLowerCase(Locale.ROOT);
         } else {
             String canonical = NumericAddress.canonical(host, addressFamily());
@@ -119,13 +127,119 @@ public final class ClientConfig {
                 host = canonical;
             }
         }
+        boolean found = !address && canonicalized();
+        if (!address && !found && !permittedCnames().isEmpty() && canonicalizes(true)) {
+            // A bare name may be an alias too, by the resolver's own search.
+            String canonical = surroundings.names().canonical(host, addressFamily());
+            if (canonical != null) {
+                followCname(canonical);
+            } else if (isDirect()) {
+                throw ConfigException.of(
+                        "ssh: Could not resolve hostname " + host + ": Name or service not known");
+            }
+        }
         again |= !"false".equals(given.text(Keyword.CANONICALIZE_HOSTNAME));
+        if (!"false".equals(given.text(Keyword.CANONICALIZE_HOSTNAME)) && !asked) {
+            log.debug("hostname canonicalisation enabled, will re-parse configuration");
+        }
         if (again) {
             log.debug("re-parsing configuration");
             given.override(Keyword.HOST_NAME, host);
             reader.lookingFor(host, line.host(), line.command(), true);
             readBoth(reader);
         }
+    }
+
+    // --- CanonicalizeHostname (ssh.c, resolve_canonicalize)
+
+    private boolean isDirect() {
+        return isNone(given.text(Keyword.PROXY_COMMAND)) && isNone(given.text(Keyword.PROXY_JUMP));
+    }
+
+    /**
+     * Whether names may be looked up for their canonical form: behind a proxy only if it is so
+     * asked.
+     *
+     * @param aliasesToo whether it is only aliases that are looked for
+     */
+    private boolean canonicalizes(boolean aliasesToo) {
+        String wanted = text(Keyword.CANONICALIZE_HOSTNAME);
+        return (aliasesToo || !wanted.equals("false")) && (isDirect() || wanted.equals("always"));
+    }
+
+    /** Looks for the host in CanonicalDomains; whether it was found in one. */
+    private boolean canonicalized() throws ConfigException {
+        if (!canonicalizes(false)) {
+            return false;
+        }
+        List<String> candidates = new ArrayList<>();
+        if (host.endsWith(".")) {
+            log.debug3("resolve_canonicalize: name is fully qualified");
+            candidates.add(host);
+        } else {
+            long dots = host.chars().filter(c -> c == '.').count();
+            if (dots > number(Keyword.CANONICALIZE_MAX_DOTS)) {
+                log.debug3(
+                        "resolve_canonicalize: not canonicalizing hostname \""
+                                + host
+                                + "\" (max dots "
+                                + number(Keyword.CANONICALIZE_MAX_DOTS)
+                                + ")");
+                return false;
+            }
+            for (String domain : words(Keyword.CANONICAL_DOMAINS)) {
+                candidates.add(host + "." + domain + ".");
+            }
+        }
+        for (String candidate : candidates) {
+            log.debug3(
+                    "resolve_canonicalize: attempting \"" + host + "\" => \"" + candidate + "\"");
+            String canonical = surroundings.names().canonical(candidate, addressFamily());
+            if (canonical == null) {
+                log.debug("ssh: Could not resolve hostname " + candidate);
+                continue;
+            }
+            String before = host;
+            host = candidate.substring(0, candidate.length() - 1);
+            if (!followCname(canonical)) {
+                log.debug("Canonicalized hostname \"" + before + "\" => \"" + host + "\"");
+            }
+            return true;
+        }
+        if (!given.isYes(Keyword.CANONICALIZE_FALLBACK_LOCAL)) {
+            throw ConfigException.of("ssh: Could not resolve host \"" + host + "\"");
+        }
+        log.debug2("resolve_canonicalize: host " + host + " not found in any suffix");
+        return false;
+    }
+
+    private List<String> permittedCnames() {
+        return words(Keyword.CANONICALIZE_PERMITTED_CNAMES);
+    }
+
+    /** Takes what the name is an alias of for the host, if a rule permits that. */
+    private boolean followCname(String resolved) {
+        String canonical =
+                resolved.endsWith(".") ? resolved.substring(0, resolved.length() - 1) : resolved;
+        if (canonical.equals(host) || !canonicalizes(false)) {
+            return false;
+        }
+        log.debug3("check_follow_cname: check \"" + host + "\" CNAME \"" + canonical + "\"");
+        for (String rule : permittedCnames()) {
+            int colon = rule.indexOf(':');
+            if (Patterns.list(host, rule.substring(0, colon), true) == 1
+                    && Patterns.list(canonical, rule.substring(colon + 1), true) == 1) {
+                log.verbose(
+                        "Canonicalized DNS aliased hostname \""
+                                + host
+                                + "\" => \""
+                                + canonical
+                                + "\"");
+                host = canonical;
+                return true;
+            }
+        }
+        return false;
     }
 
     private void readBoth(ConfigReader reader) throws ConfigException {
@@ -222,7 +336,6 @@ public final class ClientConfig {
         clearNone(Keyword.PROXY_COMMAND);
         clearNone(Keyword.PROXY_JUMP);
         clearNone(Keyword.CONTROL_PATH);
-        clearNone(Keyword.REVOKED_HOST_KEYS);
         clearNone(Keyword.PKCS11_PROVIDER);
         clearNone(Keyword.KNOWN_HOSTS_COMMAND);
         clearNone(Keyword.VERSION_ADDENDUM);
@@ -341,6 +454,8 @@ public final class ClientConfig {
                 forwards(expansion),
                 route(expansion),
                 tethering(),
+                trust(expansion),
+                protocol(),
                 comfort(expansion),
                 sharing());
     }
@@ -362,6 +477,83 @@ public final class ClientConfig {
                     case String seconds -> Duration.ofSeconds(Long.parseLong(seconds));
                 },
                 line.control());
+    }
+
+    private HostTrust trust(Tokens expansion) throws ConfigException {
+        List<Path> revoked = new ArrayList<>();
+        List<String> names = new ArrayList<>();
+        Given.Value files = given.value(Keyword.REVOKED_HOST_KEYS);
+        if (files != null && !(files.words().size() == 1 && isNone(files.text()))) {
+            for (String name : files.words()) {
+                String expanded = expandPath(expansion, name, files.where());
+                names.add(expanded);
+                revoked.add(path(expanded, files.where()));
+            }
+            given.replaceWords(Keyword.REVOKED_HOST_KEYS, names);
+        } else {
+            given.remove(Keyword.REVOKED_HOST_KEYS);
+        }
+        return new HostTrust(
+                revoked,
+                knownHostsCommand(expansion),
+                ServerSettings.FingerprintHash.valueOf(text(Keyword.FINGERPRINT_HASH)));
+    }
+
+    private HostTrust.@Nullable KeysCommand knownHostsCommand(Tokens expansion)
+            throws ConfigException {
+        Given.Value command = given.value(Keyword.KNOWN_HOSTS_COMMAND);
+        if (command == null) {
+            return null;
+        }
+        List<String> words = Words.split(command.text(), false);
+        if (words == null || words.isEmpty()) {
+            throw ConfigException.of(
+                    command.where() + ": KnownHostsCommand contains invalid quotes");
+        }
+        Map<Character, String> tokens = expansion.values(Tokens.ALL);
+        Map<Character, String> all = new HashMap<>(tokens);
+        for (char own : HostTrust.KeysCommand.OWN_TOKENS.toCharArray()) {
+            all.put(own, "");
+        }
+        for (String word : words.subList(1, words.size())) {
+            try {
+                ServerTokens.expand(word, all);
+            } catch (ConfigException e) {
+                throw ConfigException.of(command.where() + ": " + e.text());
+            }
+        }
+        return new HostTrust.KeysCommand(words, tokens);
+    }
+
+    private ClientProtocol protocol() throws ConfigException {
+        Map<String, Duration> timeouts = new LinkedHashMap<>();
+        for (String word : words(Keyword.CHANNEL_TIMEOUT)) {
+            int equals = word.indexOf('=');
+            int seconds = Quantities.seconds(word.substring(equals + 1));
+            timeouts.putIfAbsent(word.substring(0, equals), Duration.ofSeconds(seconds));
+        }
+        String keystrokes = given.text(Keyword.OBSCURE_KEYSTROKE_TIMING);
+        String devices = given.text(Keyword.KBD_INTERACTIVE_DEVICES);
+        return new ClientProtocol(
+                given.text(Keyword.VERSION_ADDENDUM),
+                given.isYes(Keyword.WARN_WEAK_CRYPTO),
+                devices == null ? "" : devices,
+                timeouts,
+                Duration.ofMillis(
+                        keystrokes == null
+                                ? ConfigReader.KEYSTROKE_MILLIS
+                                : Integer.parseInt(keystrokes)),
+                x11());
+    }
+
+    private ClientProtocol.@Nullable X11 x11() throws ConfigException {
+        if (!given.isYes(Keyword.FORWARD_X11)) {
+            return null;
+        }
+        return new ClientProtocol.X11(
+                given.isYes(Keyword.FORWARD_X11_TRUSTED),
+                Duration.ofSeconds(number(Keyword.FORWARD_X11_TIMEOUT)),
+                path(text(Keyword.XAUTH_LOCATION), where(Keyword.XAUTH_LOCATION)));
     }
 
     private ClientSettings.Tethering tethering() {
@@ -834,23 +1026,46 @@ public final class ClientConfig {
             return;
         }
         Given.Value proxy = given.value(Keyword.PROXY_COMMAND);
-        // Our own stdin and stdout as the connection, without a command.
-        refuse(Keyword.PROXY_COMMAND, proxy != null && proxy.text().equals("-"));
-        // It would need the connection itself handed over, which only a Unix socket can do.
-        refuse(
-                Keyword.PROXY_USE_FDPASS,
-                given.has(Keyword.PROXY_COMMAND) && given.isYes(Keyword.PROXY_USE_FDPASS));
-        // Without it a key that was withdrawn would be trusted.
-        refuse(Keyword.REVOKED_HOST_KEYS, given.has(Keyword.REVOKED_HOST_KEYS));
-        refuse(Keyword.CANONICALIZE_HOSTNAME, wouldCanonicalize());
+        if (proxy != null && proxy.text().equals("-")) {
+            // Our own stdin and stdout as the connection, without a command.
+            refusal = "holdfast ssh: ProxyCommand - is not supported (" + proxy.where() + ")";
+        }
+        for (Keyword keyword : Keyword.values()) {
+            boolean on = switchedOn(keyword);
+            switch (keyword.support()) {
+                case REFUSED -> refuse(keyword, on);
+                case MISSED -> warn(keyword, on);
+                case BUILT, ACCEPTED, MOOT, IGNORED, DEPRECATED, UNSUPPORTED -> {}
+            }
+        }
+        if (given.isYes(Keyword.GSSAPI_AUTHENTICATION)) {
+            log.debug(
+                    "GSSAPIAuthentication: Kerberos is not built in, the other methods are tried");
+        }
+        List<String> methods = preferredAuthentications();
+        if (refusal == null && methods.stream().noneMatch(AUTHENTICATIONS::contains)) {
+            refusal =
+                    "holdfast ssh: none of PreferredAuthentications "
+                            + String.join(",", methods)
+                            + " is supported ("
+                            + where(Keyword.PREFERRED_AUTHENTICATIONS)
+                            + ")";
+        }
         if (refusal == null
                 && sessionType == ClientSettings.SessionType.SUBSYSTEM
                 && command == null) {
             refusal = "You must specify a subsystem to invoke.";
         }
-        if (!given.isYes(Keyword.CLEAR_ALL_FORWARDINGS)) {
-            warn(Keyword.TUNNEL, !"false".equals(given.text(Keyword.TUNNEL)));
-        }
+    }
+
+    /** Whether a keyword asks for what is not built, rather than for what is the case anyway. */
+    private boolean switchedOn(Keyword keyword) {
+        String value = given.text(keyword);
+        return switch (keyword) {
+            case TUNNEL -> !"false".equals(value) && !given.isYes(Keyword.CLEAR_ALL_FORWARDINGS);
+            case PROXY_USE_FDPASS -> given.has(Keyword.PROXY_COMMAND) && given.isYes(keyword);
+            default -> value != null && !value.equals(keyword.fallback()) && !value.equals("no");
+        };
     }
 
     private void refuse(Keyword keyword, boolean asked) {
@@ -858,8 +1073,9 @@ public final class ClientConfig {
             refusal =
                     "holdfast ssh: "
                             + keyword.spelled()
-                            + (keyword == Keyword.SESSION_TYPE ? " none" : "")
-                            + " is not supported yet ("
+                            + " is not supported: "
+                            + keyword.note()
+                            + " ("
                             + where(keyword)
                             + ")";
         }
@@ -870,29 +1086,12 @@ public final class ClientConfig {
             warnings.add(
                     "Warning: "
                             + keyword.spelled()
-                            + " is not supported yet, going on without it ("
+                            + " is not supported, going on without it: "
+                            + keyword.note()
+                            + " ("
                             + where(keyword)
                             + ")");
         }
-    }
-
-    /** Whether OpenSSH would look the host up under other names than the one given. */
-    private boolean wouldCanonicalize() {
-        String wanted = given.text(Keyword.CANONICALIZE_HOSTNAME);
-        boolean proxied = given.has(Keyword.PROXY_COMMAND) || given.has(Keyword.PROXY_JUMP);
-        if ("false".equals(wanted)
-                || (proxied && !"always".equals(wanted))
-                || NumericAddress.looksLikeOne(host, addressFamily())
-                || words(Keyword.CANONICAL_DOMAINS).isEmpty()) {
-            return false;
-        }
-        int dots = 0;
-        for (int i = 0; i < host.length(); i++) {
-            if (host.charAt(i) == '.') {
-                dots++;
-            }
-        }
-        return dots <= number(Keyword.CANONICALIZE_MAX_DOTS);
     }
 
     /** What {@code ssh -G} prints, in its order and form; lines end in LF. */
@@ -970,7 +1169,7 @@ public final class ClientConfig {
                 }
             }
             case USER_KNOWN_HOSTS_FILE -> addWords(out, name, expandedUserKnownHosts);
-            case GLOBAL_KNOWN_HOSTS_FILE, CANONICAL_DOMAINS, LOG_VERBOSE ->
+            case GLOBAL_KNOWN_HOSTS_FILE, CANONICAL_DOMAINS, LOG_VERBOSE, CHANNEL_TIMEOUT ->
                     addWords(out, name, words(keyword));
             case UPDATE_HOST_KEYS -> add(out, name, updateHostKeys());
             case LOG_LEVEL -> add(out, name, Log.Level.valueOf(text(keyword)).spelled());
@@ -985,7 +1184,26 @@ public final class ClientConfig {
             }
             // So it is spelled in OpenSSH.
             case CANONICALIZE_PERMITTED_CNAMES ->
-                    add(out, "canonicalizePermittedcnames", text(keyword));
+                    addWords(out, "canonicalizePermittedcnames", permittedCnames());
+            case REVOKED_HOST_KEYS -> {
+                Given.Value files = given.value(keyword);
+                if (files != null) {
+                    addWords(out, name, files.words());
+                }
+            }
+            case OBSCURE_KEYSTROKE_TIMING -> {
+                String millis = given.text(keyword);
+                if (millis != null) {
+                    add(
+                            out,
+                            name,
+                            switch (millis) {
+                                case "0" -> "no";
+                                case "20" -> "yes";
+                                default -> "interval:" + millis;
+                            });
+                }
+            }
             default -> {
                 String text = given.text(keyword);
                 if (text != null) {

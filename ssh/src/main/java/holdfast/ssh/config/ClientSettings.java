@@ -47,6 +47,8 @@ import org.jspecify.annotations.Nullable;
  * @param forwards LocalForward and all that has to do with it
  * @param route ProxyCommand or ProxyJump
  * @param tether whether the session is to outlive its connection
+ * @param trust RevokedHostKeys, KnownHostsCommand, FingerprintHash
+ * @param protocol ChannelTimeout, VersionAddendum and the like
  * @param comfort LocalCommand, UpdateHostKeys and what else is done beside the session
  * @param sharing ControlMaster and all that has to do with it
  */
@@ -106,6 +108,8 @@ public record ClientSettings(
         ClientForwards forwards,
         Route route,
         Tethering tether,
+        HostTrust trust,
+        ClientProtocol protocol,
         ClientComfort comfort,
         ClientSharing sharing) {
 

@@ -32,7 +32,7 @@ public final class CommandLine {
             """;
 
     /** The option string of OpenSSH; a colon says that the option before it has an argument. */
-    private static final String OPTIONS =
+    public static final String OPTIONS =
             "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYy";
 
     private final Surroundings surroundings;
@@ -46,6 +46,7 @@ public final class CommandLine {
     private @Nullable String logFile;
     private boolean printsConfiguration;
     private boolean printsVersion;
+    private @Nullable List<String> answer;
     private boolean verbose;
     private boolean syslog;
     private ClientSharing.@Nullable Control control;
@@ -82,7 +83,7 @@ public final class CommandLine {
         while (true) {
             int from = at;
             at = options(arguments, at);
-            if (printsVersion) {
+            if (printsVersion || answer != null) {
                 return;
             }
             if (at > from && arguments.get(at - 1).equals("--")) {
@@ -150,7 +151,7 @@ public final class CommandLine {
                     }
                 }
                 option(option, value);
-                if (printsVersion) {
+                if (printsVersion || answer != null) {
                     return next;
                 }
                 if (takesValue) {
@@ -252,10 +253,32 @@ public final class CommandLine {
                 verbose = true;
                 given.override(Keyword.LOG_LEVEL, louder.name());
             }
+            case 'Q' -> {
+                answer = Algorithms.query(value);
+                if (answer == null) {
+                    throw ConfigException.of("Unsupported query \"" + value + "\"");
+                }
+            }
             case 'V' -> printsVersion = true;
             case 'y' -> syslog = true;
+            case 'X' -> given.override(Keyword.FORWARD_X11, "yes");
+            case 'x' -> given.override(Keyword.FORWARD_X11, "no");
+            case 'Y' -> {
+                given.override(Keyword.FORWARD_X11, "yes");
+                given.override(Keyword.FORWARD_X11_TRUSTED, "yes");
+            }
             // Nothing to do: what they turn off is not built, or no longer exists.
-            case '2', 'k', 'x' -> {}
+            case '2', 'k' -> {}
+            case 'I', 'K', 'w' ->
+                    throw ConfigException.of(
+                            "holdfast ssh: option -"
+                                    + option
+                                    + " is not supported: "
+                                    + switch (option) {
+                                        case 'I' -> Keyword.PKCS11_PROVIDER.note();
+                                        case 'K' -> "Kerberos is not built in";
+                                        default -> Keyword.TUNNEL.note();
+                                    });
             default ->
                     throw ConfigException.of(
                             "holdfast ssh: option -" + option + " is not supported yet");
@@ -440,6 +463,11 @@ public final class CommandLine {
     /** {@code -V}: print the version and end; nothing else here means anything then. */
     public boolean printsVersion() {
         return printsVersion;
+    }
+
+    /** {@code -Q}: lines to print before ending; null: nothing was asked. */
+    public @Nullable List<String> answer() {
+        return answer;
     }
 
     /** Whether there was a {@code -v}: OpenSSH then begins by printing its version. */

@@ -31,6 +31,13 @@ final class ConfigReader {
 
     private static final int MAX_IDENTITY_FILES = 100;
     private static final int MAX_HOST_FILES = 32;
+    private static final int MAX_CANONICAL = 32;
+
+    /** What {@code ObscureKeystrokeTiming yes} means, and the most it may say. */
+    static final int KEYSTROKE_MILLIS = 20;
+
+    private static final int MOST_KEYSTROKE_MILLIS = 1000;
+    private static final String INTERVAL = "interval:";
     private static final String COMMAND_LINE = "command-line";
 
     private final Given given;
@@ -235,7 +242,7 @@ final class ConfigReader {
             return ignored;
         }
         switch (known.support()) {
-            case BUILT -> {}
+            case BUILT, REFUSED, MISSED, MOOT -> {}
             case ACCEPTED -> {
                 if (place.active && !given.has(known)) {
                     log.debug(
@@ -420,8 +427,20 @@ final class ConfigReader {
         if (words.size() > MAX_HOST_FILES) {
             return complain(place, "too many " + name + " entries.");
         }
+        List<String> kept = words;
+        if (keyword == Keyword.CANONICAL_DOMAINS) {
+            kept = new ArrayList<>(words.size());
+            for (String word : words) {
+                String error = domainError(word);
+                if (error != null) {
+                    return complain(place, error);
+                }
+                String lower = word.toLowerCase(Locale.ROOT);
+                kept.add(lower.endsWith(".") ? lower.substring(0, lower.length() - 1) : lower);
+            }
+        }
         if (place.active && !words.isEmpty() && !given.has(keyword)) {
-            given.putIfAbsent(keyword, here(words, place));
+            given.putIfAbsent(keyword, here(kept, place));
         }
         return true;
     }
@@ -475,6 +494,11 @@ final class ConfigReader {
             case REKEY_LIMIT -> rekeyLimit(arguments, place);
             case TETHER_BUFFER -> tetherBuffer(arguments, place);
             case CONTROL_PERSIST -> controlPersist(arguments, place);
+            case FINGERPRINT_HASH -> fingerprintHash(arguments, place);
+            case WARN_WEAK_CRYPTO -> warnWeakCrypto(arguments, place);
+            case OBSCURE_KEYSTROKE_TIMING -> keystrokes(arguments, place);
+            case CHANNEL_TIMEOUT -> channelTimeout(name, arguments, place);
+            case CANONICALIZE_PERMITTED_CNAMES -> permittedCnames(name, arguments, place);
             case PROXY_COMMAND -> {
                 arguments.takeAll();
                 yield given.has(Keyword.PROXY_JUMP) || set(keyword, commandText(rest), place);
@@ -491,6 +515,137 @@ final class ConfigReader {
             case INCLUDE -> include(name, arguments, place);
             default -> throw new IllegalStateException("no rule for " + keyword);
         };
+    }
+
+    private boolean fingerprintHash(Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        if (word.isEmpty()) {
+            return complain(place, "Missing argument.");
+        }
+        String hash = word.toUpperCase(Locale.ROOT);
+        for (ServerSettings.FingerprintHash known : ServerSettings.FingerprintHash.values()) {
+            if (known.name().equals(hash)) {
+                return set(Keyword.FINGERPRINT_HASH, hash, place);
+            }
+        }
+        return complain(place, "Invalid hash algorithm \"" + word + "\".");
+    }
+
+    /** A switch, whose off has a second name. */
+    private boolean warnWeakCrypto(Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        String choice = word.equalsIgnoreCase("no-pq-kex") ? "no" : Keyword.Shape.FLAG.choice(word);
+        if (choice == null) {
+            return complain(
+                    place,
+                    word.isEmpty() ? "missing argument." : "unsupported option \"" + word + "\".");
+        }
+        return set(Keyword.WARN_WEAK_CRYPTO, choice, place);
+    }
+
+    /** Kept in milliseconds. */
+    private boolean keystrokes(Arguments arguments, Place place) {
+        String word = arguments.nextOrEmpty();
+        if (word.isEmpty()) {
+            return complain(place, "missing argument");
+        }
+        String choice = Keyword.Shape.FLAG.choice(word);
+        int millis;
+        if (choice != null) {
+            millis = choice.equals("yes") ? KEYSTROKE_MILLIS : 0;
+        } else if (word.startsWith(INTERVAL)) {
+            String number = word.substring(INTERVAL.length());
+            String error = Quantities.numberError(number);
+            if (error != null) {
+                return complain(place, "integer value " + error + ".");
+            }
+            millis = Quantities.number(number);
+            if (millis <= 0 || millis > MOST_KEYSTROKE_MILLIS) {
+                return complain(place, "value out of range.");
+            }
+        } else {
+            return complain(place, "unsupported argument \"" + word + "\"");
+        }
+        if (!arguments.atEnd()) {
+            return complain(place, "invalid arguments");
+        }
+        return set(Keyword.OBSCURE_KEYSTROKE_TIMING, Integer.toString(millis), place);
+    }
+
+    private boolean channelTimeout(String name, Arguments arguments, Place place)
+            throws ConfigException {
+        List<String> words = arguments.takeAll();
+        for (String word : words) {
+            if (word.equalsIgnoreCase("none")) {
+                if (words.size() > 1) {
+                    return complain(
+                            place, "keyword " + name + " \"none\" argument must appear alone.");
+                }
+                continue;
+            }
+            int equals = word.indexOf('=');
+            if (equals <= 0 || Quantities.seconds(word.substring(equals + 1)) < 0) {
+                throw ConfigException.of(place.where() + ": invalid channel timeout " + word);
+            }
+        }
+        if (place.active && !given.has(Keyword.CHANNEL_TIMEOUT)) {
+            given.putIfAbsent(Keyword.CHANNEL_TIMEOUT, here(words, place));
+        }
+        return true;
+    }
+
+    /** Each rule as {@code -G} prints it: names that may be replaced, a colon, names by which. */
+    private boolean permittedCnames(String name, Arguments arguments, Place place) {
+        List<String> words = arguments.takeAll();
+        List<String> rules = new ArrayList<>();
+        for (String word : words) {
+            int colon = word.indexOf(':');
+            if (word.equalsIgnoreCase("none")) {
+                if (words.size() > 1) {
+                    return complain(
+                            place, "keyword " + name + " \"none\" argument must appear alone.");
+                }
+                rules.add("none");
+            } else if (word.equals("*")) {
+                rules.add("*:*");
+            } else if (colon < 0 || colon == word.length() - 1) {
+                return complain(
+                        place, "Invalid permitted CNAME \"" + word.toLowerCase(Locale.ROOT) + "\"");
+            } else {
+                rules.add(word.toLowerCase(Locale.ROOT));
+            }
+        }
+        if (rules.size() > MAX_CANONICAL) {
+            return complain(place, "too many " + name + " entries.");
+        }
+        if (place.active && !given.has(Keyword.CANONICALIZE_PERMITTED_CNAMES)) {
+            given.putIfAbsent(Keyword.CANONICALIZE_PERMITTED_CNAMES, here(rules, place));
+        }
+        return true;
+    }
+
+    /** misc.c valid_domain: what is wrong with a name of CanonicalDomains, or null. */
+    private static @Nullable String domainError(String name) {
+        char before = 0;
+        for (int i = 0; i < name.length(); i++) {
+            char c = name.charAt(i);
+            boolean letter =
+                    (c >= 'a' && c <= 'z')
+                            || (c >= 'A' && c <= 'Z')
+                            || (c >= '0' && c <= '9')
+                            || c == '_';
+            if (i == 0 && !letter) {
+                return "domain name \"" + name + "\" starts with invalid character";
+            }
+            if (before == '.' && c == '.') {
+                return "domain name \"" + name + "\" contains consecutive separators";
+            }
+            if (!letter && c != '.' && c != '-') {
+                return "domain name \"" + name + "\" contains invalid characters";
+            }
+            before = c;
+        }
+        return null;
     }
 
     private boolean tetherBuffer(Arguments arguments, Place place) {
@@ -902,8 +1057,16 @@ final class ConfigReader {
                 finalPassWanted |= criterion.equals("final");
                 met = finalPass;
             } else {
+                String ahead = words.rest();
+                // No command and no tag can be asked for too, but only in so many words.
+                boolean empty =
+                        (criterion.equals("command") || criterion.equals("tagged"))
+                                && ahead != null
+                                && ahead.stripLeading().startsWith("\"\"");
                 String argument = words.next();
-                if (argument == null || argument.isEmpty() || argument.charAt(0) == '#') {
+                if (argument == null
+                        || (argument.isEmpty() && !empty)
+                        || argument.startsWith("#")) {
                     complaints.add("Missing Match criteria for " + criterion);
                     return badMatch(place);
                 }
@@ -913,14 +1076,16 @@ final class ConfigReader {
                     case "user" -> met = Patterns.list(user(), argument, false) == 1;
                     case "localuser" ->
                             met = Patterns.list(surroundings.localUser(), argument, false) == 1;
-                    case "tagged" -> {
-                        String tag = given.text(Keyword.TAG);
-                        met = Patterns.list(tag == null ? "" : tag, argument, false) == 1;
+                    case "tagged" -> met = matches(given.text(Keyword.TAG), argument);
+                    case "command" -> met = matches(command, argument);
+                    case "version" -> met = Patterns.list(MatchLine.RELEASE, argument, false) == 1;
+                    case "localnetwork" -> {
+                        if (!AddressList.isValid(argument)) {
+                            complaints.add("Invalid network list \"" + argument + "\"");
+                            return badMatch(place);
+                        }
+                        met = anyAddressIn(argument);
                     }
-                    case "command" ->
-                            met =
-                                    Patterns.list(command == null ? "" : command, argument, false)
-                                            == 1;
                     case "sessiontype" -> met = Patterns.list(sessionType(), argument, false) == 1;
                     case "exec" -> {
                         String run = expand(tokens(target), argument, Tokens.ALL, false, place);
@@ -956,6 +1121,21 @@ final class ConfigReader {
         log.debug2("match " + (result ? "found" : "not found"));
         place.active = result && !place.neverMatch;
         return true;
+    }
+
+    /** Nothing is matched by nothing, and by lists that match the empty word. */
+    private static boolean matches(@Nullable String text, String list) {
+        String word = text == null ? "" : text;
+        return list.isEmpty() ? word.isEmpty() : Patterns.list(word, list, false) == 1;
+    }
+
+    private boolean anyAddressIn(String networks) {
+        for (String address : surroundings.localAddresses().get()) {
+            if (AddressList.match(address, networks) == AddressList.Verdict.LISTED) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private boolean badMatch(Place place) {

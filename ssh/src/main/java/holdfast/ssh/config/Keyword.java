@@ -20,33 +20,33 @@ public enum Keyword {
 
     ADDRESS_FAMILY("AddressFamily", Support.BUILT, Shape.ADDRESS_FAMILY, "any"),
     BATCH_MODE("BatchMode", Support.BUILT, Shape.FLAG, "no"),
-    CANONICALIZE_FALLBACK_LOCAL("CanonicalizeFallbackLocal", Support.ACCEPTED, Shape.FLAG, "yes"),
-    CANONICALIZE_HOSTNAME("CanonicalizeHostname", Support.ACCEPTED, Shape.CANONICALIZE, "false"),
+    CANONICALIZE_FALLBACK_LOCAL("CanonicalizeFallbackLocal", Support.BUILT, Shape.FLAG, "yes"),
+    CANONICALIZE_HOSTNAME("CanonicalizeHostname", Support.BUILT, Shape.CANONICALIZE, "false"),
     CHECK_HOST_IP("CheckHostIP", Support.BUILT, Shape.FLAG, "no"),
     COMPRESSION("Compression", Support.BUILT, Shape.COMPRESSION, "no"),
     CONTROL_MASTER("ControlMaster", Support.BUILT, Shape.CONTROL_MASTER, "false"),
-    ENABLE_SSH_KEYSIGN("EnableSSHKeysign", Support.ACCEPTED, Shape.FLAG, "no"),
+    ENABLE_SSH_KEYSIGN("EnableSSHKeysign", Support.MOOT, Shape.FLAG, "no"),
     CLEAR_ALL_FORWARDINGS("ClearAllForwardings", Support.BUILT, Shape.FLAG, "no"),
     EXIT_ON_FORWARD_FAILURE("ExitOnForwardFailure", Support.BUILT, Shape.FLAG, "no"),
-    FINGERPRINT_HASH("FingerprintHash", Support.ACCEPTED, Shape.RAW, "SHA256"),
-    FORWARD_X11("ForwardX11", Support.ACCEPTED, Shape.FLAG, "no"),
-    FORWARD_X11_TRUSTED("ForwardX11Trusted", Support.ACCEPTED, Shape.FLAG, "no"),
+    FINGERPRINT_HASH("FingerprintHash", Support.BUILT, Shape.OWN, "SHA256"),
+    FORWARD_X11("ForwardX11", Support.BUILT, Shape.FLAG, "no"),
+    FORWARD_X11_TRUSTED("ForwardX11Trusted", Support.BUILT, Shape.FLAG, "no"),
     GATEWAY_PORTS("GatewayPorts", Support.BUILT, Shape.FLAG, "no"),
-    GSSAPI_AUTHENTICATION("GSSAPIAuthentication", Support.ACCEPTED, Shape.FLAG, "no"),
-    GSSAPI_KEY_EXCHANGE("GSSAPIKeyExchange", Support.ACCEPTED, Shape.FLAG, "no"),
-    GSSAPI_DELEGATE_CREDENTIALS("GSSAPIDelegateCredentials", Support.ACCEPTED, Shape.FLAG, "no"),
-    GSSAPI_TRUST_DNS("GSSAPITrustDns", Support.ACCEPTED, Shape.FLAG, "no"),
-    GSSAPI_RENEWAL_FORCES_REKEY("GSSAPIRenewalForcesRekey", Support.ACCEPTED, Shape.FLAG, "no"),
-    GSSAPI_CLIENT_IDENTITY("GSSAPIClientIdentity", Support.ACCEPTED, Shape.TEXT, null),
-    GSSAPI_SERVER_IDENTITY("GSSAPIServerIdentity", Support.ACCEPTED, Shape.TEXT, null),
+    GSSAPI_AUTHENTICATION("GSSAPIAuthentication", Support.MOOT, Shape.FLAG, "no"),
+    GSSAPI_KEY_EXCHANGE("GSSAPIKeyExchange", Support.MISSED, Shape.FLAG, "no"),
+    GSSAPI_DELEGATE_CREDENTIALS("GSSAPIDelegateCredentials", Support.MOOT, Shape.FLAG, "no"),
+    GSSAPI_TRUST_DNS("GSSAPITrustDns", Support.MOOT, Shape.FLAG, "no"),
+    GSSAPI_RENEWAL_FORCES_REKEY("GSSAPIRenewalForcesRekey", Support.MOOT, Shape.FLAG, "no"),
+    GSSAPI_CLIENT_IDENTITY("GSSAPIClientIdentity", Support.MOOT, Shape.TEXT, null),
+    GSSAPI_SERVER_IDENTITY("GSSAPIServerIdentity", Support.MOOT, Shape.TEXT, null),
     GSSAPI_KEX_ALGORITHMS(
             "GSSAPIKexAlgorithms",
-            Support.ACCEPTED,
+            Support.MOOT,
             Shape.TEXT,
             "gss-group14-sha256-,gss-group16-sha512-,gss-nistp256-sha256-,gss-curve25519-sha256-,"
                     + "gss-group14-sha1-,gss-gex-sha1-"),
     HASH_KNOWN_HOSTS("HashKnownHosts", Support.BUILT, Shape.FLAG, "no"),
-    HOSTBASED_AUTHENTICATION("HostbasedAuthentication", Support.ACCEPTED, Shape.FLAG, "no"),
+    HOSTBASED_AUTHENTICATION("HostbasedAuthentication", Support.MISSED, Shape.FLAG, "no"),
     IDENTITIES_ONLY("IdentitiesOnly", Support.BUILT, Shape.FLAG, "no"),
     KBD_INTERACTIVE_AUTHENTICATION(
             "KbdInteractiveAuthentication",
@@ -58,7 +58,7 @@ public enum Keyword {
             "NoHostAuthenticationForLocalhost", Support.BUILT, Shape.FLAG, "no"),
     PASSWORD_AUTHENTICATION("PasswordAuthentication", Support.BUILT, Shape.FLAG, "yes"),
     PERMIT_LOCAL_COMMAND("PermitLocalCommand", Support.BUILT, Shape.FLAG, "no"),
-    PROXY_USE_FDPASS("ProxyUseFdpass", Support.ACCEPTED, Shape.FLAG, "no"),
+    PROXY_USE_FDPASS("ProxyUseFdpass", Support.REFUSED, Shape.FLAG, "no"),
     PUBKEY_AUTHENTICATION(
             "PubkeyAuthentication", Support.BUILT, Shape.PUBKEY, "true", "dsaauthentication"),
     REQUEST_TTY("RequestTTY", Support.BUILT, Shape.REQUEST_TTY, "auto"),
@@ -68,16 +68,16 @@ public enum Keyword {
     STREAM_LOCAL_BIND_UNLINK("StreamLocalBindUnlink", Support.BUILT, Shape.FLAG, "no"),
     STRICT_HOST_KEY_CHECKING("StrictHostKeyChecking", Support.BUILT, Shape.STRICT, "ask"),
     TCP_KEEP_ALIVE("TCPKeepAlive", Support.BUILT, Shape.FLAG, "yes", "keepalive"),
-    TUNNEL("Tunnel", Support.ACCEPTED, Shape.TUNNEL, "false"),
-    VERIFY_HOST_KEY_DNS("VerifyHostKeyDNS", Support.ACCEPTED, Shape.ASK, "false"),
+    TUNNEL("Tunnel", Support.REFUSED, Shape.TUNNEL, "false"),
+    VERIFY_HOST_KEY_DNS("VerifyHostKeyDNS", Support.MISSED, Shape.ASK, "false"),
     VISUAL_HOST_KEY("VisualHostKey", Support.BUILT, Shape.FLAG, "no"),
     UPDATE_HOST_KEYS("UpdateHostKeys", Support.BUILT, Shape.ASK, "true"),
     ENABLE_ESCAPE_COMMANDLINE("EnableEscapeCommandline", Support.BUILT, Shape.FLAG, "no"),
-    WARN_WEAK_CRYPTO("WarnWeakCrypto", Support.ACCEPTED, Shape.RAW, null),
+    WARN_WEAK_CRYPTO("WarnWeakCrypto", Support.BUILT, Shape.OWN, null),
 
-    CANONICALIZE_MAX_DOTS("CanonicalizeMaxDots", Support.ACCEPTED, Shape.INTEGER, "1"),
+    CANONICALIZE_MAX_DOTS("CanonicalizeMaxDots", Support.BUILT, Shape.INTEGER, "1"),
     CONNECTION_ATTEMPTS("ConnectionAttempts", Support.BUILT, Shape.INTEGER, "1"),
-    FORWARD_X11_TIMEOUT("ForwardX11Timeout", Support.ACCEPTED, Shape.TIME, "1200"),
+    FORWARD_X11_TIMEOUT("ForwardX11Timeout", Support.BUILT, Shape.TIME, "1200"),
     NUMBER_OF_PASSWORD_PROMPTS("NumberOfPasswordPrompts", Support.BUILT, Shape.INTEGER, "3"),
     SERVER_ALIVE_COUNT_MAX("ServerAliveCountMax", Support.BUILT, Shape.INTEGER, "3"),
     SERVER_ALIVE_INTERVAL(
@@ -88,7 +88,7 @@ public enum Keyword {
             // Debian's old names for it.
             "protocolkeepalives setuptimeout"),
     REQUIRED_RSA_SIZE("RequiredRSASize", Support.BUILT, Shape.INTEGER, "1024", "rsaminsize"),
-    OBSCURE_KEYSTROKE_TIMING("ObscureKeystrokeTiming", Support.ACCEPTED, Shape.RAW, null),
+    OBSCURE_KEYSTROKE_TIMING("ObscureKeystrokeTiming", Support.BUILT, Shape.OWN, null),
 
     BIND_ADDRESS("BindAddress", Support.BUILT, Shape.TEXT, null),
     BIND_INTERFACE("BindInterface", Support.BUILT, Shape.TEXT, null),
@@ -98,21 +98,21 @@ public enum Keyword {
     HOST_KEY_ALIAS("HostKeyAlias", Support.BUILT, Shape.TEXT, null),
     HOSTBASED_ACCEPTED_ALGORITHMS(
             "HostbasedAcceptedAlgorithms",
-            Support.ACCEPTED,
+            Support.MOOT,
             Shape.ALGORITHMS,
             null,
             "hostbasedkeytypes"),
     IDENTITY_AGENT("IdentityAgent", Support.BUILT, Shape.OWN, null),
     IGNORE_UNKNOWN("IgnoreUnknown", Support.BUILT, Shape.TEXT, null),
-    KBD_INTERACTIVE_DEVICES("KbdInteractiveDevices", Support.ACCEPTED, Shape.TEXT, null),
+    KBD_INTERACTIVE_DEVICES("KbdInteractiveDevices", Support.BUILT, Shape.TEXT, null),
     KEX_ALGORITHMS("KexAlgorithms", Support.BUILT, Shape.ALGORITHMS, null),
     CA_SIGNATURE_ALGORITHMS("CASignatureAlgorithms", Support.BUILT, Shape.ALGORITHMS, null),
     LOCAL_COMMAND("LocalCommand", Support.BUILT, Shape.COMMAND, null),
     REMOTE_COMMAND("RemoteCommand", Support.BUILT, Shape.COMMAND, null),
     LOG_LEVEL("LogLevel", Support.BUILT, Shape.OWN, "INFO"),
     MACS("MACs", Support.BUILT, Shape.ALGORITHMS, null),
-    PKCS11_PROVIDER("PKCS11Provider", Support.ACCEPTED, Shape.TEXT, null, "smartcarddevice"),
-    SECURITY_KEY_PROVIDER("SecurityKeyProvider", Support.ACCEPTED, Shape.TEXT, "internal"),
+    PKCS11_PROVIDER("PKCS11Provider", Support.REFUSED, Shape.TEXT, null, "smartcarddevice"),
+    SECURITY_KEY_PROVIDER("SecurityKeyProvider", Support.MISSED, Shape.TEXT, "internal"),
     PREFERRED_AUTHENTICATIONS("PreferredAuthentications", Support.BUILT, Shape.TEXT, null),
     PUBKEY_ACCEPTED_ALGORITHMS(
             "PubkeyAcceptedAlgorithms",
@@ -120,11 +120,11 @@ public enum Keyword {
             Shape.ALGORITHMS,
             null,
             "pubkeyacceptedkeytypes"),
-    REVOKED_HOST_KEYS("RevokedHostKeys", Support.ACCEPTED, Shape.TEXT, null),
-    XAUTH_LOCATION("XAuthLocation", Support.ACCEPTED, Shape.TEXT, "/usr/bin/xauth"),
-    KNOWN_HOSTS_COMMAND("KnownHostsCommand", Support.ACCEPTED, Shape.COMMAND, null),
+    REVOKED_HOST_KEYS("RevokedHostKeys", Support.BUILT, Shape.WORDS, null),
+    XAUTH_LOCATION("XAuthLocation", Support.BUILT, Shape.TEXT, "/usr/bin/xauth"),
+    KNOWN_HOSTS_COMMAND("KnownHostsCommand", Support.BUILT, Shape.COMMAND, null),
     TAG("Tag", Support.BUILT, Shape.TEXT, null),
-    VERSION_ADDENDUM("VersionAddendum", Support.ACCEPTED, Shape.COMMAND, null),
+    VERSION_ADDENDUM("VersionAddendum", Support.BUILT, Shape.COMMAND, null),
     REFUSE_CONNECTION("RefuseConnection", Support.BUILT, Shape.TEXT, null),
 
     DYNAMIC_FORWARD("DynamicForward", Support.BUILT, Shape.FORWARD, null),
@@ -132,7 +132,7 @@ public enum Keyword {
     REMOTE_FORWARD("RemoteForward", Support.BUILT, Shape.FORWARD, null),
 
     IDENTITY_FILE("IdentityFile", Support.BUILT, Shape.OWN, null, "identityfile2"),
-    CANONICAL_DOMAINS("CanonicalDomains", Support.ACCEPTED, Shape.WORDS, "none"),
+    CANONICAL_DOMAINS("CanonicalDomains", Support.BUILT, Shape.WORDS, "none"),
     CERTIFICATE_FILE("CertificateFile", Support.BUILT, Shape.OWN, null),
     GLOBAL_KNOWN_HOSTS_FILE(
             "GlobalKnownHostsFile",
@@ -147,15 +147,14 @@ public enum Keyword {
     SEND_ENV("SendEnv", Support.BUILT, Shape.OWN, null),
     SET_ENV("SetEnv", Support.BUILT, Shape.OWN, null),
     LOG_VERBOSE("LogVerbose", Support.BUILT, Shape.WORDS, "none"),
-    CHANNEL_TIMEOUT("ChannelTimeout", Support.ACCEPTED, Shape.RAW, null),
+    CHANNEL_TIMEOUT("ChannelTimeout", Support.BUILT, Shape.OWN, "none"),
 
     PERMIT_REMOTE_OPEN("PermitRemoteOpen", Support.BUILT, Shape.RAW, "any"),
     ADD_KEYS_TO_AGENT("AddKeysToAgent", Support.BUILT, Shape.OWN, "false"),
     FORWARD_AGENT("ForwardAgent", Support.BUILT, Shape.OWN, "no"),
     CONNECT_TIMEOUT("ConnectTimeout", Support.BUILT, Shape.TIME, "none"),
-    TUNNEL_DEVICE("TunnelDevice", Support.ACCEPTED, Shape.RAW, "any:any"),
-    CANONICALIZE_PERMITTED_CNAMES(
-            "CanonicalizePermittedCNAMEs", Support.ACCEPTED, Shape.RAW, "none"),
+    TUNNEL_DEVICE("TunnelDevice", Support.MOOT, Shape.RAW, "any:any"),
+    CANONICALIZE_PERMITTED_CNAMES("CanonicalizePermittedCNAMEs", Support.BUILT, Shape.OWN, "none"),
     CONTROL_PERSIST("ControlPersist", Support.BUILT, Shape.OWN, "no"),
     ESCAPE_CHAR("EscapeChar", Support.BUILT, Shape.OWN, "~"),
     IP_QOS("IPQoS", Support.BUILT, Shape.OWN, "ef cs0"),
@@ -198,6 +197,12 @@ public enum Keyword {
         BUILT,
         /** OpenSSH knows it, Holdfast does not build it yet: read, said in a debug line. */
         ACCEPTED,
+        /** Not built: whoever switches it on gets one line, and no connection. */
+        REFUSED,
+        /** Not built, and going on without it weakens nothing: a line says that it is missing. */
+        MISSED,
+        /** Governs what Holdfast does not have at all, so that every value of it is fulfilled. */
+        MOOT,
         /** OpenSSH itself passes over it in silence. */
         IGNORED,
         /** OpenSSH itself passes over it with a debug line. */
@@ -259,6 +264,65 @@ public enum Keyword {
         }
     }
 
+    /**
+     * What there is to say of one beyond its {@link Support}: in messages, in the manual's table.
+     */
+    private static final Map<Keyword, String> NOTES =
+            Map.ofEntries(
+                    Map.entry(
+                            SERVER_ALIVE_INTERVAL,
+                            "better: asked on time whatever else goes on, the person sees doubt"
+                                    + " before the end, sleep is not taken for silence"),
+                    Map.entry(
+                            CONNECT_TIMEOUT,
+                            "better: it bounds the whole opening, name, keys and login too; without"
+                                    + " it 120 s do"),
+                    Map.entry(
+                            CIPHERS,
+                            "better: AES-GCM comes first where the processor has AES"),
+                    Map.entry(
+                            KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"),
+                    Map.entry(MACS, "umac is left out of lists"),
+                    Map.entry(
+                            KNOWN_HOSTS_COMMAND, "better: bounded in time and in what it says"),
+                    Map.entry(
+                            UPDATE_HOST_KEYS,
+                            "better: links and modes of files are left as they were"),
+                    Map.entry(
+                            PROXY_COMMAND,
+                            "the one word - in its place is refused: \"ProxyCommand - is not"
+                                    + " supported\""),
+                    Map.entry(
+                            PROXY_JUMP,
+                            "better: every hop is watched, and the one that falls silent is named"),
+                    Map.entry(
+                            WARN_WEAK_CRYPTO, "off unless asked for; in OpenSSH 10.1 it is on"),
+                    Map.entry(
+                            FORWARD_X11_TRUSTED, "no by default, as upstream; Debian's is yes"),
+                    Map.entry(BATCH_MODE, "as upstream; Debian's sets ServerAliveInterval too"),
+                    Map.entry(TUNNEL, "network devices cannot be tunnelled"),
+                    Map.entry(
+                            PROXY_USE_FDPASS,
+                            "a ProxyCommand is read and written, it cannot hand a socket over"),
+                    Map.entry(
+                            PKCS11_PROVIDER,
+                            "keys on tokens are used through an agent (ssh-add -s)"),
+                    Map.entry(
+                            SECURITY_KEY_PROVIDER,
+                            "hardware keys are used through an agent (ssh-add)"),
+                    Map.entry(HOSTBASED_AUTHENTICATION, "the other methods are tried"),
+                    Map.entry(
+                            GSSAPI_KEY_EXCHANGE,
+                            "without Kerberos the server's host key must be known"),
+                    Map.entry(
+                            GSSAPI_AUTHENTICATION,
+                            "no Kerberos: the method is passed over, and -v says so; where"
+                                    + " PreferredAuthentications allows nothing else the connection"
+                                    + " is refused"),
+                    Map.entry(
+                            VERIFY_HOST_KEY_DNS,
+                            "what DNS says of a host key proves nothing here"));
+
     private static final Map<String, Keyword> BY_NAME = HashMap.newHashMap(160);
 
     static {
@@ -314,6 +378,19 @@ public enum Keyword {
 
     public Support support() {
         return support;
+    }
+
+    /** Whether OpenSSH does not know it. */
+    public boolean isOurs() {
+        return this == TETHER || this == TETHER_HOLD || this == TETHER_BUFFER;
+    }
+
+    /**
+     * What there is to say of it beyond {@link #support}; "" where that says it all. Begins with
+     * "better: " where that is so.
+     */
+    public String note() {
+        return NOTES.getOrDefault(this, "");
     }
 
     Shape shape() {

@@ -25,7 +25,7 @@ public final class ServerCommandLine {
             """;
 
     /** The option string of OpenSSH; a colon says that the option before it has an argument. */
-    private static final String OPTIONS = "C:E:b:c:f:g:h:k:o:p:u:46DGQRTdeiqrtV";
+    public static final String OPTIONS = "C:E:b:c:f:g:h:k:o:p:u:46DGQRTdeiqrtV";
 
     /** The longest name of a machine, which -u is compared with (HOST_NAME_MAX + 1). */
     private static final int MAX_HOST_NAME = 65;

@@ -1,14 +1,21 @@
 package holdfast.ssh.config;
 
+import holdfast.ssh.system.Resolver;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.NetworkInterface;
+import java.net.SocketException;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the configuration needs to know of the process and the machine it runs on. Files are read
@@ -22,6 +29,9 @@ import java.util.function.Supplier;
  * @param systemDirectory where the system's ssh_config lies
  * @param aesProcessor whether the processor has AES instructions, asked for only if Ciphers is not
  *     given
+ * @param names looks names up, for CanonicalizeHostname only
+ * @param localAddresses this machine's, numeric, of interfaces that are up; for Match localnetwork
+ *     only
  */
 public record Surroundings(
         Map<String, String> environment,
@@ -30,7 +40,36 @@ public record Surroundings(
         long uid,
         Supplier<String> hostName,
         Path systemDirectory,
-        BooleanSupplier aesProcessor) {
+        BooleanSupplier aesProcessor,
+        Names names,
+        Supplier<List<String>> localAddresses) {
+
+    /** Looks up a name of a host. */
+    public interface Names {
+        /** Its canonical form, which may be itself; null where there is no such name. */
+        @Nullable String canonical(String name, ClientSettings.AddressFamily family);
+    }
+
+    /** The same with this machine's own names and addresses. */
+    public Surroundings(
+            Map<String, String> environment,
+            Path home,
+            String localUser,
+            long uid,
+            Supplier<String> hostName,
+            Path systemDirectory,
+            BooleanSupplier aesProcessor) {
+        this(
+                environment,
+                home,
+                localUser,
+                uid,
+                hostName,
+                systemDirectory,
+                aesProcessor,
+                Surroundings::lookUp,
+                Surroundings::interfaceAddresses);
+    }
 
     /** The surroundings of this process. */
     public static Surroundings ofProcess() {
@@ -42,6 +81,35 @@ public record Surroundings(
                 Surroundings::machineName,
                 Path.of("/etc/ssh"),
                 Surroundings::processorHasAes);
+    }
+
+    private static @Nullable String lookUp(String name, ClientSettings.AddressFamily family) {
+        return Resolver.canonicalName(
+                name,
+                switch (family) {
+                    case ANY -> Resolver.Family.ANY;
+                    case INET -> Resolver.Family.INET;
+                    case INET6 -> Resolver.Family.INET6;
+                });
+    }
+
+    private static List<String> interfaceAddresses() {
+        List<String> addresses = new ArrayList<>();
+        try {
+            for (NetworkInterface one : Collections.list(NetworkInterface.getNetworkInterfaces())) {
+                if (!one.isUp()) {
+                    continue;
+                }
+                for (InetAddress address : Collections.list(one.getInetAddresses())) {
+                    String text = address.getHostAddress();
+                    int zone = text.indexOf('%');
+                    addresses.add(zone < 0 ? text : text.substring(0, zone));
+                }
+            }
+        } catch (SocketException e) {
+            // No interface can be asked, so that none is in any network.
+        }
+        return addresses;
     }
 
     /** The user that this process runs as: the owner of its entry in /proc. */

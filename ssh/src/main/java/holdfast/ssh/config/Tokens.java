@@ -6,8 +6,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -101,6 +103,15 @@ record Tokens(
             }
         }
         return null;
+    }
+
+    /** What each of these tokens stands for. */
+    Map<Character, String> values(String tokens) {
+        Map<Character, String> values = new HashMap<>();
+        for (int i = 0; i < tokens.length(); i++) {
+            values.put(tokens.charAt(i), token(tokens.charAt(i)));
+        }
+        return values;
     }
 
     private String token(char key) {

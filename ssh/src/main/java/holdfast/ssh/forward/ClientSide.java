@@ -14,6 +14,7 @@ import java.net.SocketAddress;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.apache.sshd.common.SshConstants;
@@ -36,6 +37,7 @@ public final class ClientSide {
     private final Consumer<String> fatal;
 
     private volatile boolean forbidden;
+    private volatile @Nullable X11 display;
 
     /** Where what arrives at the server's listeners goes, by the name it arrives under. */
     private final Map<String, Endpoint> remote = new ConcurrentHashMap<>();
@@ -64,6 +66,12 @@ public final class ClientSide {
     /** Nothing is forwarded: the host key is not the one that was known. */
     public void forbid() {
         forbidden = true;
+        display = null;
+    }
+
+    /** Whether anything may be: the host key is the one that was known. */
+    public boolean mayForward() {
+        return !forbidden;
     }
 
     private Forwarding forwarding(Session session) {
@@ -241,6 +249,17 @@ public final class ClientSide {
         forwarding(session).forget(listener);
         listener.close();
         return true;
+    }
+
+    /** Listens nowhere any more; connections that are being forwarded go on. */
+    public void stopListening(Session session) {
+        for (Listening name : Set.copyOf(listeners.keySet())) {
+            Listener listener = listeners.remove(name);
+            if (listener != null) {
+                forwarding(session).forget(listener);
+                listener.close();
+            }
+        }
     }
 
     /** Ends a forward at the server; connections that go over it go on. False: there is none. */
@@ -541,10 +560,128 @@ public final class ClientSide {
         }
     }
 
+    // --- X11
+
+    /** From here the server's programs may use the display; null: they may not. */
+    public void display(@Nullable X11 shown) {
+        display = forbidden ? null : shown;
+    }
+
+    private void x11Asked(ForwardChannel channel, Buffer request) {
+        X11 shown = display;
+        if (shown == null) {
+            log.error("Warning: ssh server tried X11 forwarding.");
+            log.error("Warning: this is probably a break-in attempt by a malicious server.");
+            channel.refuse(ADMINISTRATIVELY_PROHIBITED, "open failed");
+            return;
+        }
+        if (shown.expired()) {
+            log.verbose("Rejected X11 connection after ForwardX11Timeout expired");
+            channel.refuse(ADMINISTRATIVELY_PROHIBITED, "open failed");
+            return;
+        }
+        String originator = request.getString();
+        log.debug(
+                "client_request_x11: request from "
+                        + ServerSide.printable(originator)
+                        + " "
+                        + request.getUInt());
+        Forwarding forwarding = forwarding(channel.getSession());
+        switch (shown.place()) {
+            case X11.Place.Local(String path) ->
+                    forwarding
+                            .names()
+                            .run(() -> {
+                                try {
+                                    Tap tap = SocketTap.of(Forwarding.connect(path));
+                                    channel.accept(new X11Front(shown, channel, tap));
+                                } catch (IOException e) {
+                                    log.error("connect " + path + ": " + e.getMessage());
+                                    channel.refuse(
+                                            SshConstants.SSH_OPEN_CONNECT_FAILED, "open failed");
+                                }
+                            });
+            case X11.Place.Remote(String host, int port) ->
+                    forwarding.reach(
+                            host,
+                            port,
+                            new Forwarding.Reached() {
+                                @Override
+                                public void reached(Tap tap) {
+                                    channel.accept(new X11Front(shown, channel, tap));
+                                }
+
+                                @Override
+                                public void failed(String why) {
+                                    channel.refuse(
+                                            SshConstants.SSH_OPEN_CONNECT_FAILED, "open failed");
+                                }
+                            });
+        }
+    }
+
+    /** A program at the server that wants to the display: it has to show the cookie first. */
+    private final class X11Front implements ForwardChannel.ChannelReader {
+        private final X11 shown;
+        private final ForwardChannel channel;
+        private final Tap tap;
+        private final byte[] begun;
+        private int length;
+
+        X11Front(X11 shown, ForwardChannel channel, Tap tap) {
+            this.shown = shown;
+            this.channel = channel;
+            this.tap = tap;
+            begun = new byte[shown.longest()];
+        }
+
+        @Override
+        public void take(ByteBuffer bytes) {
+            while (bytes.hasRemaining() && length < begun.length) {
+                begun[length++] = bytes.get();
+                switch (shown.opening(begun, length)) {
+                    case X11.Opening.More _ -> {}
+                    case X11.Opening.Bad(String why) -> {
+                        log.debug(why);
+                        log.info("X11 connection rejected because of wrong authentication.");
+                        bytes.position(bytes.limit());
+                        ended();
+                        return;
+                    }
+                    case X11.Opening.Good(byte[] good, int _) -> {
+                        begin(good);
+                        return;
+                    }
+                }
+            }
+        }
+
+        private void begin(byte[] good) {
+            try {
+                // A new connection has room for these few bytes.
+                if (tap.write(ByteBuffer.wrap(good)) != good.length) {
+                    throw new IOException("no room");
+                }
+                channel.readerDone();
+                channel.join(tap);
+            } catch (IOException e) {
+                log.debug("X11 server: " + e.getMessage());
+                ended();
+            }
+        }
+
+        @Override
+        public void ended() {
+            tap.close();
+            channel.abandon();
+        }
+    }
+
     /** For MINA: the channels that the server may open. */
     public List<ChannelFactory> channels() {
         return List.of(
                 channels("auth-agent@openssh.com", this::agentAsked),
+                channels("x11", this::x11Asked),
                 channels("forwarded-tcpip", this::forwardedTcp),
                 channels("forwarded-streamlocal@openssh.com", this::forwardedUnix));
     }

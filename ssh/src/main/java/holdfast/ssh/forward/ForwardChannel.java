@@ -201,6 +201,16 @@ public final class ForwardChannel extends AbstractClientChannel {
                 + " e[closed]/0 fd -1/-1/-1 sock -1 cc -1 io 0x01/0x00)";
     }
 
+    /** Its type as ChannelTimeout names it. */
+    public String kind() {
+        String type = getChannelType();
+        return switch (type) {
+            case "auth-agent@openssh.com" -> "agent-connection";
+            case "x11" -> "x11-connection";
+            default -> type;
+        };
+    }
+
     private long waiting() {
         synchronized (backlog) {
             return backlog.held();

@@ -1,5 +1,6 @@
 package holdfast.ssh.hostkeys;
 
+import holdfast.ssh.config.ServerSettings.FingerprintHash;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
@@ -9,6 +10,17 @@ import java.util.HexFormat;
 public final class Fingerprint {
 
     private Fingerprint() {}
+
+    /** As FingerprintHash says. */
+    public static String of(FingerprintHash hash, byte[] blob) {
+        return switch (hash) {
+            case MD5 -> md5(blob);
+            case SHA1 -> base64("SHA1", "SHA-1", blob);
+            case SHA256 -> sha256(blob);
+            case SHA384 -> base64("SHA384", "SHA-384", blob);
+            case SHA512 -> base64("SHA512", "SHA-512", blob);
+        };
+    }
 
     /** {@code SHA256:} and 43 letters of Base64 without padding. */
     public static String sha256(HostKey key) {

@@ -1,6 +1,7 @@
 package holdfast.ssh.hostkeys;
 
 import holdfast.ssh.auth.Certificate;
+import holdfast.ssh.auth.KeyList;
 import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.ClientComfort.UpdateHostKeys;
@@ -159,7 +160,15 @@ public final class HostKeyCheck {
         if (shown.key().equals(acceptedKey)) {
             return new Accepted(passwords);
         }
-        if (trusted(shown, address, settings.port(), Reach.FULL) && !lastWordSaid) {
+        boolean trusted = !revoked(shown) && trusted(shown, address, settings.port(), Reach.FULL);
+        String failure = known.failure();
+        if (failure != null) {
+            // Nobody knows whether its word would have been that the key is revoked.
+            log.error(failure);
+            log.fatal("KnownHostsCommand failed");
+            return new Rejected();
+        }
+        if (trusted && !lastWordSaid) {
             acceptedKey = shown.key();
             serverAddress = checksAddress ? address : null;
             return new Accepted(passwords);
@@ -170,21 +179,50 @@ public final class HostKeyCheck {
         return new Rejected();
     }
 
+    private String fingerprint(HostKey key) {
+        return Fingerprint.of(settings.trust().fingerprints(), key.blob());
+    }
+
+    /**
+     * RevokedHostKeys (sshconnect.c, verify_host_key). A file that cannot be read or understood
+     * refuses every key: it is not known whom it meant.
+     */
+    private boolean revoked(Shown shown) {
+        for (Path file : settings.trust().revoked()) {
+            String named = shown.key().kind() + " " + fingerprint(shown.plain());
+            try {
+                PublicIdentity key = PublicIdentity.of(shown.key().blob());
+                if (KeyList.isRevoked(file, key)) {
+                    log.error("Host key " + named + " revoked by file " + file);
+                    return true;
+                }
+            } catch (IOException | Malformed e) {
+                log.error(
+                        "Error checking host key "
+                                + named
+                                + " in revoked keys file "
+                                + file
+                                + ": "
+                                + (e instanceof IOException io
+                                        ? KnownHosts.reason(io)
+                                        : e.getMessage()));
+                return true;
+            }
+        }
+        return false;
+    }
+
     private void tell(Shown shown) {
         Certificate certificate = shown.certificate();
         if (certificate == null) {
-            log.debug(
-                    "Server host key: "
-                            + shown.key().type()
-                            + ' '
-                            + Fingerprint.sha256(shown.key()));
+            log.debug("Server host key: " + shown.key().type() + ' ' + fingerprint(shown.key()));
             return;
         }
         log.debug(
                 "Server host certificate: "
                         + shown.key().type()
                         + ' '
-                        + Fingerprint.sha256(shown.plain())
+                        + fingerprint(shown.plain())
                         + ", serial "
                         + Long.toUnsignedString(certificate.serial())
                         + " ID \""
@@ -192,7 +230,8 @@ public final class HostKeyCheck {
                         + "\" CA "
                         + certificate.authority().algorithm()
                         + ' '
-                        + certificate.authority().fingerprint()
+                        + Fingerprint.of(
+                                settings.trust().fingerprints(), certificate.authority().keyBlob())
                         + " valid "
                         + certificate.validity());
         for (String principal : certificate.principals()) {
@@ -280,7 +319,7 @@ public final class HostKeyCheck {
         if (reach == Reach.FULL && known.writable() == null) {
             reach = Reach.READ_ONLY;
         }
-        Standing byIp = checkIp ? known.standing(ip, key) : byName;
+        Standing byIp = checkIp ? known.standingOfAddress(ip, key) : byName;
 
         switch (byName.status()) {
             case KNOWN -> {
@@ -296,8 +335,10 @@ public final class HostKeyCheck {
                 Entry found = byName.entry();
                 if (reach == Reach.FULL && found != null && known.global(found)) {
                     distrust("host key found in GlobalKnownHostsFile; ");
+                } else if (found != null && KnownHosts.ofCommand(found)) {
+                    distrust("host key found in KnownHostsCommand; ");
                 }
-                show(Fingerprint.sha256(key), key);
+                show(fingerprint(key), key);
                 if (checkIp && byIp.status() == Status.NEW) {
                     addAddress(key, ip, reach);
                 }
@@ -499,7 +540,7 @@ public final class HostKeyCheck {
                 if (settings.batchMode()) {
                     yield false;
                 }
-                String fingerprint = Fingerprint.sha256(key);
+                String fingerprint = fingerprint(key);
                 yield confirm(
                         "The authenticity of host '"
                                 + cut(name, 200)
@@ -591,7 +632,7 @@ public final class HostKeyCheck {
                 "The fingerprint for the "
                         + key.kind()
                         + " key sent by the remote host is\n"
-                        + Fingerprint.sha256(key)
+                        + fingerprint(key)
                         + '.');
         log.error("Please contact your system administrator.");
         Path correct = known.correctable();
@@ -698,6 +739,10 @@ public final class HostKeyCheck {
         if (agent) {
             log.error("Agent forwarding is disabled to avoid man-in-the-middle attacks.");
         }
+        boolean x11 = settings.protocol().x11() != null;
+        if (x11) {
+            log.error("X11 forwarding is disabled to avoid man-in-the-middle attacks.");
+        }
         if (ports) {
             log.error("Port forwarding is disabled to avoid man-in-the-middle attacks.");
         }
@@ -705,6 +750,7 @@ public final class HostKeyCheck {
                 settings.passwordAuthentication()
                         || settings.kbdInteractiveAuthentication()
                         || agent
+                        || x11
                         || ports;
         if (cancelled && forwards.exitOnFailure()) {
             log.fatal("Error: forwarding disabled due to host key check failure");

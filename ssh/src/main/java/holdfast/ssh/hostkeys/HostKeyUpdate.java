@@ -99,7 +99,7 @@ public final class HostKeyUpdate {
                     "client_input_hostkeys: received "
                             + key.kind()
                             + " key "
-                            + Fingerprint.sha256(key));
+                            + Fingerprint.of(settings.trust().fingerprints(), key.blob()));
             if (key.isCertificate() || !permitted(key)) {
                 log.debug3(
                         "client_input_hostkeys: "
@@ -426,7 +426,12 @@ public final class HostKeyUpdate {
                     "The server has updated its host keys.\n"
                             + "These changes were verified by the server's existing trusted key.");
         }
-        log.write(level, what + key.kind() + " " + Fingerprint.sha256(key));
+        log.write(
+                level,
+                what
+                        + key.kind()
+                        + " "
+                        + Fingerprint.of(settings.trust().fingerprints(), key.blob()));
     }
 
     private boolean agreed() {
@@ -563,7 +568,8 @@ public final class HostKeyUpdate {
                                         + ": "
                                         + key.type()
                                         + " "
-                                        + Fingerprint.sha256(key)));
+                                        + Fingerprint.of(
+                                                settings.trust().fingerprints(), key.blob())));
             }
         }
         return changed[0];

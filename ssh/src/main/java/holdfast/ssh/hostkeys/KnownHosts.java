@@ -1,7 +1,9 @@
 package holdfast.ssh.hostkeys;
 
 import holdfast.ssh.config.ClientSettings;
+import holdfast.ssh.config.HostTrust;
 import holdfast.ssh.log.Log;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.RandomAccessFile;
@@ -75,20 +77,40 @@ public final class KnownHosts {
     private final List<Path> globalFiles;
     private final Log log;
     private final Map<String, List<Entry>> found = new HashMap<>();
+    private final @Nullable HostKeysCommand command;
+    private final Map<Asked, List<Entry>> told = new HashMap<>();
     private @Nullable String doubt;
+    private @Nullable String failure;
+
+    /** One question to the command. */
+    private record Asked(HostKeysCommand.Why why, String name, @Nullable HostKey key) {}
 
     /**
      * @param userFiles read first; the first of them is the one that {@link #add} writes to
      */
     public KnownHosts(List<Path> userFiles, List<Path> globalFiles, Log log) {
+        this(userFiles, globalFiles, null, log);
+    }
+
+    private KnownHosts(
+            List<Path> userFiles,
+            List<Path> globalFiles,
+            @Nullable HostKeysCommand command,
+            Log log) {
+        this.command = command;
         this.userFiles = List.copyOf(userFiles);
         this.globalFiles = List.copyOf(globalFiles);
         this.log = log;
     }
 
     public static KnownHosts of(ClientSettings settings, Log log) {
+        HostTrust trust = settings.trust();
+        HostTrust.KeysCommand command = trust.command();
         return new KnownHosts(
-                settings.userKnownHostsFiles(), settings.globalKnownHostsFiles(), log);
+                settings.userKnownHostsFiles(),
+                settings.globalKnownHostsFiles(),
+                command == null ? null : new HostKeysCommand(command, trust.fingerprints(), log),
+                log);
     }
 
     /**
@@ -96,6 +118,11 @@ public final class KnownHosts {
      */
     public static String name(String host, int port) {
         return port == 0 || port == DEFAULT_PORT ? host : '[' + host + "]:" + port;
+    }
+
+    private static String withoutPort(String name) {
+        int end = name.startsWith("[") ? name.lastIndexOf("]:") : -1;
+        return end < 0 ? name : name.substring(1, end);
     }
 
     /** The lines that name {@code name}, in the order of files and lines. */
@@ -115,9 +142,56 @@ public final class KnownHosts {
         return entries;
     }
 
+    /** The same, and behind them what the command says, if there is one. */
+    private List<Entry> find(String name, HostKeysCommand.Why why, @Nullable HostKey key) {
+        List<Entry> files = find(name);
+        HostKeysCommand asked = command;
+        if (asked == null || failure != null) {
+            return files;
+        }
+        Asked question = new Asked(why, name, key);
+        List<Entry> all = told.get(question);
+        if (all == null) {
+            all = new ArrayList<>(files);
+            try {
+                // As OpenSSH: for the order it is the host that is named, whatever its port.
+                String host = why == HostKeysCommand.Why.ORDER ? withoutPort(name) : name;
+                byte[] said = asked.output(why, host, key);
+                Path source = Path.of("KnownHostsCommand-" + why);
+                for (String one : host.equals(name) ? List.of(name) : List.of(name, host)) {
+                    InputStream lines = new ByteArrayInputStream(said);
+                    load(new HostFile(lines), source, one, new HostNames(one), all);
+                }
+            } catch (IOException e) {
+                failure = e.getMessage();
+            }
+            told.put(question, all);
+        }
+        return all;
+    }
+
+    /** Why KnownHostsCommand has not said what it should have, in one line; null: it has. */
+    @Nullable String failure() {
+        return failure;
+    }
+
+    /** Whether the command says so, and not a file. */
+    static boolean ofCommand(Entry entry) {
+        return entry.file().toString().startsWith("KnownHostsCommand-");
+    }
+
     /** How {@code key} stands to the lines that name {@code name}. */
     public Standing standing(String name, HostKey key) {
-        List<Entry> entries = find(name);
+        return standing(name, key, HostKeysCommand.Why.HOSTNAME);
+    }
+
+    /** The same for an address. */
+    Standing standingOfAddress(String address, HostKey key) {
+        return standing(address, key, HostKeysCommand.Why.ADDRESS);
+    }
+
+    private Standing standing(String name, HostKey key, HostKeysCommand.Why why) {
+        List<Entry> entries = find(name, why, key);
         Standing standing = new Standing(Status.NEW, null);
         for (Entry entry : entries) {
             if (entry.marker() == Marker.NONE) {
@@ -139,7 +213,7 @@ public final class KnownHosts {
      * @param authority who has signed
      */
     public Standing standing(String name, HostKey key, HostKey authority) {
-        List<Entry> entries = find(name);
+        List<Entry> entries = find(name, HostKeysCommand.Why.HOSTNAME, key);
         if (revoked(entries, key) || revoked(entries, authority)) {
             return new Standing(Status.REVOKED, null);
         }
@@ -153,7 +227,7 @@ public final class KnownHosts {
 
     /** The types ({@code ssh-rsa}) of the keys that are known and not revoked, in their order. */
     public Set<String> knownTypes(String name) {
-        List<Entry> entries = find(name);
+        List<Entry> entries = find(name, HostKeysCommand.Why.ORDER, null);
         Set<String> seen = new LinkedHashSet<>();
         Set<String> known = new LinkedHashSet<>();
         for (Entry entry : entries) {
@@ -187,7 +261,7 @@ public final class KnownHosts {
             return algorithms;
         }
         boolean authority = false;
-        for (Entry entry : find(name)) {
+        for (Entry entry : find(name, HostKeysCommand.Why.ORDER, null)) {
             authority |= entry.marker() == Marker.CERT_AUTHORITY;
         }
         List<String> first = new ArrayList<>(algorithms.size());
@@ -269,6 +343,7 @@ public final class KnownHosts {
             return false;
         }
         found.clear();
+        told.clear();
         String written = hashed ? HostNames.hashed(names) : HostNames.lower(names);
         try {
             makeSshDirectory(file);
@@ -344,9 +419,12 @@ public final class KnownHosts {
 
     private void load(Path file, String name, HostNames names, List<Entry> into) {
         HostFile lines = open(file);
-        if (lines == null) {
-            return;
+        if (lines != null) {
+            load(lines, file, name, names, into);
         }
+    }
+
+    private void load(HostFile lines, Path file, String name, HostNames names, List<Entry> into) {
         int before = into.size();
         try (lines) {
             while (lines.next()) {

@@ -10,6 +10,7 @@ import holdfast.core.time.Moment;
 import holdfast.core.time.TimingWheel.Timer;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.link.ClosedChannels;
+import holdfast.ssh.link.IdleChannels;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
 import java.io.IOException;
@@ -22,7 +23,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
 import org.apache.sshd.common.Service;
@@ -94,8 +94,7 @@ public final class ServerTransport extends OneKeyExchange {
     // For ChannelTimeout and UnusedConnectionTimeout; the maps only if one is set.
     private final Timer<Runnable> channelTimer = new Timer<>(this::lookAtChannels);
     private volatile long unusedSince;
-    private volatile @Nullable ConcurrentHashMap<Long, Long> cameIn;
-    private volatile @Nullable ConcurrentHashMap<Long, Long> wentOut;
+    private volatile @Nullable IdleChannels idle;
 
     ServerTransport(ServerFactoryManager manager, IoSession io, Server server, long id)
             throws Exception {
@@ -161,8 +160,7 @@ public final class ServerTransport extends OneKeyExchange {
         validUser = true;
         unusedSince = server.deadlines().clock().now().nanos();
         if (!settings.channelTimeout().isEmpty()) {
-            cameIn = new ConcurrentHashMap<>();
-            wentOut = new ConcurrentHashMap<>();
+            idle = new IdleChannels(settings.channelTimeout());
         }
         loginOver();
         // With a tether a silent client is looked after beneath, and its session held.
@@ -389,20 +387,11 @@ public final class ServerTransport extends OneKeyExchange {
                 && answersProbe(buffer)) {
             return;
         }
-        if (cameIn != null) {
-            noteTraffic(cameIn, buffer, command);
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.came(buffer);
         }
         super.handleMessage(buffer);
-    }
-
-    private static void noteTraffic(
-            @Nullable ConcurrentHashMap<Long, Long> traffic, Buffer buffer, int command) {
-        if (traffic != null
-                && (command == SshConstants.SSH_MSG_CHANNEL_DATA
-                        || command == SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA)
-                && buffer.available() >= 5) {
-            traffic.put(unsigned(buffer.array(), buffer.rpos() + 1), System.nanoTime());
-        }
     }
 
     private static long unsigned(byte[] bytes, int at) {
@@ -414,9 +403,9 @@ public final class ServerTransport extends OneKeyExchange {
 
     @Override
     public IoWriteFuture writePacket(Buffer buffer) throws IOException {
-        ConcurrentHashMap<Long, Long> traffic = wentOut;
-        if (traffic != null) {
-            noteTraffic(traffic, buffer, buffer.array()[buffer.rpos()] & 0xff);
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.went(buffer);
         }
         return super.writePacket(buffer);
     }
@@ -629,19 +618,17 @@ public final class ServerTransport extends OneKeyExchange {
     // --- channels' time limits
 
     void channelOpened(Channel channel) {
-        ConcurrentHashMap<Long, Long> traffic = cameIn;
-        if (traffic != null) {
-            traffic.put(channel.getChannelId(), System.nanoTime());
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.opened(channel);
         }
         watchChannels();
     }
 
     void channelClosed(Channel channel) {
-        ConcurrentHashMap<Long, Long> came = cameIn;
-        ConcurrentHashMap<Long, Long> went = wentOut;
-        if (came != null && went != null) {
-            came.remove(channel.getChannelId());
-            went.remove(channel.getRecipient());
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.closed(channel);
         }
         unusedSince = now().nanos();
         watchChannels();
@@ -649,7 +636,7 @@ public final class ServerTransport extends OneKeyExchange {
 
     /** Has the channels' limits looked at anew, if there are any. */
     private void watchChannels() {
-        if (cameIn != null || !settings.unusedConnectionTimeout().isZero()) {
+        if (idle != null || !settings.unusedConnectionTimeout().isZero()) {
             server.deadlines().post(this::lookAtChannels);
         }
     }
@@ -672,9 +659,10 @@ public final class ServerTransport extends OneKeyExchange {
             }
         }
         AbstractConnectionService service = service();
-        if (cameIn != null && service != null) {
+        IdleChannels watched = idle;
+        if (watched != null && service != null) {
             for (Channel channel : service.getChannels()) {
-                next = Moment.earlier(next, expiry(channel));
+                next = Moment.earlier(next, expiry(watched, channel));
             }
         }
         if (next.equals(Moment.NEVER)) {
@@ -686,30 +674,15 @@ public final class ServerTransport extends OneKeyExchange {
     }
 
     /** When {@code channel} will have been idle for too long, having ended it if that is now. */
-    private Moment expiry(Channel channel) {
-        ConcurrentHashMap<Long, Long> came = cameIn;
-        ConcurrentHashMap<Long, Long> went = wentOut;
+    private Moment expiry(IdleChannels watched, Channel channel) {
         String kind = kind(channel);
-        Duration limit = kind == null ? null : ChannelLimits.of(settings.channelTimeout(), kind);
-        if (limit == null || limit.isZero() || came == null || went == null) {
+        Duration left = watched.left(channel, kind);
+        if (left == null) {
             return Moment.NEVER;
         }
-        long nanos = System.nanoTime();
-        long touched = came.computeIfAbsent(channel.getChannelId(), id -> nanos);
-        Long sent = went.get(channel.getRecipient());
-        if (sent != null && sent - touched > 0) {
-            touched = sent;
-        }
-        Duration left = limit.minusNanos(nanos - touched);
         if (left.isNegative()) {
-            log().verbose(
-                            "channel "
-                                    + channel.getChannelId()
-                                    + ": closing after "
-                                    + limit.toSeconds()
-                                    + " seconds of inactivity");
+            log().verbose(watched.words(channel, kind));
             server.apart(() -> channel.close(false));
-            came.put(channel.getChannelId(), nanos);
             return Moment.NEVER;
         }
         return now().plus(left);

@@ -23,7 +23,7 @@ public final class Escapes {
     /** For {@link #Escapes}: there is no escape character. */
     public static final int NONE = -1;
 
-    private static final String NOT_BUILT = "&I";
+    private static final String NOT_BUILT = "I";
 
     /** What was typed, in order. */
     public sealed interface Piece {}
@@ -78,6 +78,9 @@ public final class Escapes {
         /** {@code ~V}: say less. */
         record Quieter() implements Command {}
 
+        /** {@code ~&}: end the input, and go on in the background. */
+        record Background() implements Command {}
+
         /** An escape that OpenSSH has and we have not. */
         record Unsupported(char letter) implements Command {}
     }
@@ -113,6 +116,7 @@ public final class Escapes {
         return !multiplexed
                 || switch (command) {
                     case Command.Suspend _,
+                            Command.Background _,
                             Command.CommandLine _,
                             Command.Louder _,
                             Command.Quieter _,
@@ -130,6 +134,7 @@ public final class Escapes {
     private static String letter(Command command) {
         return switch (command) {
             case Command.Suspend _ -> "^Z";
+            case Command.Background _ -> "&";
             case Command.CommandLine _ -> "C";
             case Command.Louder _ -> "v";
             case Command.Quieter _ -> "V";
@@ -191,6 +196,7 @@ public final class Escapes {
             case 'C' -> new Command.CommandLine();
             case 'v' -> new Command.Louder();
             case 'V' -> new Command.Quieter();
+            case '&' -> new Command.Background();
             default -> NOT_BUILT.indexOf(b) >= 0 ? new Command.Unsupported((char) b) : null;
         };
     }
@@ -217,6 +223,7 @@ public final class Escapes {
                 switch (command) {
                     case Command.Help() -> help();
                     case Command.Suspend() -> name() + "^Z [suspend ssh]\r\n";
+                    case Command.Background() -> name() + "& [backgrounded]\r\n";
                     case Command.Close() -> multiplexed ? name() + ".\r\n" : "";
                     case Command.Rekey() -> "";
                     case Command.Break() -> name() + "B\r\n";
@@ -253,6 +260,12 @@ public final class Escapes {
                         : help(e, "V/v", "decrease/increase verbosity (LogLevel)")
                                 + help(e, "^Z", "suspend ssh"))
                 + help(e, "#", "list forwarded connections")
+                + (multiplexed
+                        ? ""
+                        : help(
+                                e,
+                                "&",
+                                "background ssh (when waiting for connections to terminate)"))
                 + help(e, "?", "this message")
                 + " "
                 + e

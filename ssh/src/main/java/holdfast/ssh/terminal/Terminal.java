@@ -222,6 +222,32 @@ public final class Terminal {
     }
 
     /**
+     * What {@code ~&} does: gives the terminal back for good and lets the shell have it, while the
+     * process goes on as a job in the background. A VM cannot fork, so it is stopped, which the
+     * shell notices, and continued a moment later by a helper: {@code ~^Z} and {@code bg} in one.
+     * Where no shell minds jobs nothing stops.
+     *
+     * @throws IOException there is no helper, so that nothing was stopped
+     */
+    public void background() throws IOException {
+        restore();
+        long self = ProcessHandle.current().pid();
+        String wait =
+                "i=0; while [ $i -lt 100 ]; do"
+                        + " if grep -q '^State:.T' /proc/"
+                        + self
+                        + "/status; then sleep 0.1; kill -CONT "
+                        + self
+                        + "; exit; fi; i=$((i+1)); sleep 0.05; done";
+        new ProcessBuilder("/bin/sh", "-c", wait)
+                .redirectInput(Path.of("/dev/null").toFile())
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        suspend();
+    }
+
+    /**
      * Opens the terminal of the person in front of us, wherever standard input comes from.
      *
      * @return null where the process has none

@@ -232,14 +232,36 @@ class ClientConfigTest {
         assertThat(machine.settings("web", "ls", "-l").port()).isEqualTo(2);
         assertThat(machine.settings("web").port()).isEqualTo(3);
         assertThat(machine.settings("web", "id").port()).isEqualTo(22);
+        machine.userFile("Match tagged \"\"", "  Port 4", "Match command \"\"", "  User nobody");
+        assertThat(machine.settings("web").port()).isEqualTo(4);
+        assertThat(machine.settings("web").user()).isEqualTo("nobody");
+        assertThat(machine.settings("-P", "x", "web", "ls").port()).isEqualTo(22);
+        machine.userFile("Match tagged");
+        assertThat(machine.error("web")).startsWith("Missing Match criteria for tagged");
+    }
+
+    @Test
+    void match_knows_where_this_machine_is_and_whom_we_follow() throws Exception {
+        machine.userFile(
+                "Match localnetwork 192.168.0.0/16,fd01::/16",
+                "  Port 2",
+                "Match localnetwork 10.0.0.0/8 version OpenSSH_10.*",
+                "  Port 3",
+                "Match !localnetwork 10.0.0.0/8",
+                "  Port 4");
+        assertThat(machine.settings("web").port()).isEqualTo(3);
+        machine.userFile("Match version OpenSSH_9*", "  Port 2");
+        assertThat(machine.settings("web").port()).isEqualTo(22);
+        machine.userFile("Match localnetwork 10.0.0.0/40");
+        assertThat(machine.error("web")).contains("line 1: Bad Match condition");
     }
 
     @Test
     void a_match_that_cannot_be_judged_stops_everything() {
-        machine.userFile("Port 1", "Match localnetwork 10.0.0.0/8", "  Port 2");
+        machine.userFile("Port 1", "Match moonphase full", "  Port 2");
         assertThat(machine.error("web"))
                 .isEqualTo(
-                        "Unsupported Match attribute localnetwork\n"
+                        "Unsupported Match attribute moonphase\n"
                                 + "ROOT/home/.ssh/config line 2: Bad Match condition\n"
                                 + "ROOT/home/.ssh/config: terminating, 1 bad configuration"
                                 + " options");
@@ -338,15 +360,30 @@ class ClientConfigTest {
     }
 
     @Test
-    void what_is_known_but_not_built_is_said_in_a_debug_line() throws Exception {
-        Path file = machine.userFile("Host web", "  Tunnel no", "Host db", "  ForwardX11 yes");
-        machine.settings("-v", "web");
+    void what_is_missing_but_weakens_nothing_is_said_and_gone_on_without() throws Exception {
+        Path file =
+                machine.userFile(
+                        "Host web",
+                        "  Tunnel no",
+                        "  GSSAPIAuthentication yes",
+                        "  HostbasedAuthentication yes",
+                        "Host db",
+                        "  VerifyHostKeyDNS yes");
+        assertThat(machine.config("-v", "web").refusal()).isNull();
+        assertThat(machine.config("web").warnings())
+                .containsExactly(
+                        "Warning: HostbasedAuthentication is not supported, going on without it:"
+                                + " the other methods are tried ("
+                                + file
+                                + " line 4)");
         assertThat(machine.logged)
                 .contains(
                         "debug1: Reading configuration data " + file,
-                        "debug1: " + file + " line 1: Applying options for web",
-                        "debug1: " + file + " line 2: Tunnel is not supported yet, ignored")
-                .noneMatch(line -> line.contains("ForwardX11"));
+                        "debug1: " + file + " line 1: Applying options for web")
+                .anyMatch(line -> line.contains("GSSAPIAuthentication"))
+                .noneMatch(line -> line.contains("VerifyHostKeyDNS"));
+        assertThat(machine.config("-oPreferredAuthentications=gssapi-with-mic", "web").refusal())
+                .contains("none of PreferredAuthentications gssapi-with-mic is supported");
     }
 
     @Test
@@ -354,12 +391,16 @@ class ClientConfigTest {
         machine.userFile("ProxyUseFdpass yes", "Host web", "  ProxyCommand x");
         assertThat(machine.config("web").refusal())
                 .isEqualTo(
-                        "holdfast ssh: ProxyUseFdpass is not supported yet ("
+                        "holdfast ssh: ProxyUseFdpass is not supported: a ProxyCommand is read"
+                                + " and written, it cannot hand a socket over ("
                                 + machine.home
                                 + "/.ssh/config line 1)");
         assertThat(machine.config("other").refusal()).isNull();
-        machine.userFile("RevokedHostKeys /etc/revoked");
-        assertThat(machine.config("web").refusal()).contains("RevokedHostKeys");
+        for (String line : List.of("PKCS11Provider /lib/x.so", "Tunnel yes")) {
+            machine.userFile(line);
+            assertThat(machine.config("web").refusal())
+                    .matches("holdfast ssh: (PKCS11Provider|Tunnel) is not supported: .*");
+        }
         machine.userFile("RefuseConnection \"use the new one\"");
         assertThat(machine.config("web").refusal()).endsWith("line 1: use the new one");
     }

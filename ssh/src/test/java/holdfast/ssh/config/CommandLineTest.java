@@ -136,9 +136,9 @@ class CommandLineTest {
 
     @Test
     void what_is_not_built_is_refused_by_name_and_never_ignored() {
-        for (char option : "IKQwXY".toCharArray()) {
+        for (char option : "IKw".toCharArray()) {
             assertThat(machine.error("-" + option + "x", "h"))
-                    .isEqualTo("holdfast ssh: option -" + option + " is not supported yet");
+                    .startsWith("holdfast ssh: option -" + option + " is not supported");
         }
     }
 

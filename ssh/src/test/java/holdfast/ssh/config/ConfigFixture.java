@@ -20,6 +20,9 @@ final class ConfigFixture {
     final List<String> logged = new ArrayList<>();
     boolean aes;
 
+    /** What the resolver knows: names and their canonical forms. */
+    final Map<String, String> names = new HashMap<>();
+
     ConfigFixture(Path root) {
         this.root = root;
         home = root.resolve("home");
@@ -35,7 +38,15 @@ final class ConfigFixture {
     Surroundings surroundings() {
         long uid = Surroundings.ofProcess().uid();
         return new Surroundings(
-                environment, home, "jdoe", uid, () -> "here.example.net", system, () -> aes);
+                environment,
+                home,
+                "jdoe",
+                uid,
+                () -> "here.example.net",
+                system,
+                () -> aes,
+                (name, family) -> names.get(name),
+                () -> List.of("127.0.0.1", "10.1.2.3", "fd00::5"));
     }
 
     /** Writes a file below the root and returns it. */

@@ -3,8 +3,10 @@ package holdfast.ssh.hostkeys;
 import holdfast.ssh.config.ClientComfort;
 import holdfast.ssh.config.ClientCredentials;
 import holdfast.ssh.config.ClientForwards;
+import holdfast.ssh.config.ClientProtocol;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.ClientSettings.StrictHostKeyChecking;
+import holdfast.ssh.config.HostTrust;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
 import java.lang.reflect.RecordComponent;
@@ -73,6 +75,8 @@ final class Given {
         values.put("logLevel", Log.Level.INFO);
         values.put("requiredRsaSize", 1024);
         values.put("comfort", ClientComfort.NONE);
+        values.put("trust", HostTrust.FILES);
+        values.put("protocol", ClientProtocol.PLAIN);
         values.put("connectionAttempts", 1);
         values.put("numberOfPasswordPrompts", 3);
         values.put(

@@ -71,9 +71,9 @@ class EscapesTest {
 
     @Test
     void escapes_of_openssh_that_are_not_built_are_named_and_not_sent() {
-        assertThat(typed("~#~B~C~V~v~&~I")).isEqualTo("<#><B><C><V><v><!&><!I>");
-        assertThat(says(new Escapes('~', true), new Escapes.Command.Unsupported('&')))
-                .isEqualTo("~& escape not supported yet\r\n");
+        assertThat(typed("~#~B~C~V~v~&~I")).isEqualTo("<#><B><C><V><v><&><!I>");
+        assertThat(says(new Escapes('~', true), new Escapes.Command.Unsupported('I')))
+                .isEqualTo("~I escape not supported yet\r\n");
     }
 
     @Test
@@ -106,6 +106,7 @@ class EscapesTest {
                          ~V/v - decrease/increase verbosity (LogLevel)
                          ~^Z  - suspend ssh
                          ~#   - list forwarded connections
+                         ~&   - background ssh (when waiting for connections to terminate)
                          ~?   - this message
                          ~~   - send the escape character by typing it twice
                         (Note that escapes are only recognized immediately after newline.)
@@ -206,6 +207,7 @@ class EscapesTest {
                         case Escapes.Command.CommandLine() -> "<C>";
                         case Escapes.Command.Louder() -> "<v>";
                         case Escapes.Command.Quieter() -> "<V>";
+                        case Escapes.Command.Background() -> "<&>";
                         case Escapes.Command.Unsupported(char letter) -> "<!" + letter + ">";
                     });
         }

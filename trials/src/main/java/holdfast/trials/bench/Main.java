@@ -6,8 +6,7 @@ import java.util.List;
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
  * tether}, {@code carry}, {@code outlive}, {@code survival}, {@code scale}, {@code mux}, {@code
- * forwards} or
- * {@code forwards-churn}, then its options.
+ * forwards}, {@code compatibility} or {@code forwards-churn}, then its options.
  */
 public final class Main {
 
@@ -29,6 +28,7 @@ public final class Main {
                 case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
                 case "mux" -> Mux.run(new Options(all.subList(1, all.size())));
                 case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
+                case "compatibility" -> Compatibility.run();
                 case "forwards-churn" -> Churn.run(new Options(all.subList(1, all.size())));
                 default -> {
                     System.err.println(
@@ -44,6 +44,7 @@ public final class Main {
                                    trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]
                                    trials/bench mux [--pairs N] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
+                                   trials/bench compatibility
                                    trials/bench forwards-churn [--connections N] [--seconds N] [--seed N]\
                             """);
                     System.exit(2);

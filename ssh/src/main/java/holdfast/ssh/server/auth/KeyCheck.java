@@ -1,8 +1,8 @@
 package holdfast.ssh.server.auth;
 
 import holdfast.ssh.auth.Certificate;
+import holdfast.ssh.auth.KeyList;
 import holdfast.ssh.auth.PublicIdentity;
-import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
@@ -13,7 +13,6 @@ import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
-import java.util.Base64;
 import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -221,25 +220,7 @@ record KeyCheck(
 
     /** A key in the form of a .pub file at the start of {@code text}, or null. */
     static @Nullable PublicIdentity keyAt(String text) {
-        int space = 0;
-        while (space < text.length() && text.charAt(space) != ' ' && text.charAt(space) != '\t') {
-            space++;
-        }
-        if (space == text.length()) {
-            return null;
-        }
-        String rest = text.substring(space).strip();
-        int end = 0;
-        while (end < rest.length() && rest.charAt(end) != ' ' && rest.charAt(end) != '\t') {
-            end++;
-        }
-        try {
-            PublicIdentity key =
-                    PublicIdentity.of(Base64.getDecoder().decode(rest.substring(0, end)));
-            return key.algorithm().equals(text.substring(0, space)) ? key : null;
-        } catch (IllegalArgumentException | Malformed notAKey) {
-            return null;
-        }
+        return PublicIdentity.ofLine(text);
     }
 
     /** Whether the conditions of a key's options hold here and now (auth_authorise_keyopts). */
@@ -303,7 +284,7 @@ record KeyCheck(
     private @Nullable KeyOptions byTrustedAuthority(Certificate certificate, Path authorities) {
         PublicIdentity authority = certificate.authority();
         try {
-            if (!RevokedKeys.lists(authorities, authority)) {
+            if (!KeyList.lists(authorities, authority)) {
                 log.debug2(
                         "CA "
                                 + authority.typeName()

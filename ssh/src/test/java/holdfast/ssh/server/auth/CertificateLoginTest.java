@@ -2,6 +2,7 @@ package holdfast.ssh.server.auth;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.ssh.auth.KeyList;
 import holdfast.ssh.auth.PublicIdentity;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -174,10 +175,10 @@ class CertificateLoginTest {
                         + "\nserial: 103\nid: card 4\nserial: 105-106\n");
         House.keygen("-k", "-f", krl.toString(), "-s", authority + ".pub", spec.toString());
         for (int i = 0; i < keys.length; i++) {
-            assertThat(RevokedKeys.isRevoked(krl, identity(Path.of(keys[i] + "-cert.pub"))))
+            assertThat(KeyList.isRevoked(krl, identity(Path.of(keys[i] + "-cert.pub"))))
                     .as("certificate " + i)
                     .isEqualTo(i < 7);
-            assertThat(RevokedKeys.isRevoked(krl, identity(Path.of(keys[i] + ".pub"))))
+            assertThat(KeyList.isRevoked(krl, identity(Path.of(keys[i] + ".pub"))))
                     .as("key " + i)
                     .isEqualTo(i < 3);
         }
@@ -190,15 +191,15 @@ class CertificateLoginTest {
         House.keygen("-k", "-f", krl.toString(), "-s", authority + ".pub", spec.toString());
         Files.setLastModifiedTime(krl, java.nio.file.attribute.FileTime.fromMillis(5));
         for (int i = 0; i < keys.length; i++) {
-            assertThat(RevokedKeys.isRevoked(krl, identity(Path.of(keys[i] + "-cert.pub"))))
+            assertThat(KeyList.isRevoked(krl, identity(Path.of(keys[i] + "-cert.pub"))))
                     .as("serial " + (100 + i))
                     .isEqualTo((100 + i) % 3 == 1);
         }
         // The authority itself.
         House.keygen("-k", "-f", krl.toString(), authority + ".pub");
         Files.setLastModifiedTime(krl, java.nio.file.attribute.FileTime.fromMillis(7));
-        assertThat(RevokedKeys.isRevoked(krl, identity(Path.of(keys[7] + "-cert.pub")))).isTrue();
-        assertThat(RevokedKeys.isRevoked(krl, identity(Path.of(keys[7] + ".pub")))).isFalse();
+        assertThat(KeyList.isRevoked(krl, identity(Path.of(keys[7] + "-cert.pub")))).isTrue();
+        assertThat(KeyList.isRevoked(krl, identity(Path.of(keys[7] + ".pub")))).isFalse();
     }
 
     @Test

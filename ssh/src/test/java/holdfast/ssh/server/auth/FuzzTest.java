@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.ssh.auth.Certificate;
+import holdfast.ssh.auth.Krl;
 import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Wire;
 import holdfast.ssh.config.ServerConfig;

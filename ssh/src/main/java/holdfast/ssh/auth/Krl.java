@@ -1,9 +1,7 @@
-package holdfast.ssh.server.auth;
+package holdfast.ssh.auth;
 
-import holdfast.ssh.auth.Certificate;
-import holdfast.ssh.auth.PublicIdentity;
-import holdfast.ssh.auth.Wire;
 import holdfast.ssh.auth.Wire.Malformed;
+import holdfast.ssh.log.Printable;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
@@ -16,7 +14,7 @@ import java.util.Map;
 import java.util.Set;
 
 /** A key revocation list as {@code ssh-keygen -k} makes it (PROTOCOL.krl). Immutable once read. */
-final class Krl {
+public final class Krl {
 
     /** {@code SSHKRL\n\0}. */
     private static final long MAGIC = 0x5353484b524c0a00L;
@@ -80,12 +78,12 @@ final class Krl {
     }
 
     /** Whether bytes begin as a revocation list does. */
-    static boolean looksLikeOne(byte[] bytes) {
+    public static boolean looksLikeOne(byte[] bytes) {
         return bytes.length >= 8 && ByteBuffer.wrap(bytes).getLong() == MAGIC;
     }
 
     /** Reads a list. What it does not know of it refuses, but for extensions that allow it. */
-    static Krl of(byte[] bytes) throws Malformed {
+    public static Krl of(byte[] bytes) throws Malformed {
         Wire.Reader in = new Wire.Reader(bytes);
         if (Certificate.u64(in) != MAGIC) {
             throw new Malformed("not a KRL");
@@ -165,7 +163,7 @@ final class Krl {
         boolean critical = in.u8() != 0;
         in.string();
         if (critical) {
-            throw new Malformed("critical extension " + Safe.text(name) + " not supported");
+            throw new Malformed("critical extension " + Printable.of(name, 100) + " not supported");
         }
     }
 
@@ -180,7 +178,7 @@ final class Krl {
     }
 
     /** Whether a key, or the certificate it is in, is revoked. */
-    boolean revokes(PublicIdentity identity) throws Malformed {
+    public boolean revokes(PublicIdentity identity) throws Malformed {
         if (revokesKey(identity.keyBlob())) {
             return true;
         }

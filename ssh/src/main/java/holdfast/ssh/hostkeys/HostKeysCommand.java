@@ -1,0 +1,113 @@
+package holdfast.ssh.hostkeys;
+
+import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.HostTrust.KeysCommand;
+import holdfast.ssh.config.ServerSettings.FingerprintHash;
+import holdfast.ssh.config.ServerTokens;
+import holdfast.ssh.log.Log;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * KnownHostsCommand: a program that says which keys a host has, in the form of known_hosts. It runs
+ * as the person, in the person's environment, without a shell, bounded in time and in what it says.
+ */
+final class HostKeysCommand {
+
+    /** OpenSSH would wait for ever; the server gives up a login sooner than that. */
+    private static final int SECONDS = 60;
+
+    private static final int MOST_BYTES = 4 << 20;
+
+    /** Why it is asked. */
+    enum Why {
+        /** Which kinds of key are known of the host: there is no key yet. */
+        ORDER,
+        /** What is known of the host. */
+        HOSTNAME,
+        /** What is known of its address. */
+        ADDRESS
+    }
+
+    private final KeysCommand command;
+    private final FingerprintHash fingerprints;
+    private final Log log;
+
+    HostKeysCommand(KeysCommand command, FingerprintHash fingerprints, Log log) {
+        this.command = command;
+        this.fingerprints = fingerprints;
+        this.log = log;
+    }
+
+    /**
+     * Runs it.
+     *
+     * @param key the one that the server shows; null: not known yet
+     * @throws IOException in one line, what is wrong with it
+     */
+    byte[] output(Why why, String name, @Nullable HostKey key) throws IOException {
+        List<String> words = words(why, name, key);
+        if (!Path.of(words.getFirst()).isAbsolute()) {
+            throw new IOException("KnownHostsCommand path is not absolute");
+        }
+        log.debug3("KnownHostsCommand: running " + words.getFirst() + " for " + why + " " + name);
+        ProcessBuilder builder = new ProcessBuilder(words);
+        builder.redirectInput(Path.of("/dev/null").toFile());
+        builder.redirectError(ProcessBuilder.Redirect.INHERIT);
+        Process process = builder.start();
+        // Ends it from outside, so that a command that neither speaks nor ends holds nobody.
+        CompletableFuture<Void> alarm =
+                CompletableFuture.runAsync(
+                        () -> {
+                            process.descendants().forEach(ProcessHandle::destroyForcibly);
+                            process.destroyForcibly();
+                        },
+                        CompletableFuture.delayedExecutor(SECONDS, TimeUnit.SECONDS));
+        try (InputStream out = process.getInputStream()) {
+            byte[] said = out.readNBytes(MOST_BYTES + 1);
+            if (said.length > MOST_BYTES) {
+                throw new IOException("KnownHostsCommand said more than " + MOST_BYTES + " bytes");
+            }
+            int status = process.waitFor();
+            if (status != 0) {
+                throw new IOException(
+                        "KnownHostsCommand " + words.getFirst() + " failed, status " + status);
+            }
+            return said;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("KnownHostsCommand interrupted", e);
+        } finally {
+            alarm.cancel(false);
+            process.destroyForcibly();
+        }
+    }
+
+    private List<String> words(Why why, String name, @Nullable HostKey key) throws IOException {
+        Map<Character, String> tokens = new HashMap<>(command.tokens());
+        tokens.put('H', name);
+        tokens.put('I', why.name());
+        tokens.put('t', key == null ? "NONE" : key.type());
+        tokens.put('f', key == null ? "NONE" : Fingerprint.of(fingerprints, key.blob()));
+        tokens.put('K', key == null ? "NONE" : Base64.getEncoder().encodeToString(key.blob()));
+        List<String> words = new ArrayList<>(command.words().size());
+        for (String word : command.words()) {
+            try {
+                // The program's own name takes no tokens.
+                words.add(words.isEmpty() ? word : ServerTokens.expand(word, tokens));
+            } catch (ConfigException e) {
+                throw new IOException("KnownHostsCommand: " + e.text(), e);
+            }
+        }
+        return words;
+    }
+}

@@ -1,0 +1,269 @@
+package holdfast.trials;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import holdfast.trials.harness.Command;
+import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Keys;
+import holdfast.trials.harness.Sshd;
+import holdfast.trials.harness.Terminal;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/**
+ * The client's long tail against a real sshd: displays, limits on idle channels, keys that are
+ * withdrawn or asked for elsewhere, the background, and what is listed and said.
+ */
+@ExtendWith(Staged.class)
+final class ReachTrial {
+
+    private static final Duration SOON = Duration.ofSeconds(30);
+
+    private static final String COOKIE = "0123456789abcdeffedcba9876543210";
+
+    // --- X11
+
+    /** A display that takes one cookie, and keeps what its visitors began with. */
+    private static final class Display implements AutoCloseable {
+        private final ServerSocket socket;
+        final BlockingQueue<byte[]> visitors = new LinkedBlockingQueue<>();
+
+        Display() throws IOException {
+            socket = new ServerSocket(0, 10, InetAddress.getLoopbackAddress());
+            Thread.ofPlatform().daemon().name("display").start(this::serve);
+        }
+
+        /** As in DISPLAY. */
+        String name() {
+            return "127.0.0.1:" + (socket.getLocalPort() - 6000) + ".0";
+        }
+
+        private void serve() {
+            try {
+                while (true) {
+                    try (Socket visitor = socket.accept()) {
+                        byte[] begun = visitor.getInputStream().readNBytes(48);
+                        if (begun.length > 0) {
+                            visitors.add(begun);
+                            visitor.getOutputStream()
+                                    .write("welcome".getBytes(StandardCharsets.US_ASCII));
+                        }
+                    }
+                }
+            } catch (IOException e) {
+                // the display is taken down
+            }
+        }
+
+        @Override
+        public void close() throws IOException {
+            socket.close();
+        }
+    }
+
+    private static Path script(Stage stage, String name, String... lines) throws IOException {
+        Path script =
+                Files.createFile(
+                        stage.directory().resolve(name),
+                        PosixFilePermissions.asFileAttribute(
+                                PosixFilePermissions.fromString("rwxr-xr-x")));
+        return Files.writeString(script, "#!/bin/sh\n" + String.join("\n", lines) + "\n");
+    }
+
+    @Test
+    void a_display_is_forwarded_and_the_server_never_learns_its_cookie(Stage stage)
+            throws Exception {
+        Stage.needs("bash");
+        Path stored = stage.directory().resolve("stored");
+        Sshd sshd =
+                stage.sshd(
+                        "X11Forwarding yes",
+                        "X11UseLocalhost yes",
+                        "AddressFamily inet",
+                        "XAuthLocation " + script(stage, "xauth-there", "cat >" + stored));
+        Path here =
+                script(
+                        stage,
+                        "xauth-here",
+                        "[ \"$1\" = list ] && echo \"x MIT-MAGIC-COOKIE-1 " + COOKIE + "\"");
+        // An X11 client of one question: byte order, version, protocol and cookie; then it listens.
+        Path client =
+                script(
+                        stage,
+                        "x-client",
+                        "exec bash -c '",
+                        "d=${DISPLAY#*:}; d=${d%.*}",
+                        "c=${1:-$(sed -n \"s/^add .* //p\" " + stored + " | tail -1)}",
+                        "c=$(printf %s $c | sed \"s/../\\\\\\\\x&/g\")",
+                        "exec 3<>/dev/tcp/127.0.0.1/$((6000+d))",
+                        "printf \"l\\0\\13\\0\\0\\0\\22\\0\\20\\0\\0\\0MIT-MAGIC-COOKIE-1\\0\\0$c\" >&3",
+                        "head -c 7 <&3' x-client \"$@\"");
+        try (Display display = new Display()) {
+            for (boolean theirs : List.of(true, false)) {
+                Command command =
+                        forwarding(stage, sshd, theirs, here, client.toString());
+                Ended ended = command.env("DISPLAY", display.name()).end(SOON);
+                assertThat(ended.out()).as(ended.err()).isEqualTo("welcome");
+                byte[] begun = display.visitors.poll(30, TimeUnit.SECONDS);
+                assertThat(begun).isNotNull();
+                assertThat(HexFormat.of().formatHex(Arrays.copyOfRange(begun, 32, 48)))
+                        .isEqualTo(COOKIE);
+                assertThat(Files.readString(stored)).contains("add ").doesNotContain(COOKIE);
+
+                Ended wrong =
+                        forwarding(stage, sshd, theirs, here, client + " " + "00".repeat(16))
+                                .env("DISPLAY", display.name())
+                                .end(SOON);
+                assertThat(wrong.out()).isEmpty();
+                assertThat(wrong.err())
+                        .contains("X11 connection rejected because of wrong authentication.");
+                assertThat(display.visitors).isEmpty();
+            }
+        }
+    }
+
+    private static Command forwarding(
+            Stage stage, Sshd sshd, boolean theirs, Path xauth, String command) {
+        String[] words = {
+            "-o", "XAuthLocation=" + xauth, "-o", "ForwardX11Trusted=yes", "-X", "trial", command
+        };
+        return theirs ? stage.openSsh(sshd, words) : stage.ssh(sshd, words);
+    }
+
+    // --- idle channels
+
+    @Test
+    void a_session_that_says_nothing_for_too_long_is_closed_and_the_status_is_255(Stage stage)
+            throws Exception {
+        stage.onlyHoldfast("ChannelTimeout is younger than Debian's");
+        Sshd sshd = stage.sshd();
+        Ended ended =
+                stage.ssh(sshd, "-v", "-o", "ChannelTimeout=session:*=1", "trial", "sleep 600")
+                        .end(SOON);
+        assertThat(ended.status()).isEqualTo(255);
+        assertThat(ended.err()).contains("closing after 1 seconds of inactivity");
+        Ended other =
+                stage.ssh(sshd, "-o", "ChannelTimeout=direct-tcpip=1", "trial", "sleep 2; echo on")
+                        .end(SOON);
+        assertThat(other.status()).as(other.err()).isZero();
+        assertThat(other.out()).isEqualTo("on\n");
+    }
+
+    // --- keys of servers
+
+    @Test
+    void a_withdrawn_key_is_refused_as_openssh_refuses_it(Stage stage) throws Exception {
+        Sshd sshd = stage.sshd();
+        Path list = stage.directory().resolve("revoked.krl");
+        String host = Keys.of("ed25519", "host") + ".pub";
+        assertThat(stage.run("ssh-keygen", "-q", "-k", "-f", list.toString(), host).end(SOON))
+                .extracting(Ended::status)
+                .isEqualTo(0);
+        String[] words = {
+            "-o", "HostKeyAlgorithms=ssh-ed25519", "-o", "RevokedHostKeys=" + list, "trial", "true"
+        };
+        Ended theirs = stage.openSsh(sshd, words).end(SOON);
+        Ended ours = stage.ssh(sshd, words).end(SOON);
+        assertThat(ours.err()).isEqualTo(theirs.err()).contains(" revoked by file " + list);
+        assertThat(ours.status()).isEqualTo(theirs.status()).isEqualTo(255);
+        words[1] = "HostKeyAlgorithms=ecdsa-sha2-nistp256";
+        assertThat(stage.ssh(sshd, words).end(SOON).status()).isZero();
+    }
+
+    @Test
+    void a_command_may_know_the_hosts(Stage stage) throws Exception {
+        Sshd sshd = stage.sshd();
+        Path command =
+                script(
+                        stage,
+                        "keys",
+                        "echo \"$@\" >>" + stage.directory().resolve("asked"),
+                        "cat " + sshd.knownHosts());
+        String[] words = {
+            "-o",
+            "UserKnownHostsFile=none",
+            "-o",
+            "KnownHostsCommand=" + command + " %I %H",
+            "trial",
+            "echo in"
+        };
+        for (boolean theirs : List.of(true, false)) {
+            Ended ended =
+                    (theirs ? stage.openSsh(sshd, words) : stage.ssh(sshd, words)).end(SOON);
+            assertThat(ended.out()).as(ended.err()).isEqualTo("in\n");
+        }
+        assertThat(Files.readString(stage.directory().resolve("asked")).lines().distinct())
+                .containsExactlyInAnyOrder(
+                        "ORDER 127.0.0.1", "HOSTNAME [127.0.0.1]:" + sshd.port());
+        words[3] = "KnownHostsCommand=/bin/false";
+        assertThat(stage.ssh(sshd, words).end(SOON).err()).contains("KnownHostsCommand failed");
+    }
+
+    // --- ~&
+
+    @Test
+    void sent_to_the_background_it_gives_the_shell_back_and_goes_on(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.sshd();
+        Terminal terminal = stage.terminal(120, 30);
+        String before = terminal.modes();
+        Path may = stage.directory().resolve("may-end");
+        Path over = stage.directory().resolve("over");
+        // Typed, not sourced: only a job of its own line comes back to the shell when it stops.
+        terminal.line(
+                stage.words(sshd)
+                        + " -t trial 'echo ready; cat; while [ ! -e "
+                        + may
+                        + " ]; do sleep 0.1; done; echo done >"
+                        + over
+                        + "'");
+        terminal.await("ready", SOON);
+        terminal.key("Enter");
+        terminal.type("~&");
+        terminal.await("[backgrounded]", SOON);
+        terminal.await("topped", SOON);
+        terminal.line("echo shell-is-b''ack");
+        terminal.await("shell-is-back", SOON);
+        assertThat(terminal.modes()).isEqualTo(before);
+        assertThat(over).doesNotExist();
+        Files.createFile(may);
+        terminal.await("Connection to 127.0.0.1 closed.", SOON);
+        assertThat(over).exists();
+    }
+
+    // --- what is listed
+
+    @Test
+    void every_list_that_openssh_has_is_answered(Stage stage) throws Exception {
+        stage.onlyHoldfast("it is compared with itself");
+        for (String kind : stage.run("ssh", "-Q", "help").end(SOON).out().lines().toList()) {
+            Ended theirs = stage.run("ssh", "-Q", kind).end(SOON);
+            Ended ours = stage.bare("-Q", kind).end(SOON);
+            assertThat(ours.status()).as(kind).isZero();
+            assertThat(ours.err()).isEmpty();
+            // What 10.0 has and 9.2 has not.
+            assertThat(theirs.out().lines().toList())
+                    .as(kind)
+                    .containsAll(
+                            ours.out().lines().filter(name -> !name.startsWith("mlkem")).toList());
+        }
+        Ended none = stage.bare("-Q", "nothing").end(SOON);
+        assertThat(none.status()).isEqualTo(255);
+        assertThat(none.err()).isEqualTo("Unsupported query \"nothing\"\r\n");
+    }
+}
