@@ -48,6 +48,19 @@ final class ServerPeerTrial {
         assertThat(killed.err()).contains("rtype exit-signal");
     }
 
+    /** runuser, which holds the PAM session, makes 128 + n of a signal and has words for it. */
+    @Test
+    void a_signal_is_told_as_one_through_PAM_too(Stage stage) throws Exception {
+        Stage.needsRoot("only root opens PAM sessions");
+        Sshd sshd = stage.holdfastSshd("UsePAM yes");
+        Ended killed = stage.openSsh(sshd, "-v", "trial", "echo err >&2; kill -TERM $$").end(SOON);
+        assertThat(killed.status()).isEqualTo(255);
+        assertThat(killed.err()).contains("rtype exit-signal").doesNotContain("Terminated");
+        Ended said = stage.openSsh(sshd, "trial", "echo err >&2; exit 137").end(SOON);
+        assertThat(said.status()).isEqualTo(137);
+        assertThat(said.err()).isEqualTo("err\n");
+    }
+
     @Test
     void a_hundred_megabytes_each_way_arrive_byte_for_byte(Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd();

@@ -63,6 +63,24 @@ final class ServerPolicyTrial {
     }
 
     @Test
+    void keys_are_renewed_as_often_as_the_match_says(Stage stage) throws Exception {
+        String me = "Match User " + Sshd.user();
+        Sshd often = stage.holdfastSshd("RekeyLimit 64M", me, "RekeyLimit 1M");
+        assertThat(renewals(stage, often)).isBetween(6, 9);
+        Sshd never = stage.holdfastSshd("RekeyLimit 1M", me, "RekeyLimit 64M");
+        assertThat(renewals(stage, never)).isZero();
+        Sshd others = stage.holdfastSshd("Match User nobody-at-all", "RekeyLimit 1M");
+        assertThat(renewals(stage, others)).isZero();
+    }
+
+    private static int renewals(Stage stage, Sshd sshd) throws Exception {
+        Ended ended = stage.openSsh(sshd, "-v", "trial", "head -c 8000000 /dev/zero").end(SOON);
+        assertThat(ended.out()).hasSize(8_000_000);
+        int first = 1;
+        return ended.err().split("SSH2_MSG_KEXINIT received", -1).length - 1 - first;
+    }
+
+    @Test
     void groups_are_allowed_and_denied_by_name_and_pattern(Stage stage) throws Exception {
         String group = stage.run("id", "-gn").end(SOON).out().strip();
         String[][] rules = {

@@ -5,10 +5,13 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.io.OutputStream;
+import java.net.ConnectException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.Channels;
 import java.nio.channels.ClosedChannelException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
@@ -16,11 +19,13 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,6 +70,11 @@ public final class StatusSocket implements AutoCloseable {
      * @throws IOException if the directory is not, or cannot be made, the user's alone
      */
     public static StatusSocket open(Path directory, Server server) throws IOException {
+        return open(directory, ProcessHandle.current().pid(), server);
+    }
+
+    /** The same under any number. */
+    static StatusSocket open(Path directory, long pid, Server server) throws IOException {
         Files.createDirectories(
                 directory,
                 PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
@@ -73,10 +83,13 @@ public final class StatusSocket implements AutoCloseable {
                 .endsWith("------")) {
             throw new IOException(directory + " is open to others");
         }
-        Path path = directory.resolve("sshd-" + ProcessHandle.current().pid() + ".sock");
-        Files.deleteIfExists(path);
+        Path path = directory.resolve("sshd-" + pid + ".sock");
         ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
-        try {
+        try (Turn turn = Turn.take(directory)) {
+            if (turn != null) {
+                sweep(directory);
+            }
+            Files.deleteIfExists(path);
             listener.bind(UnixDomainSocketAddress.of(path));
             Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));
         } catch (IOException | RuntimeException e) {
@@ -86,6 +99,66 @@ public final class StatusSocket implements AutoCloseable {
         StatusSocket socket = new StatusSocket(server, listener, path);
         Thread.ofPlatform().daemon().name("holdfast-status").start(socket::accept);
         return socket;
+    }
+
+    /**
+     * One server at a time makes its socket and sweeps: else a socket that is bound and does not
+     * yet listen would look like a dead server's, and a name found dead could be a new server's by
+     * the time it is removed. The kernel gives the lock back when a server is killed.
+     */
+    private record Turn(FileChannel file) implements AutoCloseable {
+
+        private static final Duration PATIENCE = Duration.ofSeconds(2);
+
+        /** Null when somebody keeps it for long: whoever starts then starts without sweeping. */
+        static @Nullable Turn take(Path directory) throws IOException {
+            FileChannel file =
+                    FileChannel.open(
+                            directory.resolve("lock"),
+                            Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE),
+                            PosixFilePermissions.asFileAttribute(
+                                    PosixFilePermissions.fromString("rw-------")));
+            long until = System.nanoTime() + PATIENCE.toNanos();
+            while (true) {
+                try {
+                    if (file.tryLock() != null) {
+                        return new Turn(file);
+                    }
+                } catch (OverlappingFileLockException e) {
+                    // Another server of this process is at it.
+                } catch (IOException e) {
+                    file.close(); // a file system without locks
+                    return null;
+                }
+                if (System.nanoTime() >= until) {
+                    file.close();
+                    return null;
+                }
+                try {
+                    Thread.sleep(10);
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    file.close();
+                    return null;
+                }
+            }
+        }
+
+        @Override
+        public void close() throws IOException {
+            file.close();
+        }
+    }
+
+    /** Removes the sockets that servers left behind which were killed. */
+    private static void sweep(Path directory) throws IOException {
+        try (DirectoryStream<Path> sockets = Files.newDirectoryStream(directory, "sshd-*.sock")) {
+            for (Path socket : sockets) {
+                if (!running(socket)) {
+                    Files.deleteIfExists(socket);
+                }
+            }
+        }
     }
 
     /** The sockets of servers that run, of those in {@code directory}. */
@@ -105,13 +178,18 @@ public final class StatusSocket implements AutoCloseable {
         return live;
     }
 
+    /** Whether anybody listens there. A number alone could be another process's by now. */
     private static boolean running(Path socket) {
-        String name = String.valueOf(socket.getFileName());
-        try {
-            long pid = Long.parseLong(name.substring(5, name.length() - 5));
-            return ProcessHandle.of(pid).isPresent();
-        } catch (NumberFormatException e) {
+        try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            // Not waiting: a server that hangs, its backlog full, is a server too.
+            channel.configureBlocking(false);
+            channel.connect(UnixDomainSocketAddress.of(socket));
+            return true;
+        } catch (ConnectException e) {
             return false;
+        } catch (IOException e) {
+            // Gone meanwhile; or we may not ask, and it is not ours to judge.
+            return Files.exists(socket, LinkOption.NOFOLLOW_LINKS);
         }
     }
 

@@ -154,15 +154,24 @@ public final class Server implements AutoCloseable {
         String addendum = settings.versionAddendum();
         CoreModuleProperties.SERVER_IDENTIFICATION.set(
                 mina, addendum.isEmpty() ? version : version + " " + addendum);
-        long bytes = settings.rekeyLimit().bytes();
-        CoreModuleProperties.REKEY_BYTES_LIMIT.set(mina, bytes == 0 ? REKEY_BYTES : bytes);
-        Duration time = settings.rekeyLimit().time();
-        CoreModuleProperties.REKEY_TIME_LIMIT.set(
-                mina, time.isZero() ? OneKeyExchange.FOREVER : time);
+        CoreModuleProperties.REKEY_BYTES_LIMIT.set(mina, rekeyBytes(settings));
+        CoreModuleProperties.REKEY_TIME_LIMIT.set(mina, rekeyTime(settings));
         CoreModuleProperties.SOCKET_KEEPALIVE.set(mina, settings.tcpKeepAlive());
         for (Part part : parts) {
             part.fit(mina, this);
         }
+    }
+
+    /** After how many bytes keys are renewed, by RekeyLimit or by our own measure. */
+    static long rekeyBytes(ServerSettings settings) {
+        long bytes = settings.rekeyLimit().bytes();
+        return bytes == 0 ? REKEY_BYTES : bytes;
+    }
+
+    /** After how long they are, if there is anything to send. */
+    static Duration rekeyTime(ServerSettings settings) {
+        Duration time = settings.rekeyLimit().time();
+        return time.isZero() ? OneKeyExchange.FOREVER : time;
     }
 
     /**

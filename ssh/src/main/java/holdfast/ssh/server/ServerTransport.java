@@ -144,6 +144,9 @@ public final class ServerTransport extends OneKeyExchange {
                         && everybodys.level() != Log.Level.QUIET;
         journal = own ? everybodys.at(now.logLevel()) : everybodys;
         settings = now;
+        // RekeyLimit of a Match; whoever looks at these two next has heard of the login since.
+        maxRekeyBytes = Server.rekeyBytes(now);
+        maxRekeyInterval = Server.rekeyTime(now);
     }
 
     /** Notes whom the client wants to be. */

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <ul>
  *   <li>A login shell with PAM: {@code runuser -l -w NAMES USER}, PAM's service runuser-l (with
- *       pam_systemd where the system has it). HOME, SHELL, USER, LOGNAME and PATH are runuser's own
+ *       pam_systemd where the system has it). HOME, USER, LOGNAME and PATH are runuser's own
  *       (login.defs), the rest of the environment is kept by name; it enters the home itself.
  *   <li>Anything else with PAM: {@code runuser -u USER -- PROGRAM}, PAM's service runuser. The
  *       environment is kept, but for HOME, USER and LOGNAME, which are the account's. About 6 ms.
@@ -23,10 +23,12 @@ import org.jspecify.annotations.Nullable;
  *       the program's own. About 1 ms.
  * </ul>
  *
- * <p>All pass on the status. With PAM a second process waits, in the same group, to close the
- * session: a signal n that ends the program becomes status 128 + n and a word on standard error;
- * setpriv leaves it the signal it is. Where the first argument is not the program's path, as
- * OpenSSH's {@code bash} for {@code /bin/bash}, one more exec of bash says it, if there is a bash.
+ * <p>With PAM a second process, runuser, waits in the same group to close the session. It would put
+ * words of its own among the program's errors, and make 128 + n of a signal n. So its standard
+ * error is a pipe of ours ({@link Spawn#reported}), which tells a signal from a status, and the
+ * program gets the true one back by the redirection of a shell that execs it and is gone. That same
+ * bash, where there is one, says a first argument that is not the program's path, as OpenSSH's
+ * {@code bash} for {@code /bin/bash}.
  */
 public final class Become {
 
@@ -35,6 +37,9 @@ public final class Become {
     private static final List<Path> SETPRIV =
             List.of(Path.of("/usr/bin/setpriv"), Path.of("/bin/setpriv"));
     private static final List<Path> BASH = List.of(Path.of("/bin/bash"), Path.of("/usr/bin/bash"));
+
+    /** The program's errors where they belong; what it inherits besides is as ever. */
+    private static final String RETURNED = " 2>&3 3>&-";
 
     private Become() {}
 
@@ -61,42 +66,76 @@ public final class Become {
             return spawn;
         }
         boolean login = argv0.startsWith("-") && arguments.isEmpty();
-        if (pam && login && program.equals(account.shell())) {
-            return Spawn.of(must("runuser", RUNUSER))
-                    .environment(environment)
-                    .argument("-l")
-                    .argument("-w")
-                    .argument(kept(environment))
-                    .argument(account.name());
+        Path bash = found(BASH);
+        Spawn spawn;
+        if (pam && login && bash != null && program.equals(account.shell())) {
+            // Its shell is only to become the user's; --noprofile, or it would read the profile.
+            spawn =
+                    Spawn.of(must("runuser", RUNUSER))
+                            .environment(environment)
+                            .reported()
+                            .argument("-l")
+                            .argument("-s")
+                            .argument(bash.toString())
+                            .argument("-w")
+                            .argument(kept(environment))
+                            .argument(account.name())
+                            .argument("--")
+                            .argument("--noprofile");
+            return by(
+                    spawn,
+                    bash,
+                    "SHELL=\"$1\"; exec -a \"$0\" -- \"$@\"" + RETURNED,
+                    argv0,
+                    program);
         }
-        Path by = pam ? must("runuser", RUNUSER) : must("setpriv", SETPRIV);
-        Spawn spawn = Spawn.of(by).environment(environment);
         if (pam) {
-            spawn.argument("-u").argument(account.name());
-        } else {
-            spawn.argument("--reuid=" + Integer.toUnsignedString(account.uid()))
-                    .argument("--regid=" + Integer.toUnsignedString(account.gid()))
-                    .argument("--groups=" + groups(account));
-        }
-        spawn.argument("--");
-        Path bash = argv0.equals(program.toString()) ? null : found(BASH);
-        if (bash != null) {
-            // -p: nothing of the environment (BASH_ENV, functions) is run on the way.
-            spawn.argument(bash.toString())
-                    .argument("-p")
-                    .argument("-c")
-                    .argument("exec -a \"$0\" -- \"$@\"")
-                    .argument(argv0)
-                    .argument(program.toString());
-        } else {
-            spawn.argument(program.toString());
-            if (login) {
-                // Every shell of /etc/shells takes it.
-                spawn.argument("-l");
+            spawn =
+                    Spawn.of(must("runuser", RUNUSER))
+                            .environment(environment)
+                            .reported()
+                            .argument("-u")
+                            .argument(account.name())
+                            .argument("--");
+            if (bash != null) {
+                spawn.argument(bash.toString());
+                by(spawn, bash, "exec -a \"$0\" -- \"$@\"" + RETURNED, argv0, program);
+            } else {
+                spawn.argument("/bin/sh");
+                by(spawn, null, "exec \"$@\"" + RETURNED, "sh", program);
             }
+        } else {
+            spawn =
+                    Spawn.of(must("setpriv", SETPRIV))
+                            .environment(environment)
+                            .argument("--reuid=" + Integer.toUnsignedString(account.uid()))
+                            .argument("--regid=" + Integer.toUnsignedString(account.gid()))
+                            .argument("--groups=" + groups(account))
+                            .argument("--");
+            if (bash != null && !argv0.equals(program.toString())) {
+                spawn.argument(bash.toString());
+                by(spawn, bash, "exec -a \"$0\" -- \"$@\"", argv0, program);
+            } else {
+                bash = null;
+                spawn.argument(program.toString());
+            }
+        }
+        if (bash == null && login) {
+            // Every shell of /etc/shells takes it.
+            spawn.argument("-l");
         }
         arguments.forEach(spawn::argument);
         return spawn;
+    }
+
+    /** A shell's script that becomes the program; what is added after it is the program's. */
+    private static Spawn by(
+            Spawn spawn, @Nullable Path bash, String script, String argv0, Path program) {
+        if (bash != null) {
+            // Nothing of the environment (BASH_ENV, functions) is run on the way.
+            spawn.argument("-p");
+        }
+        return spawn.argument("-c").argument(script).argument(argv0).argument(program.toString());
     }
 
     /** Names only: a comma separates them, and what has one is not kept. */

@@ -1,9 +1,15 @@
 package holdfast.ssh.system;
 
 import holdfast.ssh.stream.Tap;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -25,12 +31,21 @@ public final class Child {
     private static final int CLD_EXITED = 1;
     private static final int CLD_DUMPED = 3;
 
+    private static final int HIGHEST_SIGNAL = 64;
+
+    /** More is never said. */
+    private static final int REPORT_BYTES = 4096;
+
     private static final MemorySegment WAITID = Native.symbol("waitid");
     private static final MemorySegment KILL = Native.symbol("kill");
 
     private final int pid;
     private final List<Tap> taps;
     private final @Nullable SystemException directoryRefused;
+
+    /** What the program that runs the program says of its end; -1 where there is only one. */
+    private final int report;
+
     private volatile int pidfd = -1;
     private volatile long ticket;
 
@@ -38,14 +53,16 @@ public final class Child {
     private @Nullable Exit exit;
     private @Nullable List<Consumer<Exit>> waiting = new ArrayList<>(1);
 
-    private Child(int pid, List<Tap> taps, @Nullable SystemException directoryRefused) {
+    private Child(int pid, List<Tap> taps, @Nullable SystemException directoryRefused, int report) {
         this.pid = pid;
         this.taps = List.copyOf(taps);
         this.directoryRefused = directoryRefused;
+        this.report = report;
     }
 
-    static Child of(int pid, List<Tap> taps, @Nullable SystemException directoryRefused) {
-        Child child = new Child(pid, taps, directoryRefused);
+    static Child of(
+            int pid, List<Tap> taps, @Nullable SystemException directoryRefused, int report) {
+        Child child = new Child(pid, taps, directoryRefused, report);
         child.watch();
         return child;
     }
@@ -138,6 +155,65 @@ public final class Child {
         }
     }
 
+    /**
+     * The same to the program itself where another runs it, and to what else is in its group: that
+     * one would not pass the signal on but end the program in its own way. Reads all of /proc then.
+     */
+    public void signalProgram(Signal signal) {
+        if (report < 0) {
+            signal(signal);
+            return;
+        }
+        int told = 0;
+        try (DirectoryStream<Path> processes =
+                Files.newDirectoryStream(Path.of("/proc"), "[1-9]*")) {
+            for (Path process : processes) {
+                int other = Integer.parseInt(String.valueOf(process.getFileName()));
+                if (other != pid && group(process) == pid && signalMember(process, other, signal)) {
+                    told++;
+                }
+            }
+        } catch (IOException | DirectoryIteratorException | NumberFormatException e) {
+            // Those that were found have been told.
+        }
+        if (told == 0) {
+            signal(signal); // the program has not begun
+        }
+    }
+
+    /** Through a descriptor, looking again once it is held: a number may change its owner. */
+    private boolean signalMember(Path process, int number, Signal signal) {
+        synchronized (this) {
+            // Until it is reaped, under this lock, its group's number is nobody else's.
+            if (exit != null) {
+                return true;
+            }
+            int fd = Native.syscall(Native.SYS_PIDFD_OPEN, number, 0, 0);
+            if (fd < 0) {
+                return false;
+            }
+            try {
+                return group(process) == pid
+                        && Native.syscall(Native.SYS_PIDFD_SEND_SIGNAL, fd, signal.number(), 0)
+                                == 0;
+            } finally {
+                Native.close(fd);
+            }
+        }
+    }
+
+    /** A process's group, from its stat; -1 if it is gone. */
+    private static int group(Path process) {
+        try {
+            String stat = Files.readString(process.resolve("stat"), StandardCharsets.ISO_8859_1);
+            // PID (NAME) STATE PPID PGRP …, and a name may have any character in it.
+            String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", 4);
+            return Integer.parseInt(fields[2]);
+        } catch (IOException | RuntimeException e) {
+            return -1;
+        }
+    }
+
     /** The same to it alone. */
     synchronized void signalOne(int number) {
         if (exit == null) {
@@ -163,7 +239,7 @@ public final class Child {
                         pidfd < 0
                                 ? wait(P_PID, pid, info, WEXITED)
                                 : wait(P_PIDFD, pidfd, info, WEXITED);
-                how = result == 0 ? read(info) : new Exit(255, 0, false);
+                how = reported(result == 0 ? read(info) : new Exit(255, 0, false));
                 exit = how;
                 told = waiting == null ? List.of() : waiting;
                 waiting = null;
@@ -200,6 +276,28 @@ public final class Child {
             result = Native.call(WAITID, type, id, info.address(), options);
         } while (result == -Native.EINTR);
         return result;
+    }
+
+    /**
+     * What became of the program where another ran it: util-linux makes 128 + n of a signal n, as a
+     * shell does, and only in that case says so ("Killed", "Segmentation fault (core dumped)"). Its
+     * other words are "runuser: …", and a shell's on the way there have a colon, too.
+     */
+    private Exit reported(Exit how) {
+        if (report < 0) {
+            return how;
+        }
+        byte[] words = new byte[REPORT_BYTES];
+        int length = Native.read(report, words);
+        Native.close(report);
+        if (length <= 0 || how.status() <= 128 || how.status() > 128 + HIGHEST_SIGNAL) {
+            return how;
+        }
+        String said = new String(words, 0, length, StandardCharsets.ISO_8859_1).strip();
+        String last = said.substring(said.lastIndexOf('\n') + 1);
+        return last.isEmpty() || last.indexOf(':') >= 0
+                ? how
+                : new Exit(-1, how.status() - 128, last.endsWith(")"));
     }
 
     /** From siginfo_t: si_code and si_status. */

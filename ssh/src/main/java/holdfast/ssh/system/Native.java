@@ -50,6 +50,8 @@ final class Native {
     /** Numbers of system calls that glibc has no function for, or one that does too much. */
     static final long SYS_PIDFD_OPEN = 434;
 
+    static final long SYS_PIDFD_SEND_SIGNAL = 424;
+
     static final long SYS_SETGROUPS = X86 ? 116 : 159;
     static final long SYS_SETRESUID = X86 ? 117 : 147;
     static final long SYS_SETRESGID = X86 ? 119 : 149;
@@ -64,6 +66,7 @@ final class Native {
     private static final MethodHandle CALL = link();
 
     private static final MemorySegment CLOSE = symbol("close");
+    private static final MemorySegment READ = symbol("read");
     private static final MemorySegment FCNTL = symbol("fcntl");
     private static final MemorySegment WORDS = symbol("strerrordesc_np");
     private static final MemorySegment SYSCALL = symbol("syscall");
@@ -180,19 +183,30 @@ final class Native {
         return call(CLOSE, fd);
     }
 
+    /** Reads what is there into {@code bytes}, at most {@link #SCRATCH_BYTES}; minus errno. */
+    static int read(int fd, byte[] bytes) {
+        MemorySegment scratch = scratch();
+        int length = call(READ, fd, scratch.address(), bytes.length);
+        if (length > 0) {
+            MemorySegment.copy(scratch, ValueLayout.JAVA_BYTE, 0, bytes, 0, length);
+        }
+        return length;
+    }
+
     static int fcntl(int fd, int command, long argument) {
         return call(FCNTL, fd, command, argument);
     }
 
     /**
-     * The descriptor itself, or a copy above the standard three: if the VM was started without
-     * those, a new descriptor may get their number and would be overwritten on the way to a child.
+     * The descriptor itself, or a copy above those that a child may be given: if the VM was started
+     * without the standard three, a new descriptor may get such a number and would be overwritten
+     * on the way to a child.
      */
-    static int aboveStandard(int fd) {
-        if (fd < 0 || fd > 2) {
+    static int aboveInherited(int fd) {
+        if (fd < 0 || fd > 3) {
             return fd;
         }
-        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 4);
         close(fd);
         return copy;
     }

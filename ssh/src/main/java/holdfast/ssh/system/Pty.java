@@ -43,7 +43,7 @@ public final class Pty implements AutoCloseable {
     /** A new one; the other side belongs to this user (as root: user and group tty, mode 0620). */
     public static Pty open(Account owner) throws SystemException {
         int fd =
-                Native.aboveStandard(
+                Native.aboveInherited(
                         Native.must(
                                 "open /dev/ptmx",
                                 Native.call(

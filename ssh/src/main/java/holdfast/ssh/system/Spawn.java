@@ -42,6 +42,7 @@ public final class Spawn {
 
     private static final int AF_UNIX = 1;
     private static final int SOCK_STREAM_CLOEXEC = 1 | Native.O_CLOEXEC;
+    private static final int NONBLOCK_CLOEXEC = Native.O_NONBLOCK | Native.O_CLOEXEC;
     private static final int RLIMIT_NOFILE = 7;
 
     /**
@@ -85,6 +86,7 @@ public final class Spawn {
     private boolean beside;
     private @Nullable List<byte[]> exactEnvironment;
     private int inherited = -1;
+    private boolean reported;
 
     private Spawn(Path program) {
         this.program = program;
@@ -166,6 +168,16 @@ public final class Spawn {
     }
 
     /**
+     * Its standard error is a pipe that {@link Child} reads when it has ended, and its descriptor 3
+     * what would have been its standard error: for a program that runs another and has words of its
+     * own about that one's end ({@link Become}).
+     */
+    Spawn reported() {
+        reported = true;
+        return this;
+    }
+
+    /**
      * Starts it.
      *
      * @throws SystemException when it cannot be run, in the words of execve(2); nothing is left
@@ -177,6 +189,7 @@ public final class Spawn {
         List<Integer> theirs = new ArrayList<>();
         List<Tap> ours = new ArrayList<>();
         Pty terminal = pty;
+        int[] report = {-1, -1};
         boolean started = false;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment argv = strings(arena, argv());
@@ -188,27 +201,36 @@ public final class Spawn {
             } else {
                 ends(theirs, ours);
             }
+            if (reported) {
+                report = pair(fds -> Native.call(PIPE2, fds.address(), NONBLOCK_CLOEXEC));
+            }
             SystemException refused = null;
             int pid;
             try {
-                pid = spawn(arena, argv, envp, slave, theirs, directory);
+                pid = spawn(arena, argv, envp, slave, theirs, report[1], directory);
             } catch (SystemException e) {
                 if (directory.equals(otherwise)) {
                     throw e;
                 }
-                pid = spawn(arena, argv, envp, slave, theirs, otherwise);
+                pid = spawn(arena, argv, envp, slave, theirs, report[1], otherwise);
                 refused = e;
             }
             started = true;
             if (!beside) {
                 limit(arena, pid);
             }
-            return Child.of(pid, ours, refused);
+            return Child.of(pid, ours, refused, report[0]);
         } finally {
             for (int fd : theirs) {
                 Native.close(fd);
             }
+            if (report[1] >= 0) {
+                Native.close(report[1]);
+            }
             if (!started) {
+                if (report[0] >= 0) {
+                    Native.close(report[0]);
+                }
                 if (terminal != null && !ours.isEmpty()) {
                     terminal.giveBack();
                 } else {
@@ -278,8 +300,8 @@ public final class Spawn {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment fds = arena.allocate(8, 8);
             Native.must("pipe", call.make(fds));
-            int first = Native.aboveStandard(fds.get(ValueLayout.JAVA_INT, 0));
-            int second = Native.aboveStandard(fds.get(ValueLayout.JAVA_INT, 4));
+            int first = Native.aboveInherited(fds.get(ValueLayout.JAVA_INT, 0));
+            int second = Native.aboveInherited(fds.get(ValueLayout.JAVA_INT, 4));
             if (first < 0 || second < 0) {
                 Native.close(first);
                 Native.close(second);
@@ -295,6 +317,7 @@ public final class Spawn {
             MemorySegment envp,
             @Nullable String slave,
             List<Integer> theirs,
+            int report,
             Path where)
             throws SystemException {
         MemorySegment attributes = arena.allocate(ATTRIBUTE_BYTES, 16);
@@ -336,7 +359,12 @@ public final class Spawn {
                 dup(actions, theirs.getLast(), 2);
             }
             int first = 3;
-            if (inherited >= 0) {
+            if (report >= 0) {
+                // All of theirs are where they belong by now, and the report is above this one.
+                dup(actions, 2, 3);
+                dup(actions, report, 2);
+                first = 4;
+            } else if (inherited >= 0) {
                 dup(actions, inherited, 3);
                 first = 4;
             }

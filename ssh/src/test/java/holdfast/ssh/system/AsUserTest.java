@@ -19,6 +19,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -219,8 +220,8 @@ final class AsUserTest {
                                             List.of("-c", "kill -USR1 $$"),
                                             environment)
                                     .stdio(Spawn.Stdio.PIPES));
-            assertThat(killed.exit())
-                    .isEqualTo(pam ? new Exit(138, 0, false) : new Exit(-1, 10, false));
+            assertThat(killed.exit()).isEqualTo(new Exit(-1, 10, false));
+            assertThat(killed.errors()).isEmpty();
 
             Child hung =
                     Become.as(
@@ -234,9 +235,62 @@ final class AsUserTest {
                             .start();
             Thread.sleep(300);
             hung.signal(Signal.HUP);
-            assertThat(Run.exit(hung))
-                    .isEqualTo(pam ? new Exit(129, 0, false) : new Exit(-1, 1, false));
+            assertThat(Run.exit(hung)).isEqualTo(new Exit(-1, 1, false));
             assertThat(Run.drink(hung.output()).get(10, TimeUnit.SECONDS)).isEqualTo("ready\n");
+        }
+    }
+
+    /** runuser would kill a program two seconds after SIGTERM, and say so among its errors. */
+    @Test
+    void a_program_takes_a_signal_as_it_likes_and_its_own_status_is_no_signal() throws Exception {
+        for (boolean pam : new boolean[] {true, false}) {
+            Path ready = directory.resolve("ready" + pam);
+            Child careful =
+                    Become.as(
+                                    nobody,
+                                    pam,
+                                    Path.of("/bin/sh"),
+                                    "sh",
+                                    List.of(
+                                            "-c",
+                                            "trap 'echo sorry >&2; exit 143' TERM; : >"
+                                                    + ready
+                                                    + "; sleep 60 & wait"),
+                                    Map.of("PATH", "/usr/bin:/bin"))
+                            .stdio(Spawn.Stdio.PIPES)
+                            .start();
+            var said = Run.drink(Objects.requireNonNull(careful.errors()));
+            long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+            while (!Files.exists(ready) && System.nanoTime() < until) {
+                Thread.sleep(10);
+            }
+            careful.signalProgram(Signal.TERM);
+            assertThat(Run.exit(careful)).isEqualTo(new Exit(143, 0, false));
+            assertThat(said.get(10, TimeUnit.SECONDS)).isEqualTo("sorry\n");
+        }
+    }
+
+    @Test
+    void a_login_shell_that_is_killed_says_so_and_nothing_else() throws Exception {
+        Optional<Account> person = Accounts.named("postgres").or(this::anyWithShell);
+        assumeTrue(person.isPresent(), "needs a user with a shell");
+        Account account = person.get();
+        for (boolean pam : new boolean[] {true, false}) {
+            Run killed =
+                    Run.of(
+                            Become.as(
+                                            account,
+                                            pam,
+                                            account.shell(),
+                                            "-" + account.shell().getFileName(),
+                                            List.of(),
+                                            Map.of("PATH", "/usr/bin:/bin"))
+                                    .directory(account.home(), Path.of("/"))
+                                    .stdio(Spawn.Stdio.PIPES),
+                            "echo $SHELL; kill -KILL $$\n");
+            assertThat(killed.output()).isEqualTo(account.shell() + "\n");
+            assertThat(killed.errors()).isEmpty();
+            assertThat(killed.exit()).isEqualTo(new Exit(-1, 9, false));
         }
     }
 

@@ -29,6 +29,11 @@ import java.util.List;
  * <p>Where the limit of open files forbids a command for each connection (three pipes and a pidfd),
  * each has a bare session instead, opened and not used: the row says so.
  *
+ * <p>The cut is done twice, the cut ones having come anew in between: the first time memory is
+ * compared with what it was before the doomed half came, and holds whatever a server grows by once
+ * (compiled code, classes, buffers); the second time with what it was after the first, so that only
+ * what dead connections leave behind is in it.
+ *
  * <p>Memory is the server's own processes' PSS from smaps_rollup; the commands of the sessions and
  * the kernel's part are told apart. The kernel's is that of both ends and of the commands, since
  * all are on this machine.
@@ -52,6 +57,11 @@ final class Scale {
     private static final int OTHER_FILES = 300;
 
     private static final int LOGINS = 11;
+
+    /** As long as memory may take to come back, and as long as it stays the same when it has. */
+    private static final int PATIENCE_SECONDS = 90;
+
+    private static final int SETTLED_SECONDS = 20;
 
     /** The bound that the project sets itself, in KiB of the server's own memory. */
     private static final double BOUND_KIB = 40;
@@ -82,7 +92,9 @@ final class Scale {
      * @param login milliseconds of {@code ssh host true} meanwhile
      * @param dead seconds from the cut until the last dead connection was closed
      * @param freed the same until the last process was gone
-     * @param back memory after that over what it was at that number before
+     * @param back memory after that over what it was at that number before, seconds from the cut
+     *     until then in {@code backAfter}
+     * @param again memory after the second cut over what it was after the first, likewise
      */
     private record Row(
             String server,
@@ -101,11 +113,13 @@ final class Scale {
             double dead,
             double freed,
             double back,
-            double backAfter) {
+            double backAfter,
+            double again,
+            double againAfter) {
 
         String markdown() {
             return ("| %s | %,d | %.0f MiB | **%.1f KiB** | %.1f KiB | %.0f KiB | %.0f KiB | %d | %.2f %%"
-                            + " | %.0f/s | %.1f ms | %.0f ms | %.1f s | %s | %.2f after %.0f s |")
+                            + " | %.0f/s | %.1f ms | %.0f ms | %.1f s | %s | %.2f after %.0f s | **%.2f** after %.0f s |")
                     .formatted(
                             server,
                             connections,
@@ -122,13 +136,15 @@ final class Scale {
                             dead,
                             Double.isNaN(freed) ? "the commands stay" : "%.1f s".formatted(freed),
                             back,
-                            backAfter);
+                            backAfter,
+                            again,
+                            againAfter);
         }
 
         static final String HEADING =
                 """
-                | server | connections | memory | for each | each of the second half | its command | kernel, both ends and command | threads | CPU of keepalives | logins | CPU of a login | new login meanwhile | cut: all found dead | processes gone | memory over that before |
-                |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\
+                | server | connections | memory | for each | each of the second half | its command | kernel, both ends and command | threads | CPU of keepalives | logins | CPU of a login | new login meanwhile | cut: all found dead | processes gone | memory over that before | the same, second cut |
+                |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\
                 """;
     }
 
@@ -159,8 +175,8 @@ final class Scale {
         StringBuilder figure = new StringBuilder("scale:");
         for (Row row : rows) {
             figure.append(
-                    " %s %d connections %.1f KiB each;"
-                            .formatted(row.server, row.connections, row.each));
+                    " %s %d connections %.1f KiB each, after the dead %.2f and %.2f of before;"
+                            .formatted(row.server, row.connections, row.each, row.back, row.again));
         }
         return figure + " bound %.0f KiB; ClientAliveInterval %d".formatted(BOUND_KIB, interval);
     }
@@ -414,36 +430,12 @@ final class Scale {
                 logins[i] = login();
             }
 
-            long cut = System.nanoTime();
-            island.cut(Island.GOING);
-            // Half as long again as it may take.
-            double limit = interval * (COUNT_MAX + 1) * 1.5;
-            double dead =
-                    await(
-                            cut,
-                            limit + 30,
-                            () -> Footprint.established(sshd.pid(), PORT) <= staying);
-            if (Double.isNaN(dead)) {
-                throw new AssertionError("dead connections stay open");
-            }
-            double freed =
-                    await(
-                            cut,
-                            Math.max(dead + 10, limit),
-                            () -> family().commands().size() <= staying);
-            // As long as a tidy server may take its time.
-            double back = Double.NaN;
-            double backAfter = Double.NaN;
-            for (int i = 0; i < 90; i++) {
-                family = family();
-                back = (double) Footprint.pssKib(family.servers()) / halfKib;
-                backAfter = (System.nanoTime() - cut) / 1e9;
-                if (back <= 1.05) {
-                    break;
-                }
-                Thread.sleep(1000);
-            }
-            say("cut", family, Footprint.pssKib(family.servers()));
+            Cut first = cut(staying, halfKib, "cut");
+            island.mend();
+            crowd.fill(Island.GOING, connections - staying);
+            rest(Duration.ofSeconds(5));
+            Cut second = cut(staying, first.kib, "again");
+            family = family();
             if (commands && family.commands().size() < staying) {
                 throw new AssertionError("some that were not cut are gone: " + family);
             }
@@ -461,10 +453,53 @@ final class Scale {
                     connections / (filling / 1e9),
                     loginCpu,
                     Measured.median(logins),
-                    dead,
-                    freed,
-                    back,
-                    backAfter);
+                    first.dead,
+                    first.freed,
+                    first.back,
+                    first.after,
+                    second.back,
+                    second.after);
+        }
+
+        /** As {@link Row}'s; in {@code kib} the memory that it then had. */
+        private record Cut(double dead, double freed, double back, double after, long kib) {}
+
+        /** Cuts the doomed half off and waits until the server is rid of it. */
+        private Cut cut(int staying, long before, String when)
+                throws IOException, InterruptedException {
+            long cut = System.nanoTime();
+            island.cut(Island.GOING);
+            // Half as long again as it may take.
+            double limit = interval * (COUNT_MAX + 1) * 1.5;
+            double dead =
+                    await(
+                            cut,
+                            limit + 30,
+                            () -> Footprint.established(sshd.pid(), PORT) <= staying);
+            if (Double.isNaN(dead)) {
+                throw new AssertionError("dead connections stay open");
+            }
+            double freed =
+                    await(
+                            cut,
+                            Math.max(dead + 10, limit),
+                            () -> family().commands().size() <= staying);
+            // As long as a tidy server may take its time, and until it gives back no more: the
+            // first figure is the second one's measure.
+            long least = Long.MAX_VALUE;
+            int leastAt = 0;
+            double after = Double.NaN;
+            for (int i = 0; i < PATIENCE_SECONDS && i - leastAt < SETTLED_SECONDS; i++) {
+                long kib = Footprint.pssKib(family().servers());
+                if (kib < least) {
+                    least = kib;
+                    leastAt = i;
+                    after = (System.nanoTime() - cut) / 1e9;
+                }
+                Thread.sleep(1000);
+            }
+            say(when, family(), least);
+            return new Cut(dead, freed, (double) least / before, after, least);
         }
 
         private Footprint.Family family() throws IOException {

@@ -72,6 +72,11 @@ public final class Island implements AutoCloseable {
                         .formatted(address));
     }
 
+    /** What was cut can be reached again. */
+    public void mend() {
+        nft("flush chain inet island in\n");
+    }
+
     private void nft(String script) {
         check(
                 Command.of("ip", "netns", "exec", name, "nft", "-f", "-").input(script),

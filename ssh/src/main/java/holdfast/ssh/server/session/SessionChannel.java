@@ -383,7 +383,7 @@ final class SessionChannel extends AbstractServerChannel {
                                     + " session");
             return false;
         }
-        running.signal(signal);
+        running.signalProgram(signal);
         return true;
     }
 

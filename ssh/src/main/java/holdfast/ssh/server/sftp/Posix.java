@@ -12,6 +12,7 @@ import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -232,10 +233,6 @@ final class Posix {
     /** One file's facts, of stat(2). */
     record Stat(int mode, long links, int uid, int gid, long size, long accessed, long modified) {
 
-        boolean directory() {
-            return (mode & S_IFMT) == S_IFDIR;
-        }
-
         boolean regular() {
             return (mode & S_IFMT) == S_IFREG;
         }
@@ -301,6 +298,21 @@ final class Posix {
 
     @Nullable Stat fstat(int fd) {
         return statx(fd, first(new byte[0]), AT_EMPTY_PATH);
+    }
+
+    /** Whether both are the same file, whatever their names. */
+    boolean same(int one, int other) {
+        long[] first = identity(one);
+        return first != null && Arrays.equals(first, identity(other));
+    }
+
+    private long @Nullable [] identity(int fd) {
+        if (fstat(fd) == null) {
+            return null;
+        }
+        return new long[] {
+            stat.get(ValueLayout.JAVA_LONG, 32), stat.get(ValueLayout.JAVA_LONG, 136)
+        };
     }
 
     private @Nullable Stat statx(int fd, long path, int flags) {
@@ -513,14 +525,19 @@ final class Posix {
     }
 
     /**
-     * The canonical name of {@code path}, all links followed; its last part need not exist.
+     * The canonical name of {@code path}, all links followed; its last part need not exist, unless
+     * a slash follows it.
      *
      * @param path absolute
      * @return null: failed
      */
     byte @Nullable [] realpath(byte[] path) {
+        if (!fits(path)) {
+            return null;
+        }
         List<byte[]> done = new ArrayList<>();
         List<byte[]> left = parts(path);
+        boolean whole = slashed(path);
         int links = 0;
         while (!left.isEmpty()) {
             byte[] part = left.removeFirst();
@@ -537,7 +554,7 @@ final class Posix {
             byte[] here = joined(done);
             Stat found = lstat(here);
             if (found == null) {
-                return errno == ENOENT && left.isEmpty() ? here : null;
+                return errno == ENOENT && left.isEmpty() && !whole ? here : null;
             }
             if (found.link()) {
                 if (++links > 32) {
@@ -552,13 +569,15 @@ final class Posix {
                 if (target.length > 0 && target[0] == '/') {
                     done.clear();
                 }
+                whole |= left.isEmpty() && slashed(target);
                 left.addAll(0, parts(target));
-            } else if (!left.isEmpty() && !found.directory()) {
-                errno = ENOTDIR;
-                return null;
             }
         }
         return joined(done);
+    }
+
+    private static boolean slashed(byte[] path) {
+        return path.length > 0 && path[path.length - 1] == '/';
     }
 
     private static List<byte[]> parts(byte[] path) {

@@ -25,8 +25,20 @@ final class Request {
     static final class Malformed extends IOException {
         private static final long serialVersionUID = 1L;
 
+        /** What OpenSSH's server exits with. */
+        private final int status;
+
         Malformed(String what) {
+            this(what, 255);
+        }
+
+        Malformed(String what, int status) {
             super(what);
+            this.status = status;
+        }
+
+        int status() {
+            return status;
         }
     }
 
@@ -41,7 +53,7 @@ final class Request {
         }
         int announced = number(head, 0);
         if (announced < 1 || announced > MAX_BYTES) {
-            throw new Malformed("bad message length " + Integer.toUnsignedString(announced));
+            throw new Malformed("bad message length " + Integer.toUnsignedString(announced), 11);
         }
         if (bytes.length < announced) {
             int roomy = Math.max(LEAST_BYTES, 2 * bytes.length);
@@ -120,7 +132,7 @@ final class Request {
         return length - at;
     }
 
-    /** ATTRS of the protocol; what was not given is null or -1. */
+    /** ATTRS of the protocol; of what was not given the number says nothing. */
     record Attributes(
             @Nullable Long size,
             boolean owned,
@@ -130,6 +142,10 @@ final class Request {
             int flags,
             long accessed,
             long modified) {
+
+        boolean moded() {
+            return (flags & 4) != 0;
+        }
 
         boolean timed() {
             return (flags & 8) != 0;

@@ -160,13 +160,18 @@ public final class SftpServer {
         final byte[] path;
         final int fd;
         final long directory;
+
+        /** What is written goes to the end, wherever it is said to go. */
+        final boolean append;
+
         long read;
         long written;
 
-        Opened(byte[] path, int fd, long directory) {
+        Opened(byte[] path, int fd, long directory, boolean append) {
             this.path = path;
             this.fd = fd;
             this.directory = directory;
+            this.append = append;
         }
     }
 
@@ -180,6 +185,14 @@ public final class SftpServer {
     private final Reply reply;
     private final Request request = new Request();
     private @Nullable Opened[] handles = new Opened[4];
+
+    /** How many numbers of handles have ever been in use. */
+    private int used;
+
+    /** Those given back, the last one last, and how many they are. */
+    private int[] unused = new int[4];
+
+    private int unusedCount;
     private final Map<Integer, String> users = new HashMap<>();
     private final Map<Integer, String> groups = new HashMap<>();
     private final Posix posix = new Posix();
@@ -274,7 +287,12 @@ public final class SftpServer {
                             + account.name()
                             + ": "
                             + e.getMessage());
-            return 11;
+            try {
+                reply.rest(); // what was asked before it is answered
+            } catch (IOException gone) {
+                // The client is gone, too.
+            }
+            return e.status();
         } catch (IOException e) {
             // The client is gone, or ended in the middle of a request.
             return 255;
@@ -358,9 +376,9 @@ public final class SftpServer {
                 int number = handle();
                 Opened open = of(number);
                 if (open == null) {
-                    status(FAILURE);
+                    status(NO_SUCH_FILE);
                 } else {
-                    status(close(number, open, false) == 0 ? OK : failure());
+                    result(close(number, open, false));
                 }
             }
             case READ -> read();
@@ -386,8 +404,8 @@ public final class SftpServer {
             }
             case MKDIR -> {
                 byte[] path = path();
-                int permissions = request.attributes().permissions();
-                int mode = permissions < 0 ? 0777 : permissions & 07777;
+                Request.Attributes attributes = request.attributes();
+                int mode = attributes.moded() ? attributes.permissions() & 07777 : 0777;
                 say(Log.Level.INFO, "mkdir name \"" + shown(path) + "\" mode 0" + octal(mode));
                 result(posix.mkdir(path, masked(mode)));
             }
@@ -396,7 +414,10 @@ public final class SftpServer {
                 say(Log.Level.INFO, "rmdir name \"" + shown(path) + "\"");
                 result(posix.rmdir(path));
             }
-            case REALPATH -> realpath(path());
+            case REALPATH -> {
+                byte[] path = path();
+                realpath(path.length == 0 ? home : path);
+            }
             case RENAME -> rename(path(), path());
             case READLINK -> {
                 byte[] target = posix.readlink(path());
@@ -520,7 +541,7 @@ public final class SftpServer {
         flags |= (wanted & 8) != 0 ? Posix.O_CREAT : 0;
         flags |= (wanted & 0x10) != 0 ? Posix.O_TRUNC : 0;
         flags |= (wanted & 0x20) != 0 ? Posix.O_EXCL : 0;
-        int mode = attributes.permissions() < 0 ? 0666 : attributes.permissions() & 07777;
+        int mode = attributes.moded() ? attributes.permissions() & 07777 : 0666;
         say(
                 Log.Level.INFO,
                 "open \"" + shown(path) + "\" flags " + flags(wanted) + " mode 0" + octal(mode));
@@ -541,7 +562,7 @@ public final class SftpServer {
             status(failure());
             return;
         }
-        handles[number] = new Opened(path, fd, 0);
+        hold(number, new Opened(path, fd, 0, (flags & Posix.O_APPEND) != 0));
         handle(number);
     }
 
@@ -558,12 +579,13 @@ public final class SftpServer {
             status(failure());
             return;
         }
-        handles[number] = new Opened(path, -1, directory);
+        hold(number, new Opened(path, -1, directory, false));
         handle(number);
     }
 
     private int close(int number, Opened open, boolean forced) {
         handles[number] = null;
+        unused[unusedCount++] = number;
         String what = forced ? "forced close" : "close";
         if (open.directory != 0) {
             posix.closedir(open.directory);
@@ -590,19 +612,28 @@ public final class SftpServer {
             status(FAILURE);
             return;
         }
+        if (wanted == 0) {
+            // Not asked of the system: only the place is looked at.
+            if (offset < 0) {
+                status(BAD_MESSAGE);
+            } else {
+                begin(DATA).number(0).end();
+            }
+            return;
+        }
         int length = wanted < 0 || wanted > MAX_DATA ? MAX_DATA : wanted;
         begin(DATA);
         int size = reply.reserve();
         int count = posix.read(open.fd, offset, reply.room(length), reply.at(), length);
-        if (count <= 0 && length > 0) {
+        if (count <= 0) {
             int why = count < 0 ? failure() : EOF;
             reply.drop();
             status(why);
             return;
         }
-        reply.set(size, Math.max(count, 0));
-        reply.took(Math.max(count, 0)).end();
-        open.read += Math.max(count, 0);
+        reply.set(size, count);
+        reply.took(count).end();
+        open.read += count;
     }
 
     private void write() throws IOException {
@@ -613,7 +644,13 @@ public final class SftpServer {
             status(FAILURE);
             return;
         }
-        int done = posix.write(open.fd, offset, request.bytes(), request.at() - length, length);
+        int done =
+                posix.write(
+                        open.fd,
+                        open.append ? 0 : offset,
+                        request.bytes(),
+                        request.at() - length,
+                        length);
         if (done < 0) {
             status(failure());
             return;
@@ -635,7 +672,7 @@ public final class SftpServer {
             say(Log.Level.INFO, "set \"" + shown(path) + "\" size " + size);
             why = worse(why, posix.truncate(path, size));
         }
-        if (a.permissions() >= 0) {
+        if (a.moded()) {
             int mode = a.permissions() & 07777;
             say(Log.Level.INFO, "set \"" + shown(path) + "\" mode 0" + octal(mode));
             why = worse(why, follow ? posix.chmod(path, mode) : posix.lchmod(path, mode));
@@ -669,7 +706,7 @@ public final class SftpServer {
             say(Log.Level.INFO, "set \"" + shown(open.path) + "\" size " + size);
             why = worse(why, posix.ftruncate(open.fd, size));
         }
-        if (a.permissions() >= 0) {
+        if (a.moded()) {
             int mode = a.permissions() & 07777;
             say(Log.Level.INFO, "set \"" + shown(open.path) + "\" mode 0" + octal(mode));
             why = worse(why, posix.fchmod(open.fd, mode));
@@ -830,7 +867,7 @@ public final class SftpServer {
                 }
             }
         }
-        if (posix.lstat(to) != null) {
+        if (posix.stat(to) != null) {
             status(FAILURE);
             return;
         }
@@ -848,23 +885,21 @@ public final class SftpServer {
 
     private void expand(byte[] path) throws IOException {
         if (path.length == 0 || path[0] != '~') {
-            realpath(absolute(path));
+            realpath(path.length == 0 ? home : absolute(path));
             return;
         }
         int slash = 1;
         while (slash < path.length && path[slash] != '/') {
             slash++;
         }
-        byte[] home =
-                slash == 1
-                        ? account.home().toString().getBytes(StandardCharsets.UTF_8)
-                        : posix.home(Arrays.copyOfRange(path, 1, slash));
-        if (home == null) {
+        // One's own is where the session began, as for OpenSSH, whatever -d made of that.
+        byte[] of = slash == 1 ? home : posix.home(Arrays.copyOfRange(path, 1, slash));
+        if (of == null) {
             begin(STATUS).number(NO_SUCH_FILE).text("no such user").text("").end();
             return;
         }
-        byte[] whole = Arrays.copyOf(home, home.length + path.length - slash);
-        System.arraycopy(path, slash, whole, home.length, path.length - slash);
+        byte[] whole = Arrays.copyOf(of, of.length + path.length - slash);
+        System.arraycopy(path, slash, whole, of.length, path.length - slash);
         realpath(absolute(whole));
     }
 
@@ -875,6 +910,11 @@ public final class SftpServer {
         Opened to = file();
         long writeAt = request.large();
         if (from == null || to == null || from == to || Arrays.equals(from.path, to.path)) {
+            status(FAILURE);
+            return;
+        }
+        if (length == 0 && posix.same(from.fd, to.fd)) {
+            // By another name: what is written would be read again, without an end.
             status(FAILURE);
             return;
         }
@@ -994,18 +1034,28 @@ public final class SftpServer {
         };
     }
 
+    /**
+     * A number for what is to be opened, or -1: that given back last, as OpenSSH's server has it.
+     */
     private int free() {
-        for (int i = 0; i < handles.length; i++) {
-            if (handles[i] == null) {
-                return i;
+        if (unusedCount > 0) {
+            return unused[unusedCount - 1];
+        }
+        return used < MAX_HANDLES ? used : -1;
+    }
+
+    /** Opens the number that {@link #free} gave. */
+    private void hold(int number, Opened open) {
+        if (number == used) {
+            if (used == handles.length) {
+                handles = Arrays.copyOf(handles, Math.min(MAX_HANDLES, 2 * used));
+                unused = Arrays.copyOf(unused, handles.length);
             }
+            used++;
+        } else {
+            unusedCount--;
         }
-        int before = handles.length;
-        if (before < MAX_HANDLES) {
-            handles = Arrays.copyOf(handles, Math.min(MAX_HANDLES, 2 * before));
-            return before;
-        }
-        return -1;
+        handles[number] = open;
     }
 
     /** The number in a handle; -1: none of ours. */
@@ -1033,9 +1083,12 @@ public final class SftpServer {
         return absolute(request.name());
     }
 
-    /** Relative names begin at home: the process's working directory is everybody's. */
+    /**
+     * Relative names begin at home: the process's working directory is everybody's. An empty name
+     * is nobody's, as for the system.
+     */
     private byte[] absolute(byte[] path) {
-        if (path.length > 0 && path[0] == '/') {
+        if (path.length == 0 || path[0] == '/') {
             return path;
         }
         byte[] whole = Arrays.copyOf(home, home.length + 1 + path.length);

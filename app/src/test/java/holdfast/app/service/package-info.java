@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.app.service;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package holdfast.ssh.server.sftp;
+
+import org.jspecify.annotations.NullMarked;
