@@ -392,7 +392,10 @@ public final class TetherStream implements ByteChannel {
                     mode = Mode.PLAIN;
                     watcher.said("tether: the server offers none: plain SSH");
                 }
-                case Greeting.Outcome.Said said -> begin(said);
+                case Greeting.Outcome.Said said -> {
+                    awaitOurLine();
+                    begin(said);
+                }
             }
             int rest = count - used;
             if (rest > 0) {
@@ -440,13 +443,20 @@ public final class TetherStream implements ByteChannel {
         }
     }
 
-    private void begin(Greeting.Outcome.Said said) throws IOException {
+    /**
+     * A server's line may be here first. What we are to each other depends on both, and no frame
+     * may overtake ours: whoever writes the stream has it in hand, and waits for nobody.
+     */
+    private void awaitOurLine() throws IOException {
         while (!ourLineSent && !closed) {
-            await(); // a server may be quicker than our own writer
+            await();
         }
         if (closed) {
             throw new AsynchronousCloseException();
         }
+    }
+
+    private void begin(Greeting.Outcome.Said said) throws IOException {
         if (!(said.what() instanceof TetherLine.Offer theirs)
                 || !agreed(TetherLine.of(ourLine.toString()))) {
             if (required) {
@@ -602,7 +612,6 @@ public final class TetherStream implements ByteChannel {
             first.write(line);
         }
         if (whole) {
-            // Not before it is out: what follows, by whatever thread, are frames.
             synchronized (lock) {
                 if (ourLine.length() > 0 && ourLine.charAt(ourLine.length() - 1) == '\r') {
                     ourLine.setLength(ourLine.length() - 1);
