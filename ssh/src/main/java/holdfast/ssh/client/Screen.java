@@ -172,8 +172,8 @@ final class Screen implements Connection.Doubts, WritableByteChannel {
         if (seconds < 120) {
             return seconds + " s";
         }
-        long minutes = seconds / 60;
-        return minutes < 120 ? minutes + " min" : minutes / 60 + " h";
+        long minutes = Math.round(seconds / 60.0);
+        return minutes < 120 ? minutes + " min" : Math.round(minutes / 60.0) + " h";
     }
 
     // --- the remote side's output

@@ -81,7 +81,7 @@ public final class LocalSocket implements AutoCloseable {
     /** Connects; may wait while the other side's queue is full. */
     public static LocalSocket connect(String path) throws SystemException {
         int fd =
-                Native.aboveStandard(
+                Native.aboveInherited(
                         Native.must("socket", Native.call(SOCKET, AF_UNIX, SOCK_STREAM_CLOEXEC)));
         boolean done = false;
         try (Arena arena = Arena.ofConfined()) {
@@ -109,7 +109,7 @@ public final class LocalSocket implements AutoCloseable {
      */
     public static @Nullable LocalSocket listen(String path, String suffix) throws SystemException {
         int fd =
-                Native.aboveStandard(
+                Native.aboveInherited(
                         Native.must("socket", Native.call(SOCKET, AF_UNIX, SOCK_STREAM_CLOEXEC)));
         boolean done = false;
         try (Arena arena = Arena.ofConfined()) {
@@ -165,7 +165,7 @@ public final class LocalSocket implements AutoCloseable {
                 descriptor.leave();
             }
             if (made >= 0) {
-                return new LocalSocket(Native.aboveStandard(made));
+                return new LocalSocket(Native.aboveInherited(made));
             }
             switch (-made) {
                 case Native.EINTR, Native.ECONNABORTED -> {}
@@ -356,7 +356,7 @@ public final class LocalSocket implements AutoCloseable {
             }
             int[] all = passed(control, message.get(ValueLayout.JAVA_LONG, CONTROLLEN_AT));
             if (count == 1 && all.length == 1) {
-                return new PassedFile(Native.aboveStandard(all[0]), use);
+                return new PassedFile(Native.aboveInherited(all[0]), use);
             }
             for (int fd : all) {
                 Native.close(fd);

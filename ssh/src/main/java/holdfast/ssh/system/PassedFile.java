@@ -108,7 +108,7 @@ public final class PassedFile implements ByteChannel {
             return -1; // we were not given that right
         }
         try (Arena arena = Arena.ofConfined()) {
-            return Native.aboveStandard(
+            return Native.aboveInherited(
                     Native.call(
                             OPEN,
                             Native.string(arena, "/proc/self/fd/" + fd).address(),
@@ -263,7 +263,7 @@ public final class PassedFile implements ByteChannel {
         if (now == null) {
             now =
                     new Descriptor(
-                            Native.aboveStandard(
+                            Native.aboveInherited(
                                     Native.must("eventfd", Native.call(EVENTFD, 0, EFD_CLOEXEC))));
             bell = now;
         }

@@ -614,7 +614,6 @@ public final class TetherStream implements ByteChannel {
             first.write(line);
         }
         if (whole) {
-            // Not before it is out: what follows, by whatever thread, are frames.
             synchronized (lock) {
                 if (ourLine.length() > 0 && ourLine.charAt(ourLine.length() - 1) == '\r') {
                     ourLine.setLength(ourLine.length() - 1);

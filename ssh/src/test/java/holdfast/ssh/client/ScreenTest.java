@@ -13,6 +13,14 @@ final class ScreenTest {
     }
 
     @Test
+    void a_cut_off_session_says_since_when_what_is_tried_for_how_long_and_the_way_out() {
+        assertThat(Screen.words(at(10), at(86_410), at(13), '~'))
+                .isEqualTo(
+                        "[holdfast: cut off for 3 s; reconnecting, what you type is kept; session"
+                                + " held for 24 h; ~. leaves now]");
+    }
+
+    @Test
     void the_line_says_since_when_what_comes_next_and_the_way_out() {
         assertThat(Screen.words(new ShowDoubt(at(10), at(70)), at(22), '~'))
                 .isEqualTo("[holdfast: nothing heard for 12 s; giving up in 48 s; ~. leaves now]");

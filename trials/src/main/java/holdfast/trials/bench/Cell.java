@@ -121,11 +121,7 @@ record Cell(Trouble trouble, Setting setting, boolean serverFirst, boolean holdf
     Fate run(Client program) throws IOException, InterruptedException {
         Path directory = Files.createTempDirectory("hfs");
         try (NatLab lab = NatLab.up(trouble.mode, trouble.expiry() ? LIMIT : NEVER)) {
-            // The kernel's defaults of 7200, 75 and 9, scaled.
-            lab.ends(
-                    "net.ipv4.tcp_keepalive_time=" + 7200 / FACTOR,
-                    "net.ipv4.tcp_keepalive_intvl=" + Math.ceilDiv(75, FACTOR),
-                    "net.ipv4.tcp_keepalive_probes=9");
+            kernel(lab);
             try (Sshd sshd = Sshd.start(directory, lab.server(), NatLab.SERVER)) {
                 return live(lab, sshd, connect(program, lab, sshd));
             }
@@ -134,18 +130,26 @@ record Cell(Trouble trouble, Setting setting, boolean serverFirst, boolean holdf
         }
     }
 
+    /** Its defaults of 7200, 75 and 9 for TCP's keepalive, scaled. */
+    static void kernel(NatLab lab) {
+        lab.ends(
+                "net.ipv4.tcp_keepalive_time=" + 7200 / FACTOR,
+                "net.ipv4.tcp_keepalive_intvl=" + Math.ceilDiv(75, FACTOR),
+                "net.ipv4.tcp_keepalive_probes=9");
+    }
+
+    /** What the remote side is to run. */
+    static String words(Trouble trouble, boolean serverFirst) {
+        String burden = trouble.burden() == 0 ? "" : "head -c " + trouble.burden() + " /dev/zero; ";
+        return serverFirst
+                ? "echo ready; sleep " + SPEAK.toSeconds() + "; " + burden + "echo spoken; exec cat"
+                : "echo ready; exec cat";
+    }
+
     private Running connect(Client program, NatLab lab, Sshd sshd) {
         List<String> words =
                 new ArrayList<>(List.of("-o", setting.option, "-o", setting.other, "-T", "trial"));
-        String burden = trouble.burden() == 0 ? "" : "head -c " + trouble.burden() + " /dev/zero; ";
-        words.add(
-                serverFirst
-                        ? "echo ready; sleep "
-                                + SPEAK.toSeconds()
-                                + "; "
-                                + burden
-                                + "echo spoken; exec cat"
-                        : "echo ready; exec cat");
+        words.add(words(trouble, serverFirst));
         Command command = sshd.client(program, words.toArray(String[]::new));
         return command.behind(lab.client()).inputOpen().start();
     }
@@ -224,10 +228,10 @@ record Cell(Trouble trouble, Setting setting, boolean serverFirst, boolean holdf
     }
 
     /** Past it no keepalive of the longer interval is on its way for the first time. */
-    private static final Duration HEALTHY = Duration.ofSeconds(ABOVE + 2);
+    static final Duration HEALTHY = Duration.ofSeconds(ABOVE + 2);
 
     /** From a thread of its own: a connection that is stuck takes no more than its buffers hold. */
-    private static void say(Running client, String words) {
+    static void say(Running client, String words) {
         Thread.ofVirtual()
                 .start(() -> {
                     try {

@@ -40,7 +40,7 @@ public final class Main {
                                    trials/bench tether [SEEDS] [FROM]
                                    trials/bench carry [--gigabytes N] [--pairs N] [--keys N] [--cipher NAME] [--markdown]
                                    trials/bench outlive [--gigabytes N] [--cuts N] [--outage S] [--pause S] [--rounds N] [--ends ours,stock] [--others no] [--seed N]
-                                   trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]
+                                   trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again] [--tether]
                                    trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]
                                    trials/bench mux [--pairs N] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]

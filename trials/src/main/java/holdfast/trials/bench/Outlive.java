@@ -21,8 +21,8 @@ import java.util.SplittableRandom;
  *
  * <p>{@code --gigabytes N} (4) or {@code --megabytes N}: the file that is copied there and back;
  * {@code --cuts N} (200), {@code --outage S} (600), {@code --pause S} (300), {@code --rounds N} (3)
- * of the short troubles, {@code --ends ours,stock} (both), {@code --others yes|no} (yes), {@code
- * --seed N}.
+ * of the short troubles, {@code --ends ours,stock} (both; or none), {@code --others yes|no} (yes),
+ * {@code --seed N}.
  */
 final class Outlive {
 
@@ -73,6 +73,9 @@ final class Outlive {
         List<String> figures = new ArrayList<>();
         boolean held = true;
         for (String ends : options.list("--ends", List.of("ours", "stock"))) {
+            if (ends.equals("none")) {
+                continue;
+            }
             Outlived outlived =
                     switch (ends) {
                         case "ours" -> Outlived.of(false, plan, seed);
@@ -87,6 +90,9 @@ final class Outlive {
         }
         if (!options.list("--others", List.of("yes")).contains("no")) {
             Others.run(plan);
+        }
+        if (figures.isEmpty()) {
+            return;
         }
         figures.forEach(System.out::println);
         System.out.println(

@@ -18,34 +18,41 @@ import java.util.concurrent.Future;
 
 /**
  * What a connection survives, in a real kernel's NAT: every trouble, every setting, OpenSSH's
- * client and ours. Writes {@code docs/survival.md}. {@code --parallel N} (24) cells at a time,
- * which mostly wait; {@code --only D,R} prints a page of some troubles instead; {@code --again}
- * writes the page anew from what the kernel said last time.
+ * client and ours, and ours with a tether. Writes {@code docs/survival.md}. {@code --parallel N}
+ * (24) cells at a time, which mostly wait; {@code --only D,R} prints a page of some troubles
+ * instead; {@code --again} writes the page anew from what the kernel said last time; {@code
+ * --tether} asks the kernel for the tether's column alone, and takes the rest from last time.
  */
 final class Survival {
 
     private Survival() {}
 
     static void run(Options options) throws IOException, InterruptedException {
-        Path kept = Client.checkout().resolve("trials").resolve("target").resolve("survival.tsv");
+        Path target = Client.checkout().resolve("trials").resolve("target");
+        Path kept = target.resolve("survival.tsv");
+        Path keptTether = target.resolve("survival-tether.tsv");
         List<String> only = options.list("--only", List.of());
-        Fates fates;
-        if (options.words().contains("--again")) {
-            fates = Fates.of(kept);
-        } else {
-            fates = inTheKernel(only, options.number("--parallel", 24));
-        }
-        String page = new SurvivalPage(fates).text();
+        boolean again = options.words().contains("--again");
+        boolean tetherOnly = options.words().contains("--tether");
+        Fates fates =
+                again || tetherOnly
+                        ? Fates.of(kept)
+                        : inTheKernel(only, options.number("--parallel", 24));
+        TetherFates tethered = again ? TetherFates.of(keptTether) : TetherFates.inTheKernel(only);
+        String page = new SurvivalPage(fates, tethered).text();
         if (!only.isEmpty()) {
             System.out.print(page);
             return;
         }
         fates.keep(kept);
+        tethered.keep(keptTether);
         Path file = Client.checkout().resolve("docs").resolve("survival.md");
         Files.createDirectories(file.getParent());
         Files.writeString(file, page);
         System.out.println(
-                "survival: " + fates.of().size() + " connections, written to docs/survival.md");
+                "survival: "
+                        + (fates.of().size() + tethered.of().size())
+                        + " connections, written to docs/survival.md");
     }
 
     private static Fates inTheKernel(List<String> only, int parallel)

@@ -14,11 +14,13 @@ import org.jspecify.annotations.Nullable;
  * @param fates what became of each connection, in the order of the page
  * @param took the whole matrix
  * @param machine what it ran on
+ * @param tethered each session's with a tether, in the order of the page
  */
-record SurvivalPage(Map<Cell, Cell.Fate> fates, Duration took, String machine) {
+record SurvivalPage(
+        Map<Cell, Cell.Fate> fates, Duration took, String machine, TetherFates tethered) {
 
-    SurvivalPage(Fates fates) {
-        this(fates.of(), fates.took(), fates.machine());
+    SurvivalPage(Fates fates, TetherFates tethered) {
+        this(fates.of(), fates.took(), fates.machine(), tethered);
     }
 
     String text() {
@@ -83,18 +85,22 @@ record SurvivalPage(Map<Cell, Cell.Fate> fates, Duration took, String machine) {
             section(page, trouble);
         }
         modelOnly(page);
+        withTether(page);
         return page.toString();
     }
 
     private void summary(StringBuilder page) {
         page.append(
-                "## In short\n\nOpenSSH's client / ours, where they differ. *Told*: who of the two ends found out by the end of the watch.\n\n| trouble |");
+                "## In short\n\nOpenSSH's client / ours, where they differ. *Told*: who of the two ends found out by the end of the watch. *Tether*: ours to our own server, with nothing set; *held*: cut off still at the end of the watch, because the trouble was not over, and back when it was.\n\n| trouble |");
         for (Cell.Setting setting : Cell.Setting.values()) {
             for (String first : new String[] {"client", "server"}) {
                 page.append(' ').append(setting.name).append(", ").append(first).append(" first |");
             }
         }
-        page.append("\n|---|").append("---|".repeat(Cell.Setting.values().length * 2)).append('\n');
+        page.append(" **tether**, client first | **tether**, server first |");
+        page.append("\n|---|")
+                .append("---|".repeat(Cell.Setting.values().length * 2 + 2))
+                .append('\n');
         for (Trouble trouble : Trouble.values()) {
             StringBuilder row = new StringBuilder("| " + trouble.name + " |");
             boolean any = false;
@@ -111,6 +117,11 @@ record SurvivalPage(Map<Cell, Cell.Fate> fates, Duration took, String machine) {
                         row.append(' ').append(a.equals(b) ? a : a + " / " + b).append(" |");
                     }
                 }
+            }
+            for (boolean serverFirst : new boolean[] {false, true}) {
+                TetherCell.@Nullable Fate fate =
+                        tethered.of().get(new TetherCell(trouble, serverFirst));
+                row.append(fate == null ? " – |" : " " + fate.brief() + " |");
             }
             if (any) {
                 page.append(row).append('\n');
@@ -194,6 +205,49 @@ record SurvivalPage(Map<Cell, Cell.Fate> fates, Duration took, String machine) {
                         .append(" |\n");
             }
         }
+    }
+
+    /** Ours to ours: the same troubles, and what becomes of the session. */
+    private void withTether(StringBuilder page) {
+        page.append(
+                """
+
+                ## With a tether: `holdfast ssh` to `holdfast sshd`
+
+                The same path, troubles and times, with no keepalives set: %1$d sessions in %2$d minutes, made on: \
+                %3$s. `trials/bench survival --tether` makes this section and its columns above alone. **lived**: \
+                what was said arrived and an answer went back, by the same two programs; the time is from speaking, \
+                or from the end of an outage that was longer, to arrival. **held**: the trouble was not over by the \
+                end of the watch, and the session was there when it was; the time is from its end. *Client noticed*: \
+                from the trouble's beginning until it looked for another connection; a dash: it had no reason to. \
+                *Connections*: how many carried the session in all. *Server noticed*: until its log said that the \
+                session was held, or carried by another connection.
+
+                The tether's own times are not scaled: a silence is asked after when it has lasted a quarter of the \
+                time for which nothing has been going on, and 50 s at most, which is why D, R, V and X do not happen \
+                to it here. A loss that nobody tells of, as forget, is missed two to three seconds after somebody \
+                spoke or asked. Whom somebody refuses, as kill does, asks again after up to 10 s.
+
+                | trouble | speaks first | outcome | client noticed | connections | server noticed | last said |
+                |---|---|---|---|---|---|---|
+                """
+                        .formatted(
+                                tethered.of().size(),
+                                Math.ceilDiv(tethered.took().toSeconds(), 60),
+                                tethered.machine()));
+        tethered.of()
+                .forEach((cell, fate) ->
+                        page.append(
+                                "| %s: %s | %s | %s | %s | %d | %s | %s |%n"
+                                        .formatted(
+                                                cell.trouble().name,
+                                                cell.trouble().says,
+                                                cell.serverFirst() ? "server" : "client",
+                                                fate.text(),
+                                                fate.since(cell, fate.client()),
+                                                fate.connections(),
+                                                fate.since(cell, fate.server()),
+                                                said(fate.said()))));
     }
 
     private static String outcome(Cell.Fate fate) {
