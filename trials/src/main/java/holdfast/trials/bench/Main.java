@@ -5,7 +5,7 @@ import java.util.List;
 
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
- * tether}, {@code survival}, {@code scale}, {@code forwards} or {@code forwards-churn}, then its
+ * tether}, {@code survival}, {@code scale}, {@code sftp}, {@code forwards} or {@code forwards-churn}, then its
  * options.
  */
 public final class Main {
@@ -24,6 +24,7 @@ public final class Main {
                 case "tether" -> TetherSeeds.run(all.subList(1, all.size()));
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
+                case "sftp" -> Sftp.run(new Options(all.subList(1, all.size())));
                 case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
                 case "forwards-churn" -> Churn.run(new Options(all.subList(1, all.size())));
                 default -> {
@@ -36,6 +37,7 @@ public final class Main {
                                    trials/bench tether [SEEDS] [FROM]
                                    trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again]
                                    trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]
+                                   trials/bench sftp [--megabytes N] [--files N] [--bytes N] [--pairs N] [--cipher NAME] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
                                    trials/bench forwards-churn [--connections N] [--seconds N] [--seed N]\
                             """);
