@@ -74,8 +74,7 @@ public final class Moduli {
                     e instanceof NoSuchFileException
                             ? "No such file or directory"
                             : String.valueOf(e.getMessage());
-            warn.accept(
-                    "WARNING: could not open " + file + " (" + why + "), using fixed modulus");
+            warn.accept("WARNING: could not open " + file + " (" + why + "), using fixed modulus");
             return fallback(most);
         }
         List<Group> best = best(all, least, bits, most);
@@ -125,7 +124,8 @@ public final class Moduli {
         FileTime now = Files.getLastModifiedTime(file);
         if (!now.equals(read)) {
             List<Group> found = new ArrayList<>();
-            try (BufferedReader lines = Files.newBufferedReader(file, StandardCharsets.ISO_8859_1)) {
+            try (BufferedReader lines =
+                    Files.newBufferedReader(file, StandardCharsets.ISO_8859_1)) {
                 String line;
                 while (found.size() < MOST && (line = lines.readLine()) != null) {
                     Group group = group(line);

@@ -54,10 +54,7 @@ final class Sftp {
             double[][] ours = new double[cases.size()][pairs];
             double[][] theirs = new double[cases.size()][pairs];
             try (Sshd our = Sshd.holdfast(directory.resolve("ours"), "LogLevel INFO");
-                    Sshd their =
-                            Sshd.start(
-                                    directory.resolve("theirs"),
-                                    "LogLevel INFO")) {
+                    Sshd their = Sshd.start(directory.resolve("theirs"), "LogLevel INFO")) {
                 for (int pair = 0; pair < pairs; pair++) {
                     for (int i = 0; i < cases.size(); i++) {
                         // Who goes first changes, so that neither always runs in the other's wake.
@@ -86,14 +83,14 @@ final class Sftp {
         }
     }
 
-    private static void tell(
-            Options options, List<Case> cases, double[][] ours, double[][] theirs)
+    private static void tell(Options options, List<Case> cases, double[][] ours, double[][] theirs)
             throws IOException, InterruptedException {
         StringBuilder figure = new StringBuilder("sftp:");
         if (options.markdown()) {
             System.out.println(Machine.described());
             System.out.println();
-            System.out.println("| what | holdfast sshd | OpenSSH's | speed over OpenSSH's | bound |");
+            System.out.println(
+                    "| what | holdfast sshd | OpenSSH's | speed over OpenSSH's | bound |");
             System.out.println("|---|---|---|---|---|");
         }
         for (int i = 0; i < cases.size(); i++) {
@@ -123,8 +120,7 @@ final class Sftp {
         throw new AssertionError("no sftp-server here (openssh-sftp-server)");
     }
 
-    private static void plant(Path directory, long bytes, int files, int small)
-            throws IOException {
+    private static void plant(Path directory, long bytes, int files, int small) throws IOException {
         byte[] some = new byte[1_000_000];
         for (int i = 0; i < some.length; i++) {
             some[i] = (byte) (i * 131 + (i >> 9));
@@ -154,15 +150,7 @@ final class Sftp {
             Files.createDirectory(made.get(command.startsWith("get") ? 0 : 1));
         }
         Path batch = directory.resolve("batch");
-        Files.writeString(
-                batch,
-                "lcd "
-                        + directory
-                        + "\ncd "
-                        + directory
-                        + "\n"
-                        + command
-                        + "\n");
+        Files.writeString(batch, "lcd " + directory + "\ncd " + directory + "\n" + command + "\n");
         List<String> argv = new ArrayList<>(List.of("sftp", "-q", "-F", sshd.config().toString()));
         argv.addAll(List.of("-S", Client.reference().argv().getFirst(), "-c", cipher));
         // The name of a subsystem, or the path of a program.
