@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Execution;
@@ -78,6 +79,32 @@ final class ServerPolicyTrial {
         assertThat(ended.out()).hasSize(8_000_000);
         int first = 1;
         return ended.err().split("SSH2_MSG_KEXINIT received", -1).length - 1 - first;
+    }
+
+    @Test
+    void a_group_exchange_takes_its_group_from_the_moduli_file(Stage stage) throws Exception {
+        Path all = Path.of("/etc/ssh/moduli");
+        if (!Files.isReadable(all)) {
+            throw new TestAbortedException("no " + all + " here");
+        }
+        Path one = stage.directory().resolve("moduli");
+        try (Stream<String> lines = Files.lines(all)) {
+            // The field before the generator: the bits of the prime, less one.
+            Files.write(one, lines.filter(line -> line.contains(" 3071 ")).limit(3).toList());
+        }
+        String[] exchange = {
+            "-vv", "-o", "KexAlgorithms=diffie-hellman-group-exchange-sha256", "trial", "echo in"
+        };
+        String offered = "KexAlgorithms +diffie-hellman-group-exchange-sha256";
+        Sshd with = stage.holdfastSshd("ModuliFile " + one, offered);
+        Ended in = stage.openSsh(with, exchange).end(SOON);
+        assertThat(in.out()).as(in.err()).isEqualTo("in\n");
+        assertThat(in.err()).containsPattern("bits set: [0-9]+/3072");
+        Sshd without = stage.holdfastSshd("ModuliFile /nonexistent/moduli", offered);
+        Ended fixed = stage.openSsh(without, exchange).end(SOON);
+        assertThat(fixed.out()).as(fixed.err()).isEqualTo("in\n");
+        assertThat(fixed.err()).containsPattern("bits set: [0-9]+/8192");
+        without.awaitLog("WARNING: could not open /nonexistent/moduli .*using fixed modulus");
     }
 
     @Test

@@ -254,6 +254,50 @@ final class ServerTrial {
         await(() -> !Files.exists(pidFile), "the pid file is still there");
     }
 
+    /** What systemd hears of a service of Type=notify, on a socket of our own. */
+    @Test
+    void systemd_is_told_when_it_listens_reads_anew_and_stops(Stage stage) throws Exception {
+        Sshd pattern = stage.holdfastSshd();
+        Path socket = stage.directory().resolve("notify");
+        Running systemd =
+                stage.run(
+                                "/usr/bin/python3",
+                                "-uc",
+                                """
+                                import socket, sys
+                                s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                                s.bind(sys.argv[1])
+                                print("bound")
+                                heard = ""
+                                while heard != "STOPPING=1":
+                                    heard = s.recv(4096).decode().strip()
+                                    print(heard)
+                                """,
+                                socket.toString())
+                        .start();
+        systemd.out().await("bound", SOON);
+        Running sshd =
+                stage.run(
+                                "env",
+                                "NOTIFY_SOCKET=" + socket,
+                                Client.holdfast().launcher().toString(),
+                                "sshd",
+                                "-D",
+                                "-e",
+                                "-o",
+                                "ListenAddress=127.0.0.1:" + Sshd.freePort(),
+                                "-f",
+                                pattern.directory().resolve("sshd_config").toString())
+                        .start();
+        systemd.out().await("bound\nREADY=1\n", SOON);
+        sshd.signal("HUP");
+        systemd.out().await("bound\nREADY=1\nRELOADING=1\nREADY=1\n", SOON);
+        sshd.signal("TERM");
+        assertThat(systemd.end(SOON).out())
+                .isEqualTo("bound\nREADY=1\nRELOADING=1\nREADY=1\nSTOPPING=1\n");
+        assertThat(sshd.end(SOON).status()).isZero();
+    }
+
     @Test
     void without_d_it_goes_to_the_background_once_it_listens(Stage stage) throws Exception {
         Sshd pattern = stage.holdfastSshd();

@@ -5,12 +5,15 @@ import java.util.List;
 import org.apache.sshd.client.kex.DHGClient;
 import org.apache.sshd.client.kex.DHGEXClient;
 import org.apache.sshd.common.NamedFactory;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.cipher.BaseCBCCipher;
 import org.apache.sshd.common.cipher.Cipher;
 import org.apache.sshd.common.helpers.AbstractFactoryManager;
 import org.apache.sshd.common.kex.AbstractDH;
 import org.apache.sshd.common.kex.BuiltinDHFactories;
 import org.apache.sshd.common.kex.DHFactory;
+import org.apache.sshd.common.kex.DHG;
 import org.apache.sshd.common.kex.KeyExchange;
 import org.apache.sshd.common.kex.KeyExchangeFactory;
 import org.apache.sshd.common.mac.BaseMac;
@@ -58,10 +61,22 @@ public final class Algorithms {
             List<String> ciphers,
             List<String> macs,
             List<String> signatureAlgorithms) {
+        install(manager, side, kexAlgorithms, ciphers, macs, signatureAlgorithms, null);
+    }
+
+    /** The same for a server that takes the groups of a group exchange from {@code moduli}. */
+    public static void install(
+            AbstractFactoryManager manager,
+            Side side,
+            List<String> kexAlgorithms,
+            List<String> ciphers,
+            List<String> macs,
+            List<String> signatureAlgorithms,
+            @Nullable Moduli moduli) {
         List<KeyExchangeFactory> exchanges = new ArrayList<>(kexAlgorithms.size());
         for (String name : kexAlgorithms) {
             if (isKex(name)) {
-                exchanges.add(new Exchange(name, side));
+                exchanges.add(new Exchange(name, side, moduli));
             }
         }
         List<NamedFactory<Cipher>> encryptions = new ArrayList<>(ciphers.size());
@@ -236,7 +251,8 @@ public final class Algorithms {
         }
     }
 
-    private record Exchange(String getName, Side side) implements KeyExchangeFactory {
+    private record Exchange(String getName, Side side, @Nullable Moduli moduli)
+            implements KeyExchangeFactory {
         @Override
         public KeyExchange createKeyExchange(Session session) throws Exception {
             DHFactory agreement = agreement(getName);
@@ -248,10 +264,47 @@ public final class Algorithms {
                                         : DHGClient.newFactory(agreement);
                         case SERVER ->
                                 agreement.isGroupExchange()
-                                        ? DHGEXServer.newFactory(agreement)
+                                        ? moduli == null
+                                                ? DHGEXServer.newFactory(agreement)
+                                                : new OfferingFactory(agreement, moduli)
                                         : DHGServer.newFactory(agreement);
                     };
             return factory.createKeyExchange(session);
+        }
+    }
+
+    private record OfferingFactory(DHFactory agreement, Moduli moduli)
+            implements KeyExchangeFactory {
+        @Override
+        public String getName() {
+            return agreement.getName();
+        }
+
+        @Override
+        public KeyExchange createKeyExchange(Session session) {
+            return new Offering(agreement, session, moduli);
+        }
+    }
+
+    /** A server's group exchange, with a group that OpenSSH would have chosen. */
+    private static final class Offering extends DHGEXServer {
+
+        private final Moduli moduli;
+
+        Offering(DHFactory agreement, Session session, Moduli moduli) {
+            super(agreement, session);
+            this.moduli = moduli;
+        }
+
+        @Override
+        protected DHG chooseDH(int min, int wanted, int max) throws Exception {
+            Moduli.Group group = moduli.choose(min, wanted, max);
+            if (group == null) {
+                throw new SshException(
+                        SshConstants.SSH2_DISCONNECT_KEY_EXCHANGE_FAILED,
+                        "DH GEX group out of range");
+            }
+            return getDH(group.prime(), group.generator());
         }
     }
 

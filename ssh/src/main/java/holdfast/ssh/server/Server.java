@@ -9,6 +9,7 @@ import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
+import holdfast.ssh.crypto.Moduli;
 import holdfast.ssh.link.Deadlines;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
@@ -146,7 +147,8 @@ public final class Server implements AutoCloseable {
                 settings.kexAlgorithms(),
                 settings.ciphers(),
                 settings.macs(),
-                settings.hostKeyAlgorithms());
+                settings.hostKeyAlgorithms(),
+                new Moduli(settings.moduliFile(), log::info));
         mina.setCompressionFactories(
                 settings.compression()
                         ? List.of(BuiltinCompressions.none, BuiltinCompressions.delayedZlib)

@@ -6,7 +6,7 @@ import java.util.List;
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
  * tether}, {@code carry}, {@code outlive}, {@code survival}, {@code scale}, {@code mux}, {@code
- * forwards}, {@code compatibility} or {@code forwards-churn}, then its options.
+ * sftp}, {@code forwards}, {@code compatibility} or {@code forwards-churn}, then its options.
  */
 public final class Main {
 
@@ -27,6 +27,7 @@ public final class Main {
                 case "survival" -> Survival.run(new Options(all.subList(1, all.size())));
                 case "scale" -> Scale.run(new Options(all.subList(1, all.size())));
                 case "mux" -> Mux.run(new Options(all.subList(1, all.size())));
+                case "sftp" -> Sftp.run(new Options(all.subList(1, all.size())));
                 case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
                 case "compatibility" -> Compatibility.run();
                 case "forwards-churn" -> Churn.run(new Options(all.subList(1, all.size())));
@@ -43,6 +44,7 @@ public final class Main {
                                    trials/bench survival [--parallel N] [--only TROUBLE,TROUBLE] [--again] [--tether]
                                    trials/bench scale [--connections N,N] [--openssh N] [--interval S] [--markdown]
                                    trials/bench mux [--pairs N] [--markdown]
+                                   trials/bench sftp [--megabytes N] [--files N] [--bytes N] [--pairs N] [--cipher NAME] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
                                    trials/bench compatibility
                                    trials/bench forwards-churn [--connections N] [--seconds N] [--seed N]\

@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
@@ -251,9 +252,8 @@ final class SftpDifferentialTest {
                         new Log(Log.Level.QUIET, line -> {}),
                         new ByteArrayInputStream(all.toByteArray()),
                         said);
-        Integer status = server.turn(() -> true);
+        int status = Objects.requireNonNull(server.turn(() -> true), "no end");
         server.close();
-        assertThat(status).isNotNull();
         return new Outcome(answers(said.toByteArray()), status, files(root));
     }
 
@@ -263,8 +263,8 @@ final class SftpDifferentialTest {
                         .directory(root.toFile())
                         .redirectError(ProcessBuilder.Redirect.DISCARD)
                         .start();
-        try (OutputStream in = process.getOutputStream();
-                DataInputStream out = new DataInputStream(process.getInputStream())) {
+        OutputStream in = process.getOutputStream();
+        try (DataInputStream out = new DataInputStream(process.getInputStream())) {
             ByteArrayOutputStream said = new ByteArrayOutputStream();
             Thread writer =
                     Thread.ofPlatform()
