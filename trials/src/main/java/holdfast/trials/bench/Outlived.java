@@ -44,6 +44,12 @@ record Outlived(List<Back> back, String report) {
     private static final Duration NEVER_IDLE = Duration.ofHours(2);
     private static final Duration LONG = Duration.ofHours(1);
 
+    /** For so long a listener holds a session that may not have logged in, */
+    private static final Duration YOUNG_HOLD = Duration.ofSeconds(60);
+
+    /** which it may not have before it is so old, and a little more. */
+    private static final Duration OF_AGE = Duration.ofSeconds(155);
+
     private static final int LISTEN = 2022;
     private static final int ASKED = 2300;
     private static final int INNER = 2322;
@@ -149,6 +155,7 @@ record Outlived(List<Back> back, String report) {
         private final @Nullable Running listener;
         private final Running shell;
         private final Running asker;
+        private final long begunAt;
         private int address = 2;
 
         // The copier's.
@@ -212,6 +219,7 @@ record Outlived(List<Back> back, String report) {
             words.add(SHELL.replace("STOP", stop.toString()).replace("PRINT", print));
             shell = start(Command.of(words).behind(lab.client()));
             shell.out().await("\n20\n", SOON);
+            begunAt = System.nanoTime();
             asker = start(Command.of("python3", "-c", ASK, stop.toString()).behind(lab.client()));
         }
 
@@ -250,6 +258,7 @@ record Outlived(List<Back> back, String report) {
                 noPath(Duration.ofSeconds(10));
                 goesOn("10 s without a path", true);
             }
+            comeOfAge();
             noPath(plan.outage());
             goesOn(plan.outage().toSeconds() + " s without a path", true);
             List<Long> client = Signals.tree(shell.pid());
@@ -272,6 +281,23 @@ record Outlived(List<Back> back, String report) {
             String report = proved(ended, asked, during);
             nothingLeft();
             return new Outlived(back, report);
+        }
+
+        /**
+         * A listener cannot see who has logged in, and holds nobody for longer than a minute who
+         * has been there for less than 150 seconds: PROTOCOL.md section 7.
+         */
+        private void comeOfAge() throws InterruptedException {
+            Duration age = Duration.ofNanos(System.nanoTime() - begunAt);
+            Duration longest =
+                    plan.outage().compareTo(plan.pause()) > 0 ? plan.outage() : plan.pause();
+            if (stock && longest.compareTo(YOUNG_HOLD) >= 0 && age.compareTo(OF_AGE) < 0) {
+                say(
+                        "until the listener holds it for long: "
+                                + OF_AGE.minus(age).toSeconds()
+                                + " s");
+                Thread.sleep(OF_AGE.minus(age));
+            }
         }
 
         // --- the troubles
