@@ -492,7 +492,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                 wish.port() == MuxMessage.UNIX_PATH
                         ? new Endpoint.Unix(wish.host())
                         : new Endpoint.Tcp(wish.host(), wish.port());
-        if (!session.open(Client.stdio(beyond, out, out, log))) {
+        if (!session.open(Client.stdio(beyond, out, out, log).reportTo(session))) {
             return null;
         }
         session.begin(null);
