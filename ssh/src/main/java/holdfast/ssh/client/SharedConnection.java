@@ -69,10 +69,9 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                     Thread.ofPlatform().daemon().name("mux-session-", 1).factory());
 
     private final Set<Shared> sessions = ConcurrentHashMap.newKeySet();
-    private @Nullable MuxMaster master;
+    private volatile @Nullable MuxMaster master;
 
     // Guarded by this.
-    private int clients;
     private boolean stopped;
     private boolean interactive;
     private Moment lastChange;
@@ -121,10 +120,11 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         }
         SharedConnection made =
                 new SharedConnection(settings, connection, forwards, prompter, log, quit);
-        made.master = MuxMaster.listen(path, Processes.user(), made, log);
-        if (made.master == null) {
+        MuxMaster listening = MuxMaster.listen(path, Processes.user(), made, log);
+        if (listening == null) {
             return null;
         }
+        made.master = listening;
         Terminal.ofProcess().onResize(made::resized);
         return made;
     }
@@ -136,8 +136,9 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         onNews = action;
     }
 
-    synchronized int clients() {
-        return clients;
+    int clients() {
+        MuxMaster listening = master;
+        return listening == null ? 0 : listening.clients();
     }
 
     /** Whether nobody else can come. */
@@ -178,10 +179,9 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
     // --- for the master
 
     @Override
-    public void clients(int now) {
+    public void clientsChanged() {
         Runnable told;
         synchronized (this) {
-            clients = now;
             lastChange = connection.loop().clock().now();
             told = onNews;
         }
@@ -501,7 +501,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                 wish.port() == MuxMessage.UNIX_PATH
                         ? new Endpoint.Unix(wish.host())
                         : new Endpoint.Tcp(wish.host(), wish.port());
-        if (!session.open(Client.stdio(beyond, out, out, log))) {
+        if (!session.open(Client.stdio(beyond, out, out, log).reportTo(session))) {
             return null;
         }
         session.begin(null);

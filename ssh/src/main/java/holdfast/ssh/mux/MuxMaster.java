@@ -89,8 +89,8 @@ public final class MuxMaster implements AutoCloseable {
         /** What is asked after, for a person. */
         String describe(String what);
 
-        /** A client has come, or the last of them has gone. */
-        void clients(int now);
+        /** A client has come or gone. */
+        void clientsChanged();
     }
 
     /**
@@ -219,7 +219,7 @@ public final class MuxMaster implements AutoCloseable {
             } else {
                 Client client = new Client(new MuxWire(socket));
                 clients.add(client);
-                host.clients(clients.size());
+                host.clientsChanged();
                 threads.execute(client);
             }
         }
@@ -298,7 +298,7 @@ public final class MuxMaster implements AutoCloseable {
                 left.abandon();
             }
             clients.remove(this);
-            host.clients(clients.size());
+            host.clientsChanged();
         }
 
         void resized() {

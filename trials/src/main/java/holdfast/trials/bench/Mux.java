@@ -27,7 +27,7 @@ final class Mux {
     private static final Duration SOON = Duration.ofSeconds(30);
 
     /** Until our virtual machine has compiled what a session needs. */
-    private static final int WARMING = 30;
+    private static final int WARMING = 100;
 
     static void run(Options options) throws IOException, InterruptedException {
         int pairs = options.number("--pairs", 101);
