@@ -179,9 +179,14 @@ final class TetherTrial {
         Path here = stage.directory().resolve("here");
         Path again = stage.directory().resolve("again");
         Running copy =
-                scene.command("sftp", "-q", "-l", "40000", "-b", "-", "trial")
+                scene.command("sftp", "-l", "40000", "-b", "-", "-o", "LogLevel=verbose", "trial")
                         .input("get " + there + " " + here + "\nput " + here + " " + again + "\n")
                         .start();
+        // A cut before the login is the end of any connection: nobody is known yet.
+        long deadline = System.nanoTime() + LONG.toNanos();
+        while (!Files.exists(here) && copy.alive() && System.nanoTime() < deadline) {
+            Thread.sleep(10);
+        }
         SplittableRandom random = new SplittableRandom(seed);
         for (int cut = 0; cut < CUTS; cut++) {
             Thread.sleep(random.nextInt(300, 1800));

@@ -392,7 +392,10 @@ public final class TetherStream implements ByteChannel {
                     mode = Mode.PLAIN;
                     watcher.said("tether: the server offers none: plain SSH");
                 }
-                case Greeting.Outcome.Said said -> begin(said);
+                case Greeting.Outcome.Said said -> {
+                    awaitOurLine();
+                    begin(said);
+                }
             }
             int rest = count - used;
             if (rest > 0) {
@@ -437,6 +440,19 @@ public final class TetherStream implements ByteChannel {
         ByteBuffer line = ByteBuffer.wrap((ourLine + "\r\n").getBytes(StandardCharsets.US_ASCII));
         while (line.hasRemaining()) {
             first.write(line);
+        }
+    }
+
+    /**
+     * A server's line may be here first. What we are to each other depends on both, and no frame
+     * may overtake ours: whoever writes the stream has it in hand, and waits for nobody.
+     */
+    private void awaitOurLine() throws IOException {
+        while (!ourLineSent && !closed) {
+            await();
+        }
+        if (closed) {
+            throw new AsynchronousCloseException();
         }
     }
 
@@ -589,16 +605,17 @@ public final class TetherStream implements ByteChannel {
         boolean whole = end < from.limit();
         ByteBuffer line = from.slice(from.position(), (whole ? end + 1 : end) - from.position());
         from.position(from.position() + line.remaining());
+        while (line.hasRemaining()) {
+            first.write(line);
+        }
         if (whole) {
             synchronized (lock) {
                 if (ourLine.length() > 0 && ourLine.charAt(ourLine.length() - 1) == '\r') {
                     ourLine.setLength(ourLine.length() - 1);
                 }
                 ourLineSent = true;
+                lock.notifyAll();
             }
-        }
-        while (line.hasRemaining()) {
-            first.write(line);
         }
     }
 

@@ -122,6 +122,23 @@ final class TetherStreamTest {
     }
 
     @Test
+    void a_server_that_has_spoken_before_us_is_no_less_tethered() throws Exception {
+        try (EchoServer server = new EchoServer(true);
+                TetherStream stream = stream(server)) {
+            FutureTask<String> theirs = new FutureTask<>(() -> line(stream));
+            Thread reader = Thread.ofPlatform().daemon().start(theirs);
+            while (!theirs.isDone() && reader.getState() == Thread.State.RUNNABLE) {
+                Thread.sleep(1); // in the socket; then its line has come, and ours is waited for
+            }
+            say(stream, stream.identification() + "\r\n");
+            say(stream, "hello");
+            assertThat(theirs.get(5, TimeUnit.SECONDS)).startsWith("SSH-2.0-Echo_1 tether-1=");
+            assertThat(hear(stream, 5)).isEqualTo("hello");
+            assertThat(stream.tethered()).isTrue();
+        }
+    }
+
+    @Test
     void a_cut_connection_is_replaced_and_nothing_is_lost() throws Exception {
         try (EchoServer server = new EchoServer(true);
                 TetherStream stream = stream(server)) {
