@@ -609,9 +609,7 @@ final class ConfigReader {
         for (int i = 0; i < name.length(); i++) {
             char c = name.charAt(i);
             boolean letter =
-                    (c >= 'a' && c <= 'z')
-                            || (c >= 'A' && c <= 'Z')
-                            || (c >= '0' && c <= '9');
+                    (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
             if (i == 0 && !letter) {
                 return "domain name \"" + name + "\" starts with invalid character";
             }

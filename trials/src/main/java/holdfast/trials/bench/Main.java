@@ -5,9 +5,8 @@ import java.util.List;
 
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
- * tether}, {@code survival}, {@code scale}, {@code forwards},
- * {@code compatibility} or {@code forwards-churn}, then its
- * options.
+ * tether}, {@code survival}, {@code scale}, {@code forwards}, {@code compatibility} or {@code
+ * forwards-churn}, then its options.
  */
 public final class Main {
 
