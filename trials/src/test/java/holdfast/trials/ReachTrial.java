@@ -115,8 +115,7 @@ final class ReachTrial {
                         "head -c 7 <&3' x-client \"$@\"");
         try (Display display = new Display()) {
             for (boolean theirs : List.of(true, false)) {
-                Command command =
-                        forwarding(stage, sshd, theirs, here, client.toString());
+                Command command = forwarding(stage, sshd, theirs, here, client.toString());
                 Ended ended = command.env("DISPLAY", display.name()).end(SOON);
                 assertThat(ended.out()).as(ended.err()).isEqualTo("welcome");
                 byte[] begun = display.visitors.poll(30, TimeUnit.SECONDS);
@@ -203,8 +202,7 @@ final class ReachTrial {
             "echo in"
         };
         for (boolean theirs : List.of(true, false)) {
-            Ended ended =
-                    (theirs ? stage.openSsh(sshd, words) : stage.ssh(sshd, words)).end(SOON);
+            Ended ended = (theirs ? stage.openSsh(sshd, words) : stage.ssh(sshd, words)).end(SOON);
             assertThat(ended.out()).as(ended.err()).isEqualTo("in\n");
         }
         assertThat(Files.readString(stage.directory().resolve("asked")).lines().distinct())
@@ -217,8 +215,7 @@ final class ReachTrial {
     // --- ~&
 
     @Test
-    void sent_to_the_background_it_gives_the_shell_back_and_goes_on(Stage stage)
-            throws Exception {
+    void sent_to_the_background_it_gives_the_shell_back_and_goes_on(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
         Terminal terminal = stage.terminal(120, 30);
         String before = terminal.modes();

@@ -124,8 +124,7 @@ final class Transport extends PacketSession {
     @Override
     protected String resolveIdentificationString(String property) {
         TetherStream below = tether;
-        String line =
-                below == null ? "SSH-2.0-" + naming.software() : below.identification();
+        String line = below == null ? "SSH-2.0-" + naming.software() : below.identification();
         sshLog.debug("Local version string " + line);
         return line;
     }

@@ -243,9 +243,8 @@ enum Algorithms {
     }
 
     private static List<String> keys(Predicate<String> wanted) {
-        return signatures(
-                name ->
-                        !name.startsWith("rsa-") && !name.startsWith("webauthn") && wanted.test(name));
+        return signatures(name ->
+                !name.startsWith("rsa-") && !name.startsWith("webauthn") && wanted.test(name));
     }
 
     private void addMatching(Set<String> names, String list) {

@@ -116,6 +116,7 @@ public final class ClientConfig {
         if (hostName != null) {
             host = expand(tokens(), hostName.text(), "%h", false, hostName.where());
         }
+        boolean resolved = false;
         boolean address = NumericAddress.looksLikeOne(host, addressFamily());
         if (!address) {
             host = host.toLowerCase(Locale.ROOT);
@@ -125,17 +126,34 @@ public final class ClientConfig {
                 log.debug("hostname " + host + " is an unrecognised address");
             } else {
                 host = canonical;
+                resolved = true;
             }
         }
-        boolean found = !address && canonicalized();
-        if (!address && !found && !permittedCnames().isEmpty() && canonicalizes(true)) {
+        // What decided over this reading does not change with the next.
+        for (Keyword settled :
+                List.of(
+                        Keyword.CANONICALIZE_HOSTNAME,
+                        Keyword.CANONICALIZE_MAX_DOTS,
+                        Keyword.CANONICALIZE_FALLBACK_LOCAL)) {
+            if (!given.has(settled)) {
+                given.override(settled, text(settled));
+            }
+        }
+        boolean found = resolved || (!address && canonicalized());
+        if (!found && !permittedCnames().isEmpty() && canonicalizes(true)) {
             // A bare name may be an alias too, by the resolver's own search.
             String canonical = surroundings.names().canonical(host, addressFamily());
             if (canonical != null) {
                 followCname(canonical);
             } else if (isDirect()) {
+                boolean otherFamily =
+                        NumericAddress.canonical(host, ClientSettings.AddressFamily.ANY) != null;
                 throw ConfigException.of(
-                        "ssh: Could not resolve hostname " + host + ": Name or service not known");
+                        "ssh: Could not resolve hostname "
+                                + host
+                                + (otherFamily
+                                        ? ": Address family for hostname not supported"
+                                        : ": Name or service not known"));
             }
         }
         again |= !"false".equals(given.text(Keyword.CANONICALIZE_HOSTNAME));
@@ -481,15 +499,12 @@ public final class ClientConfig {
 
     private HostTrust trust(Tokens expansion) throws ConfigException {
         List<Path> revoked = new ArrayList<>();
-        List<String> names = new ArrayList<>();
         Given.Value files = given.value(Keyword.REVOKED_HOST_KEYS);
         if (files != null && !(files.words().size() == 1 && isNone(files.text()))) {
             for (String name : files.words()) {
                 String expanded = expandPath(expansion, name, files.where());
-                names.add(expanded);
                 revoked.add(path(expanded, files.where()));
             }
-            given.replaceWords(Keyword.REVOKED_HOST_KEYS, names);
         } else {
             given.remove(Keyword.REVOKED_HOST_KEYS);
         }
@@ -502,7 +517,8 @@ public final class ClientConfig {
     private HostTrust.@Nullable KeysCommand knownHostsCommand(Tokens expansion)
             throws ConfigException {
         Given.Value command = given.value(Keyword.KNOWN_HOSTS_COMMAND);
-        if (command == null) {
+        // As OpenSSH, which looks into it only when it is to be run.
+        if (command == null || line.printsConfiguration()) {
             return null;
         }
         List<String> words = Words.split(command.text(), false);

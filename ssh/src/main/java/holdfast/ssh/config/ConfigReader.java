@@ -630,17 +630,14 @@ final class ConfigReader {
         for (int i = 0; i < name.length(); i++) {
             char c = name.charAt(i);
             boolean letter =
-                    (c >= 'a' && c <= 'z')
-                            || (c >= 'A' && c <= 'Z')
-                            || (c >= '0' && c <= '9')
-                            || c == '_';
+                    (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
             if (i == 0 && !letter) {
                 return "domain name \"" + name + "\" starts with invalid character";
             }
             if (before == '.' && c == '.') {
                 return "domain name \"" + name + "\" contains consecutive separators";
             }
-            if (!letter && c != '.' && c != '-') {
+            if (!letter && c != '.' && c != '-' && c != '_') {
                 return "domain name \"" + name + "\" contains invalid characters";
             }
             before = c;

@@ -277,14 +277,10 @@ public enum Keyword {
                             CONNECT_TIMEOUT,
                             "better: it bounds the whole opening, name, keys and login too; without"
                                     + " it 120 s do"),
-                    Map.entry(
-                            CIPHERS,
-                            "better: AES-GCM comes first where the processor has AES"),
-                    Map.entry(
-                            KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"),
+                    Map.entry(CIPHERS, "better: AES-GCM comes first where the processor has AES"),
+                    Map.entry(KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"),
                     Map.entry(MACS, "umac is left out of lists"),
-                    Map.entry(
-                            KNOWN_HOSTS_COMMAND, "better: bounded in time and in what it says"),
+                    Map.entry(KNOWN_HOSTS_COMMAND, "better: bounded in time and in what it says"),
                     Map.entry(
                             UPDATE_HOST_KEYS,
                             "better: links and modes of files are left as they were"),
@@ -295,10 +291,8 @@ public enum Keyword {
                     Map.entry(
                             PROXY_JUMP,
                             "better: every hop is watched, and the one that falls silent is named"),
-                    Map.entry(
-                            WARN_WEAK_CRYPTO, "off unless asked for; in OpenSSH 10.1 it is on"),
-                    Map.entry(
-                            FORWARD_X11_TRUSTED, "no by default, as upstream; Debian's is yes"),
+                    Map.entry(WARN_WEAK_CRYPTO, "off unless asked for; in OpenSSH 10.1 it is on"),
+                    Map.entry(FORWARD_X11_TRUSTED, "no by default, as upstream; Debian's is yes"),
                     Map.entry(BATCH_MODE, "as upstream; Debian's sets ServerAliveInterval too"),
                     Map.entry(TUNNEL, "network devices cannot be tunnelled"),
                     Map.entry(

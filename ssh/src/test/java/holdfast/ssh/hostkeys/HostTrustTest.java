@@ -59,9 +59,7 @@ class HostTrustTest {
     void a_command_that_knows_the_key_is_as_good_as_a_file() throws Exception {
         Path asked = home.resolve("asked");
         Path script =
-                script(
-                        "echo \"$@\" >> " + asked,
-                        "[ $1 = ORDER ] || echo \"$2 " + ED25519 + "\"");
+                script("echo \"$@\" >> " + asked, "[ $1 = ORDER ] || echo \"$2 " + ED25519 + "\"");
         HostTrust.KeysCommand command =
                 new HostTrust.KeysCommand(
                         List.of(script.toString(), "%I", "%H", "%t", "%f", "%n 100%%"),
@@ -75,8 +73,7 @@ class HostTrustTest {
                                 + " a %H b 100%");
         Files.delete(asked);
         ClientSettings settings = settings(values(trust(List.of(), command)));
-        new HostKeyCheck(settings, given.person, given.log)
-                .orderAlgorithms(List.of("ssh-ed25519"));
+        new HostKeyCheck(settings, given.person, given.log).orderAlgorithms(List.of("ssh-ed25519"));
         assertThat(Files.readString(asked)).startsWith("ORDER example.com NONE NONE ");
     }
 
@@ -86,9 +83,7 @@ class HostTrustTest {
         HostTrust.KeysCommand fails =
                 new HostTrust.KeysCommand(List.of(script("exit 3").toString()), Map.of());
         assertThat(check(ED25519, trust(List.of(), fails))).isEqualTo(new Rejected());
-        assertThat(given.said)
-                .last()
-                .isEqualTo("KnownHostsCommand failed\r\n");
+        assertThat(given.said).last().isEqualTo("KnownHostsCommand failed\r\n");
         HostTrust.KeysCommand relative = new HostTrust.KeysCommand(List.of("true"), Map.of());
         assertThat(check(ED25519, trust(List.of(), relative))).isEqualTo(new Rejected());
         assertThat(given.said).contains("KnownHostsCommand path is not absolute\r\n");
@@ -114,8 +109,7 @@ class HostTrustTest {
         return Files.writeString(script, "#!/bin/sh\n" + String.join("\n", lines) + "\nexit 0\n");
     }
 
-    private static HostTrust trust(
-            List<Path> revoked, HostTrust.@Nullable KeysCommand command) {
+    private static HostTrust trust(List<Path> revoked, HostTrust.@Nullable KeysCommand command) {
         return new HostTrust(revoked, command, FingerprintHash.SHA256);
     }
 

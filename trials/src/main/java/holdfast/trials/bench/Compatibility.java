@@ -105,11 +105,13 @@ public final class Compatibility {
             String order = Character.toLowerCase(letter) + (letter < 'a' ? "2" : "1");
             rows.put(order + letter, refused ? refused(complaint) : SAME);
         }
-        rows.forEach((letter, text) ->
-                row(page, "`-" + letter.charAt(letter.length() - 1) + "`", text));
+        rows.forEach(
+                (letter, text) -> row(page, "`-" + letter.charAt(letter.length() - 1) + "`", text));
     }
 
-    /** What the parser has against an option; what it says of a value that does not suit is moot. */
+    /**
+     * What the parser has against an option; what it says of a value that does not suit is moot.
+     */
     private static String complaint(char letter, boolean valued, boolean client) {
         List<String> words = new ArrayList<>(List.of("-" + letter));
         if (valued) {
@@ -225,7 +227,8 @@ public final class Compatibility {
 
     private static void escapes(StringBuilder page) {
         head(page, "escape", "");
-        for (String key : List.of(".", "B", "C", "I", "R", "V", "v", "\u001a", "#", "&", "?", "~")) {
+        for (String key :
+                List.of(".", "B", "C", "I", "R", "V", "v", "\u001a", "#", "&", "?", "~")) {
             Escapes escapes = new Escapes('~', true);
             byte[] typed = ("~" + key).getBytes(StandardCharsets.ISO_8859_1);
             List<Escapes.Piece> pieces = escapes.typed(typed, 0, typed.length);

@@ -328,6 +328,39 @@ class ConfigDifferentialTrial {
         VALUES.put(
                 "RemoteCommand",
                 new Values(words("none", "echo %h %p # no comment", "ls"), words("%q")));
+        for (String flag :
+                List.of("ForwardX11", "ForwardX11Trusted", "CanonicalizeFallbackLocal")) {
+            VALUES.put(flag, new Values(FLAGS, BAD_FLAGS));
+        }
+        VALUES.put("CanonicalizeMaxDots", new Values(NUMBERS, BAD_NUMBERS));
+        VALUES.put("ForwardX11Timeout", new Values(TIMES, BAD_TIMES));
+        VALUES.put(
+                "CanonicalizeHostname",
+                new Values(words("yes", "no", "always", "TRUE"), words("never", "ask")));
+        VALUES.put(
+                "CanonicalDomains",
+                new Values(
+                        words(
+                                "nowhere.invalid",
+                                "a.invalid B.INVALID",
+                                "none",
+                                "x_.invalid.",
+                                "0.invalid"),
+                        words("-x", "a..b", "a/b", "none x", "\"\"")));
+        VALUES.put(
+                "CanonicalizePermittedCNAMEs",
+                new Values(
+                        words("none", "*.A:*.b", "a,b:c", "*.x:y z:*"),
+                        words("a", "a:", "none a:b", "\"\"")));
+        VALUES.put(
+                "FingerprintHash",
+                new Values(words("md5", "SHA256", "sha512"), words("crc", "sha", "\"\"")));
+        VALUES.put("XAuthLocation", new Values(words("/bin/xauth", "none"), words("\"\"", "a b")));
+        VALUES.put("KbdInteractiveDevices", new Values(words("pam", "a,b"), words("\"\"")));
+        VALUES.put(
+                "KnownHostsCommand",
+                new Values(words("none", "/bin/keys %H %I %t", "/x 'a b'"), words()));
+        VALUES.put("RevokedHostKeys", new Values(words("none", "/etc/gone", "~/gone"), words()));
         VALUES.put("Compressions", new Values(words(), words("yes")));
     }
 
@@ -428,7 +461,13 @@ class ConfigDifferentialTrial {
     private static void option(Random random, List<String> arguments, double badness) {
         boolean glued = random.nextBoolean();
         switch (random.nextInt(13)) {
-            case 0 -> arguments.add(pick(random, words("-4", "-6", "-46", "-n", "-q", "-x", "-C")));
+            case 0 ->
+                    arguments.add(
+                            pick(
+                                    random,
+                                    words(
+                                            "-4", "-6", "-46", "-n", "-q", "-x", "-C", "-X", "-Y",
+                                            "-xY")));
             case 1 -> arguments.add(pick(random, words("-t", "-tt", "-T", "-tT", "-nt", "-2a")));
             case 2 -> value(arguments, 'p', glued, pick(random, words("22", "2022", "ssh", "+7")));
             case 3 -> value(arguments, 'l', glued, pick(random, words("carl", "dora", "e@f")));
@@ -696,10 +735,15 @@ class ConfigDifferentialTrial {
 
     /** What OpenSSH would show of it: at QUIET nothing, at FATAL the last line. */
     private static List<String> shown(List<String> lines, Log.Level level) {
+        // A name that is not found is an error and not fatal, though it ends the run.
+        boolean unknown = lines.get(0).startsWith("ssh: Could not resolve hostname ");
         boolean counted = lines.get(lines.size() - 1).contains(": terminating, ");
         return switch (level) {
             case QUIET -> List.of();
-            case FATAL -> counted ? lines.subList(lines.size() - 1, lines.size()) : lines;
+            case FATAL ->
+                    unknown
+                            ? List.of()
+                            : counted ? lines.subList(lines.size() - 1, lines.size()) : lines;
             default -> lines;
         };
     }
@@ -799,6 +843,10 @@ class ConfigDifferentialTrial {
                     their.equals(List.of("300"))
                             && our.equals(List.of("0"))
                             && List.of("yes").equals(all.get("batchmode"));
+            // Debian's own default.
+            case "forwardx11trusted" -> their.equals(List.of("yes")) && our.equals(List.of("no"));
+            // 9.6 was the first to have it.
+            case "channeltimeout" -> their.isEmpty() && our.equals(List.of("none"));
             default -> false;
         };
     }
