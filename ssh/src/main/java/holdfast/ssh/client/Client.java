@@ -705,8 +705,7 @@ public final class Client {
                     return true;
                 },
                 connection.loop()::spoke,
-                Keystrokes.into(
-                        settings.protocol().keystrokes(), channel, connection.transport()),
+                Keystrokes.into(settings.protocol().keystrokes(), channel, connection.transport()),
                 log);
     }
 
