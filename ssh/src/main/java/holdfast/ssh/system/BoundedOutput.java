@@ -33,8 +33,7 @@ public final class BoundedOutput {
                             process.descendants().forEach(ProcessHandle::destroyForcibly);
                             process.destroyForcibly();
                         },
-                        CompletableFuture.delayedExecutor(
-                                limit.toMillis(), TimeUnit.MILLISECONDS));
+                        CompletableFuture.delayedExecutor(limit.toMillis(), TimeUnit.MILLISECONDS));
         try (InputStream out = process.getInputStream()) {
             byte[] said = out.readNBytes(most + 1);
             if (said.length > most) {
