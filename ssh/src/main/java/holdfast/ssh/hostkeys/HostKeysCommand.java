@@ -5,16 +5,15 @@ import holdfast.ssh.config.HostTrust.KeysCommand;
 import holdfast.ssh.config.ServerSettings.FingerprintHash;
 import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.system.BoundedOutput;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,7 +23,7 @@ import org.jspecify.annotations.Nullable;
 final class HostKeysCommand {
 
     /** OpenSSH would wait for ever; the server gives up a login sooner than that. */
-    private static final int SECONDS = 60;
+    private static final Duration LIMIT = Duration.ofMinutes(1);
 
     private static final int MOST_BYTES = 4 << 20;
 
@@ -60,36 +59,7 @@ final class HostKeysCommand {
             throw new IOException("KnownHostsCommand path is not absolute");
         }
         log.debug3("KnownHostsCommand: running " + words.getFirst() + " for " + why + " " + name);
-        ProcessBuilder builder = new ProcessBuilder(words);
-        builder.redirectInput(Path.of("/dev/null").toFile());
-        builder.redirectError(ProcessBuilder.Redirect.INHERIT);
-        Process process = builder.start();
-        // Ends it from outside, so that a command that neither speaks nor ends holds nobody.
-        CompletableFuture<Void> alarm =
-                CompletableFuture.runAsync(
-                        () -> {
-                            process.descendants().forEach(ProcessHandle::destroyForcibly);
-                            process.destroyForcibly();
-                        },
-                        CompletableFuture.delayedExecutor(SECONDS, TimeUnit.SECONDS));
-        try (InputStream out = process.getInputStream()) {
-            byte[] said = out.readNBytes(MOST_BYTES + 1);
-            if (said.length > MOST_BYTES) {
-                throw new IOException("KnownHostsCommand said more than " + MOST_BYTES + " bytes");
-            }
-            int status = process.waitFor();
-            if (status != 0) {
-                throw new IOException(
-                        "KnownHostsCommand " + words.getFirst() + " failed, status " + status);
-            }
-            return said;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IOException("KnownHostsCommand interrupted", e);
-        } finally {
-            alarm.cancel(false);
-            process.destroyForcibly();
-        }
+        return BoundedOutput.of("KnownHostsCommand", words, LIMIT, MOST_BYTES);
     }
 
     private List<String> words(Why why, String name, @Nullable HostKey key) throws IOException {
