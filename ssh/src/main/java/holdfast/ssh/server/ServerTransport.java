@@ -55,6 +55,9 @@ public final class ServerTransport extends OneKeyExchange {
      */
     public static final AttributeKey<String> KIND = new AttributeKey<>();
 
+    /** A packet of so many bytes is worth being written where it lies. */
+    private static final int LARGE = 1024;
+
     /** OpenSSH's bound on a client's identification line (kex.c, SSH_MAX_BANNER_LEN). */
     private static final int LONGEST_LINE = 8192;
 
@@ -418,23 +421,31 @@ public final class ServerTransport extends OneKeyExchange {
     protected IoWriteFuture doWritePacket(Buffer buffer) throws IOException {
         encodeLock.lock();
         try {
-            return closedChannels.permits(buffer)
-                    ? super.doWritePacket(buffer)
-                    : ClosedChannels.dropped();
+            if (!closedChannels.permits(buffer)) {
+                return ClosedChannels.dropped();
+            }
+            makeRoom(buffer);
+            return super.doWritePacket(buffer);
         } finally {
             encodeLock.unlock();
         }
     }
 
-    /** Leaves room before the packet for the head of a tether's frame. */
-    @Override
-    public Buffer prepareBuffer(byte command, Buffer buffer) {
-        Buffer packet = validateTargetBuffer(command & 0xff, buffer);
-        int start = SshConstants.SSH_PACKET_HEADER_LEN + CarriedSession.FRAME_ROOM;
-        packet.rpos(start);
-        packet.wpos(start);
-        packet.putByte(command);
-        return packet;
+    /**
+     * Moves a large packet back a little, to where the head of a tether's frame has room before it.
+     * It cannot be made there: MINA's own streams know by heart where a packet begins.
+     */
+    private void makeRoom(Buffer packet) {
+        int from = packet.rpos();
+        int to = SshConstants.SSH_PACKET_HEADER_LEN + CarriedSession.FRAME_ROOM;
+        int length = packet.available();
+        if (carried == null || !carried.tethered() || from >= to || length < LARGE) {
+            return;
+        }
+        packet.wpos(to + length);
+        byte[] bytes = packet.array();
+        System.arraycopy(bytes, from, bytes, to, length);
+        packet.rpos(to);
     }
 
     /** Takes one line and not a byte more (RFC 4253 section 4.2), in OpenSSH's words. */
