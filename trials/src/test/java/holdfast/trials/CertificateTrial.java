@@ -211,11 +211,12 @@ final class CertificateTrial {
         certify(stage, authority, key, HERE);
         Sshd sshd = stage.sshd("HostKey " + key, "HostCertificate " + key + "-cert.pub");
         know(sshd, List.of(CA), authority, key);
+        // More than the window: the server has to hear of our wish before it has sent all.
         Ended ended =
-                stage.ssh(sshd, "-v", "-o", "RekeyLimit=200K", "trial", "head -c 2000000 /dev/zero")
+                stage.ssh(sshd, "-v", "-o", "RekeyLimit=200K", "trial", "head -c 8000000 /dev/zero")
                         .end(SOON);
         assertThat(ended.status()).as(ended.err()).isZero();
-        assertThat(ended.out()).hasSize(2_000_000);
+        assertThat(ended.out()).hasSize(8_000_000);
         assertThat(ended.err().split("kex: host key algorithm: ", -1)).hasSizeGreaterThan(2);
         assertThat(ended.err()).doesNotContain(RETRIES);
     }

@@ -10,8 +10,8 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
+import java.util.random.RandomGenerator;
 import org.apache.sshd.common.kex.DHGroupData;
 import org.jspecify.annotations.Nullable;
 
@@ -83,7 +83,7 @@ public final class Moduli {
             return fallback(most);
         }
         // Everybody may know which: the groups are public.
-        return best.get(ThreadLocalRandom.current().nextInt(best.size()));
+        return best.get(RandomGenerator.getDefault().nextInt(best.size()));
     }
 
     /** The shortest that are longer than wanted, or else the longest. */

@@ -119,6 +119,7 @@ final class SpawnTest {
                 Run.of(
                         Spawn.of(Path.of("/bin/bash"))
                                 .name("-odd name")
+                                .argument("--noprofile") // its name makes it a login shell
                                 .argument("-c")
                                 .argument("echo \"$0\"; tr '\\0' '\\n' < /proc/$$/environ")
                                 .environment(environment)

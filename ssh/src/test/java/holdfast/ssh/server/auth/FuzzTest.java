@@ -10,6 +10,7 @@ import holdfast.ssh.auth.Wire;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.log.Log;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -234,7 +235,11 @@ class FuzzTest {
             int command = random.nextInt(4) == 0 ? 50 + random.nextInt(50) : 50;
             buffer.putByte((byte) command);
             buffer.putRawBytes(body);
-            session.writePacket(buffer);
+            try {
+                session.writePacket(buffer);
+            } catch (IOException closing) {
+                return; // the server has heard enough
+            }
         }
         if (random.nextBoolean()) {
             Thread.sleep(random.nextInt(40));
