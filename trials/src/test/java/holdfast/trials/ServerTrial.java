@@ -425,6 +425,7 @@ final class ServerTrial {
         Duration took = Duration.ofNanos(System.nanoTime() - stopped);
         client.signal("CONT");
         client.kill();
+        await(() -> !client.alive(), "killed, and still there");
         assertThat(took).isBetween(Duration.ofMillis(900), Duration.ofSeconds(3).plus(BUSY));
     }
 
