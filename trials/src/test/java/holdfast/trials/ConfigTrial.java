@@ -192,9 +192,7 @@ final class ConfigTrial {
         Sshd sshd = stage.sshd();
         for (List<String> words :
                 List.of(
-                        List.of("-X", "trial", "true"),
-                        List.of("-M", "trial", "true"),
-                        List.of("-O", "check", "trial"),
+                        List.of("-I", "/usr/lib/pkcs11.so", "trial", "true"),
                         List.of("-w", "0:0", "trial", "true"))) {
             Ended ended = stage.ssh(sshd, words.toArray(String[]::new)).end(SOON);
             assertThat(ended.status()).as("%s: %s", words, ended.out()).isEqualTo(255);
