@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Keys;
+import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Terminal;
 import java.io.IOException;
@@ -133,7 +134,45 @@ final class ReachTrial {
                         .contains("X11 connection rejected because of wrong authentication.");
                 assertThat(display.visitors).isEmpty();
             }
+            throughOneMaster(stage, sshd, here, client, display);
         }
+    }
+
+    /** Whose sessions all show their windows with the cookie of the first. */
+    private static void throughOneMaster(
+            Stage stage, Sshd sshd, Path xauth, Path client, Display display) throws Exception {
+        stage.onlyHoldfast("the master is ours");
+        String socket = stage.directory().resolve("m").toString();
+        Running master =
+                stage.ssh(
+                                sshd,
+                                "-o",
+                                "XAuthLocation=" + xauth,
+                                "-o",
+                                "ForwardX11Trusted=yes",
+                                "-X",
+                                "-M",
+                                "-N",
+                                "-S",
+                                socket,
+                                "trial")
+                        .env("DISPLAY", display.name())
+                        .start();
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (!Files.exists(Path.of(socket)) && System.nanoTime() < deadline) {
+            Thread.sleep(20);
+        }
+        for (boolean theirs : List.of(true, false, true)) {
+            String[] words = {"-S", socket, "-X", "trial", client.toString()};
+            Ended ended =
+                    (theirs ? stage.openSsh(sshd, words) : stage.ssh(sshd, words))
+                            .env("DISPLAY", display.name())
+                            .end(SOON);
+            assertThat(ended.out()).as(ended.err()).isEqualTo("welcome");
+            assertThat(display.visitors.poll(30, TimeUnit.SECONDS)).isNotNull();
+        }
+        master.signal("TERM");
+        master.end(SOON);
     }
 
     private static Command forwarding(

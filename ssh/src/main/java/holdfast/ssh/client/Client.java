@@ -265,7 +265,13 @@ public final class Client {
         try {
             shared =
                     SharedConnection.begin(
-                            settings, connection, forwards, prompter, log, this::quit);
+                            settings,
+                            connection,
+                            forwards,
+                            prompter,
+                            log,
+                            () -> display(forwards),
+                            this::quit);
             return true;
         } catch (IOException e) {
             log.fatal("unix_listener: " + e.getMessage());
@@ -602,6 +608,10 @@ public final class Client {
         ClientProtocol.X11 wanted = settings.protocol().x11();
         if (wanted == null || !forwards.mayForward()) {
             return null;
+        }
+        X11 known = forwards.display();
+        if (known != null) {
+            return known; // one for all sessions: the cookie of the first is the server's to keep
         }
         X11 x11 = X11.of(wanted, environment.get("DISPLAY"), log);
         forwards.display(x11);

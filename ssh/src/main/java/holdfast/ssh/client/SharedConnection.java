@@ -5,6 +5,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.Endpoint;
 import holdfast.ssh.config.ForwardSpec;
 import holdfast.ssh.forward.ClientSide;
+import holdfast.ssh.forward.X11;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxMaster;
 import holdfast.ssh.mux.MuxMessage;
@@ -32,6 +33,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 import org.apache.sshd.common.kex.KexProposalOption;
 import org.jspecify.annotations.Nullable;
 
@@ -57,6 +59,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
     private static final int MOST_FORWARDS = 1024;
 
     private final ClientSettings settings;
+    private final Supplier<@Nullable X11> display;
     private final Connection connection;
     private final ClientSide forwards;
     private final Prompter prompter;
@@ -88,8 +91,10 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
             ClientSide forwards,
             Prompter prompter,
             Log log,
+            Supplier<@Nullable X11> display,
             Runnable quit) {
         this.settings = settings;
+        this.display = display;
         this.connection = connection;
         this.forwards = forwards;
         this.prompter = prompter;
@@ -103,6 +108,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
     /**
      * Begins to share.
      *
+     * @param display what a session that asks for it is to show its windows on; null: nothing
      * @param quit ends this client, soon
      * @return null: there is another master already, or no ControlPath
      */
@@ -112,6 +118,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
             ClientSide forwards,
             Prompter prompter,
             Log log,
+            Supplier<@Nullable X11> display,
             Runnable quit)
             throws SystemException {
         String path = settings.sharing().path();
@@ -119,7 +126,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
             return null;
         }
         SharedConnection made =
-                new SharedConnection(settings, connection, forwards, prompter, log, quit);
+                new SharedConnection(settings, connection, forwards, prompter, log, display, quit);
         MuxMaster listening = MuxMaster.listen(path, Processes.user(), made, log);
         if (listening == null) {
             return null;
@@ -453,7 +460,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                                         environment(wish.environment()),
                                         pty,
                                         wish.agent() && forwards.offersAgent(),
-                                        null),
+                                        wish.x11() ? display.get() : null),
                                 out,
                                 err,
                                 log)

@@ -697,7 +697,15 @@ public final class ClientConfig {
                         case DEBUG3 -> "-vvv";
                     });
         }
-        words.addAll(List.of("-W", "[" + host + "]:" + number(Keyword.PORT), "--", hop.host()));
+        String beyond = "[" + host + "]:" + number(Keyword.PORT);
+        if (ForwardSpec.parse(beyond, ForwardSpec.Kind.STDIO) == null) {
+            throw ConfigException.of(
+                    where(Keyword.PROXY_JUMP)
+                            + ": Bad stdio forwarding specification '"
+                            + beyond
+                            + "'");
+        }
+        words.addAll(List.of("-W", beyond, "--", hop.host()));
         return CommandLine.parse(words, surroundings);
     }
 

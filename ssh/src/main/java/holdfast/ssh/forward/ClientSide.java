@@ -562,6 +562,11 @@ public final class ClientSide {
 
     // --- X11
 
+    /** The display that the server's programs may use; null: none. */
+    public @Nullable X11 display() {
+        return display;
+    }
+
     /** From here the server's programs may use the display; null: they may not. */
     public void display(@Nullable X11 shown) {
         display = forbidden ? null : shown;

@@ -533,7 +533,7 @@ public final class MuxClient {
                 new MuxMessage.NewSession(
                         request,
                         tty,
-                        false,
+                        settings.protocol().x11() != null,
                         settings.credentials().forwardAgent() != null,
                         settings.sessionType() == SessionType.SUBSYSTEM,
                         settings.escapeChar() < 0 ? MuxMessage.NO_ESCAPE : settings.escapeChar(),

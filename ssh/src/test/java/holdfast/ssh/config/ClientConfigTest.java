@@ -742,6 +742,13 @@ class ClientConfigTest {
     }
 
     @Test
+    void a_host_that_no_jump_can_name_is_an_error_with_file_and_line() throws Exception {
+        Files.writeString(machine.home.resolve(".ssh/config"), "HostName ]\nProxyJump gate\n");
+        assertThat(machine.error("web"))
+                .contains("ROOT/home/.ssh/config line 2: Bad stdio forwarding specification");
+    }
+
+    @Test
     void random_bytes_never_give_anything_but_an_error_with_file_and_line() throws Exception {
         long seed = Long.getLong("holdfast.seed", System.nanoTime());
         System.err.println("seed: repeat with -Dholdfast.seed=" + seed);
