@@ -62,6 +62,9 @@ public final class Wire extends AbstractCloseable implements IoSession {
     /** One read of the socket once one has filled the first: several of OpenSSH's packets. */
     private static final int READ_SIZE = 256 * 1024;
 
+    /** What has less than this share of it left is full. */
+    private static final int NEARLY = 64;
+
     /**
      * After so many bytes, of either direction, a reader that has emptied the socket lets some more
      * come before it looks again: to be woken for each packet, or each window the peer gives back,
@@ -148,7 +151,8 @@ public final class Wire extends AbstractCloseable implements IoSession {
                     return;
                 }
                 listener.heardBytes();
-                boolean full = !buffer.hasRemaining();
+                // A tether keeps the heads of its frames to itself: it never fills a buffer quite.
+                boolean full = buffer.remaining() < buffer.capacity() / NEARLY;
                 buffer.flip();
                 handler.messageReceived(this, readable);
                 heard += count;
