@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
+import holdfast.trials.harness.Dialogue;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.NatLab;
 import holdfast.trials.harness.Running;
@@ -68,7 +69,7 @@ final class TetherTrial {
         Scene scene = new Scene(ends, stage);
         NatLab lab = scene.lab;
         Path stop = stage.directory().resolve("stop");
-        Running echo = stage.run("python3", "-c", ECHO).behind(lab.server()).start();
+        Running echo = stage.run("python3", "-c", Dialogue.ECHO).behind(lab.server()).start();
         echo.out().await("\n", SOON);
         int port = Integer.parseInt(echo.out().text().strip());
         Running counter =
@@ -76,7 +77,7 @@ final class TetherTrial {
                         .start();
         counter.out().await("20\n", SOON);
         Running asker =
-                stage.run("python3", "-c", ASK, stop.toString()).behind(lab.client()).start();
+                stage.run("python3", "-c", Dialogue.ASK, "2300", stop.toString()).behind(lab.client()).start();
 
         List<String> report = new ArrayList<>();
         List<Duration> back = new ArrayList<>();
@@ -130,38 +131,6 @@ final class TetherTrial {
         echo.signal("TERM");
         scene.assertNothingLeft();
     }
-
-    /** Answers every line with itself; says its port first. */
-    private static final String ECHO =
-            """
-            import socketserver
-            class Echo(socketserver.StreamRequestHandler):
-                def handle(self):
-                    for line in self.rfile: self.wfile.write(line)
-            class Server(socketserver.ThreadingTCPServer):
-                daemon_threads = True
-            with Server(("127.0.0.1", 0), Echo) as server:
-                print(server.server_address[1], flush=True)
-                server.serve_forever()
-            """;
-
-    /**
-     * Asks as a database's client does: one question, one answer, and so on, until told to stop.
-     */
-    private static final String ASK =
-            """
-            import os, socket, sys, time
-            s = socket.create_connection(("127.0.0.1", 2300))
-            f = s.makefile("rwb")
-            n = 0
-            while not os.path.exists(sys.argv[1]):
-                n += 1
-                f.write(b"question %d\\n" % n); f.flush()
-                answer = f.readline()
-                if answer != b"question %d\\n" % n: sys.exit("%d: %r" % (n, answer))
-                time.sleep(0.02)
-            print("%d answers, all right" % n)
-            """;
 
     @ParameterizedTest
     @EnumSource

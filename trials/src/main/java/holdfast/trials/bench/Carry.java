@@ -168,6 +168,8 @@ final class Carry {
     private List<String> client(boolean tether, String... rest) {
         List<String> words = new ArrayList<>(List.of("-c", cipher, "-o"));
         words.add("Tether=" + (tether ? "require" : "no"));
+        words.add("-o"); // else what is measured is its grid of 20 ms
+        words.add("ObscureKeystrokeTiming=no");
         words.addAll(List.of(rest));
         return sshd.client(Client.holdfast(), words.toArray(String[]::new)).argv();
     }

@@ -2,6 +2,7 @@ package holdfast.trials.bench;
 
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
+import holdfast.trials.harness.Dialogue;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.NatLab;
@@ -94,37 +95,6 @@ record Outlived(List<Back> back, String report) {
         }
     }
 
-    /** Answers every line with itself; says its port first. */
-    private static final String ECHO =
-            """
-            import socketserver
-            class Echo(socketserver.StreamRequestHandler):
-                def handle(self):
-                    for line in self.rfile: self.wfile.write(line)
-            class Server(socketserver.ThreadingTCPServer):
-                daemon_threads = True
-            with Server(("127.0.0.1", 0), Echo) as server:
-                print(server.server_address[1], flush=True)
-                server.serve_forever()
-            """;
-
-    /** One question, one answer, as a database's client does, until told to stop. */
-    private static final String ASK =
-            """
-            import os, socket, sys, time
-            s = socket.create_connection(("127.0.0.1", %d))
-            f = s.makefile("rwb")
-            n = 0
-            while not os.path.exists(sys.argv[1]):
-                n += 1
-                f.write(b"question %%d\\n" %% n); f.flush()
-                answer = f.readline()
-                if answer != b"question %%d\\n" %% n: sys.exit("%%d: %%r" %% (n, answer))
-                time.sleep(0.02)
-            print("%%d answers, all right" %% n)
-            """
-                    .formatted(ASKED);
-
     /**
      * The far end's shell: counts, and asks the agent at home again and again, which says the key's
      * fingerprint or has failed.
@@ -198,7 +168,7 @@ record Outlived(List<Back> back, String report) {
                             .env("SSH_AUTH_SOCK", socket.toString()));
             String print =
                     whole(Command.of("ssh-keygen", "-l", "-f", key.toString())).split(" ", -1)[1];
-            Running echo = start(Command.of("python3", "-c", ECHO).behind(lab.server()));
+            Running echo = start(Command.of("python3", "-c", Dialogue.ECHO).behind(lab.server()));
             echo.out().await("\n", SOON);
             List<String> words = new ArrayList<>();
             if (stock) {
@@ -220,7 +190,7 @@ record Outlived(List<Back> back, String report) {
             shell = start(Command.of(words).behind(lab.client()));
             shell.out().await("\n20\n", SOON);
             begunAt = System.nanoTime();
-            asker = start(Command.of("python3", "-c", ASK, stop.toString()).behind(lab.client()));
+            asker = start(Command.of("python3", "-c", Dialogue.ASK, String.valueOf(ASKED), stop.toString()).behind(lab.client()));
         }
 
         private Running start(Command command) {
