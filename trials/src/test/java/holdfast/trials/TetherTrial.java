@@ -77,7 +77,9 @@ final class TetherTrial {
                         .start();
         counter.out().await("20\n", SOON);
         Running asker =
-                stage.run("python3", "-c", Dialogue.ASK, "2300", stop.toString()).behind(lab.client()).start();
+                stage.run("python3", "-c", Dialogue.ASK, "2300", stop.toString())
+                        .behind(lab.client())
+                        .start();
 
         List<String> report = new ArrayList<>();
         List<Duration> back = new ArrayList<>();

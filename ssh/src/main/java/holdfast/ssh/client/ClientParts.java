@@ -11,6 +11,7 @@ import holdfast.ssh.crypto.PacketRandom;
 import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.hostkeys.HostKeyCheck;
 import holdfast.ssh.hostkeys.HostKeyUpdate;
+import holdfast.ssh.link.CalledOff;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
@@ -208,6 +209,7 @@ final class ClientParts {
         client.setServerKeyVerifier((session, peer, key) ->
                 verified(check, address, ((Transport) session).shownHostKey(), login));
         noTimers(client);
+        CalledOff.isForgotten(client);
         client.ready();
         return client;
     }

@@ -10,6 +10,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.crypto.Moduli;
+import holdfast.ssh.link.CalledOff;
 import holdfast.ssh.link.Deadlines;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
@@ -131,6 +132,7 @@ public final class Server implements AutoCloseable {
         mina.listenThrough(gate);
         mina.addChannelListener(new ChannelWatch());
         OneKeyExchange.patient(mina);
+        CalledOff.isForgotten(mina);
         CoreModuleProperties.AUTH_TIMEOUT.set(mina, Duration.ZERO);
         CoreModuleProperties.SOCKET_BACKLOG.set(mina, BACKLOG);
         CoreModuleProperties.NIO_WORKERS.set(

@@ -190,7 +190,15 @@ record Outlived(List<Back> back, String report) {
             shell = start(Command.of(words).behind(lab.client()));
             shell.out().await("\n20\n", SOON);
             begunAt = System.nanoTime();
-            asker = start(Command.of("python3", "-c", Dialogue.ASK, String.valueOf(ASKED), stop.toString()).behind(lab.client()));
+            asker =
+                    start(
+                            Command.of(
+                                            "python3",
+                                            "-c",
+                                            Dialogue.ASK,
+                                            String.valueOf(ASKED),
+                                            stop.toString())
+                                    .behind(lab.client()));
         }
 
         private Running start(Command command) {
