@@ -90,8 +90,13 @@ public final class Tether {
         return count;
     }
 
+    /**
+     * Something is owed an acknowledgement from now on, if it was not before. Without a carrier, or
+     * on one that has yet to bring what was taken before, nothing is: what is never due must not be
+     * waited for.
+     */
     private void acknowledgeSoon(Moment now) {
-        if (ackDue == null) {
+        if (ackDue == null && current != null && current.owed() > 0) {
             ackDue = now.plus(ACK_DELAY);
         }
     }
@@ -253,6 +258,7 @@ public final class Tether {
         generation = next.generation;
         current = next;
         closeSent = false;
+        ackDue = null; // what it owes already is said at once
         if (role == Role.SERVER && id != null) {
             next.heldDue = true;
         }
@@ -277,7 +283,10 @@ public final class Tether {
         inbox.trim();
     }
 
-    /** When {@link Carrier#fill} has something to do though nothing happens before. */
+    /**
+     * When {@link Carrier#fill} has something to do though nothing happens before; by then {@link
+     * Carrier#wants} says so.
+     */
     public Moment wakeAt() {
         return current == null || ackDue == null ? Moment.NEVER : ackDue;
     }
@@ -361,8 +370,12 @@ public final class Tether {
             return Math.min(inbox.taken(), receiveAt);
         }
 
+        private long owed() {
+            return toTell() - toldAt;
+        }
+
         private boolean ackNow(Moment now) {
-            long owed = toTell() - toldAt;
+            long owed = owed();
             return owed > 0
                     && (owed >= inbox.window() / ACK_SHARE
                             || ackDue == null
@@ -442,8 +455,8 @@ public final class Tether {
         }
 
         /** Reads what the carrier brought; nothing if it is no longer the current one. */
-        public News received(byte[] bytes, int offset, int length) {
-            return received(ByteBuffer.wrap(bytes, offset, length), null, Moment.ZERO);
+        public News received(byte[] bytes, int offset, int length, Moment now) {
+            return received(ByteBuffer.wrap(bytes, offset, length), null, now);
         }
 
         /**
@@ -483,13 +496,13 @@ public final class Tether {
                 if (into != null && into.remaining() >= length && inbox.nextAt(receiveAt)) {
                     into.put(data);
                     inbox.pass(length);
-                    acknowledgeSoon(now);
                 } else {
                     fault = inbox.receive(receiveAt, data);
                 }
                 if (fault == null) {
                     receiveAt += length;
                     bytes += length;
+                    acknowledgeSoon(now);
                 }
                 return fault;
             }

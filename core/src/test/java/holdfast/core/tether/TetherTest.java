@@ -43,7 +43,7 @@ final class TetherTest {
 
     private Tether.News move(Tether.Carrier from, Tether.Carrier to) {
         byte[] bytes = fill(from, NOW);
-        return to.received(bytes, 0, bytes.length);
+        return to.received(bytes, 0, bytes.length, NOW);
     }
 
     private void hold() {
@@ -137,7 +137,7 @@ final class TetherTest {
         move(down, up); // overtakes the request
         assertThat(take(client)).isEqualTo("before ");
         byte[] acknowledgement = fill(up, at(1));
-        down.received(acknowledgement, 0, acknowledgement.length);
+        down.received(acknowledgement, 0, acknowledgement.length, NOW);
         assertThat(server.acknowledged()).isTrue();
         assertThat(resume(asked)).isTrue();
         write(server, "after");
@@ -153,7 +153,7 @@ final class TetherTest {
         write(client, "x");
         byte[] late = fill(up, NOW);
         assertThat(resume(request(1))).isTrue();
-        assertThat(older.received(late, 0, late.length).bytes()).isZero();
+        assertThat(older.received(late, 0, late.length, NOW).bytes()).isZero();
         write(server, "y");
         assertThat(older.wants(NOW)).isFalse();
         assertThat(fill(older, NOW)).isEmpty();
@@ -174,6 +174,34 @@ final class TetherTest {
         write(server, "echo");
         assertThat(fill(down, at(5.1))).startsWith(Frame.ACK, 3, Frame.DATA, 4);
         assertThat(server.wakeAt()).isEqualTo(Moment.NEVER);
+    }
+
+    @Test
+    void
+            what_was_taken_between_two_carriers_is_acknowledged_by_the_resume_and_waited_for_no_more() {
+        hold();
+        write(client, "key");
+        move(up, down);
+        server.park();
+        client.park();
+        assertThat(take(server)).isEqualTo("key");
+        assertThat(resume(request(1))).isTrue();
+        fill(down, NOW); // its name and its question
+        assertThat(server.wakeAt()).isEqualTo(Moment.NEVER);
+        assertThat(down.wants(at(1))).isFalse();
+    }
+
+    @Test
+    void a_carrier_that_replaces_a_living_one_owes_nothing_of_the_older() {
+        hold();
+        write(client, "key");
+        move(up, down);
+        assertThat(take(server)).isEqualTo("key");
+        assertThat(server.wakeAt()).isEqualTo(at(0.3));
+        assertThat(resume(request(1))).isTrue();
+        fill(down, NOW);
+        assertThat(server.wakeAt()).isEqualTo(Moment.NEVER);
+        assertThat(down.wants(at(1))).isFalse();
     }
 
     @Test
@@ -236,7 +264,7 @@ final class TetherTest {
         move(up, down);
         take(server);
         byte[] bytes = fill(down, at(1));
-        up.received(bytes, 0, bytes.length);
+        up.received(bytes, 0, bytes.length, NOW);
         TetherLine.Resume asked = request(1);
         assertThat(client.check(asked, answer(4, 3, 0))).isEqualTo(Fault.BAD_ACKNOWLEDGEMENT);
         assertThat(client.check(asked, answer(3, 2, 0)))
@@ -260,15 +288,15 @@ final class TetherTest {
         assertThat(said(new Frame.Refused(0))).isEqualTo(Fault.UNKNOWN_FRAME);
         byte[] much = new byte[WINDOW + 10];
         int at = Frame.head(Frame.DATA, WINDOW, much, 0);
-        assertThat(down.received(much, 0, at + WINDOW).fault()).isNull();
+        assertThat(down.received(much, 0, at + WINDOW, NOW).fault()).isNull();
         at = Frame.head(Frame.DATA, 1, much, 0);
-        assertThat(down.received(much, 0, at + 1).fault()).isEqualTo(Fault.WINDOW_EXCEEDED);
+        assertThat(down.received(much, 0, at + 1, NOW).fault()).isEqualTo(Fault.WINDOW_EXCEEDED);
     }
 
     private Fault said(Frame frame) {
         byte[] bytes = new byte[Frame.LONGEST_CONTROL];
         Tether fresh = new Tether(Tether.Role.SERVER, WINDOW, WINDOW, WINDOW);
-        Fault fault = fresh.begin().received(bytes, 0, frame.write(bytes, 0)).fault();
+        Fault fault = fresh.begin().received(bytes, 0, frame.write(bytes, 0), NOW).fault();
         return fault == null ? Fault.GAP : fault;
     }
 
@@ -283,7 +311,7 @@ final class TetherTest {
         assertThat(server.take(new byte[1], 0, 1, NOW)).isEqualTo(-1);
         assertThat(server.peerClosed()).isZero();
         byte[] more = {Frame.PING, 1};
-        assertThat(down.received(more, 0, 2).fault()).isEqualTo(Fault.AFTER_CLOSE);
+        assertThat(down.received(more, 0, 2, NOW).fault()).isEqualTo(Fault.AFTER_CLOSE);
     }
 
     @Test
@@ -293,7 +321,7 @@ final class TetherTest {
         move(up, down);
         assertThat(take(server)).hasSize(10_000);
         byte[] bytes = fill(down, at(1));
-        up.received(bytes, 0, bytes.length);
+        up.received(bytes, 0, bytes.length, NOW);
         assertThat(server.memory()).isPositive();
         server.park();
         client.park();
@@ -305,7 +333,7 @@ final class TetherTest {
     @Test
     void a_hold_of_any_length_is_a_time_one_can_count_with() {
         byte[] bytes = new byte[Frame.LONGEST_CONTROL];
-        up.received(bytes, 0, new Frame.Held(Long.MAX_VALUE, ID).write(bytes, 0));
+        up.received(bytes, 0, new Frame.Held(Long.MAX_VALUE, ID).write(bytes, 0), NOW);
         assertThat(client.hold()).isEqualTo(Duration.ofDays(366));
     }
 
@@ -328,7 +356,7 @@ final class TetherTest {
                 byte[] bytes = new byte[1 + dice.nextInt(90)];
                 dice.nextBytes(bytes);
                 bytes[0] = (byte) (1 + dice.nextInt(8));
-                if (carrier.received(bytes, 0, bytes.length).fault() != null) {
+                if (carrier.received(bytes, 0, bytes.length, NOW).fault() != null) {
                     break;
                 }
             }
@@ -376,7 +404,7 @@ final class TetherTest {
         move(down, up);
         assertThat(client.acknowledged()).isFalse();
         byte[] late = fill(down, at(1));
-        up.received(late, 0, late.length);
+        up.received(late, 0, late.length, NOW);
         assertThat(client.acknowledged()).isTrue();
     }
 

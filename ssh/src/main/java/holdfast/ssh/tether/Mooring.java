@@ -206,7 +206,7 @@ final class Mooring {
                 return true;
             }
             int room = tether.room();
-            Tether.News news = on.received(bytes, 0, count);
+            Tether.News news = on.received(bytes, 0, count, now());
             traffic.heard(now(), news.bytes() > 0);
             if (news.pong() != null) {
                 step(new CarrierEvent.PingAnswered(news.pong(), now()));
@@ -581,10 +581,8 @@ final class Mooring {
                 wait();
                 return;
             }
-            long nanos = now().until(when).toNanos();
-            if (nanos > 0) {
-                wait(nanos / 1_000_000 + 1);
-            }
+            // At least for a moment: whoever looks again and again keeps the others out for ever.
+            wait(Math.max(0, now().until(when).toMillis()) + 1);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             end();

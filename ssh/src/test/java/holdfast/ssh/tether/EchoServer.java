@@ -174,7 +174,14 @@ final class EchoServer implements AutoCloseable {
             synchronized (lock) {
                 Tether end = tether;
                 if (end == null
-                        || (!deaf && carrier.received(bytes, offset, count).fault() != null)) {
+                        || (!deaf
+                                && carrier.received(
+                                                        bytes,
+                                                        offset,
+                                                        count,
+                                                        new Moment(System.nanoTime()))
+                                                .fault()
+                                        != null)) {
                     return;
                 }
                 int took = 0;

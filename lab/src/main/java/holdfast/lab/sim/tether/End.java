@@ -135,7 +135,7 @@ final class End {
             return;
         }
         int given = client ? bytes.length : world.twist().given(bytes.length);
-        Tether.News news = which.received(bytes, 0, given);
+        Tether.News news = which.received(bytes, 0, given, world.moment());
         world.checkMemory(this);
         traffic.heard(world.moment(), news.bytes() > 0);
         if (news.pong() != null) {
@@ -280,8 +280,10 @@ final class End {
             }
         }
         Moment wake = tether.wakeAt();
-        if (wake.isBefore(Moment.NEVER) && world.moment().isBefore(wake)) {
+        if (world.moment().isBefore(wake)) {
             arm(wake);
+        } else if (carrier != null && !carrier.wants(world.moment())) {
+            world.wokenForNothing(this, wake);
         }
         finish();
     }

@@ -635,6 +635,15 @@ final class World {
         }
     }
 
+    void wokenForNothing(End end, Moment due) {
+        violate(
+                Run.Rule.PROGRESS,
+                "the "
+                        + (end.client ? "client" : "server")
+                        + " has nothing to say and is told to say it since "
+                        + due);
+    }
+
     void noProgress(End end, CarrierEvent event) {
         violate(Run.Rule.PROGRESS, "woken for nothing after " + event + " in " + end.state());
     }
