@@ -1,5 +1,6 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.link.Reclaim;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.stream.SocketTap;
 import holdfast.ssh.stream.Tap;
@@ -160,6 +161,9 @@ public final class Forwarding {
                     atNone = null;
                 }
             }
+        }
+        if (counted) {
+            Reclaim.of(session.getFactoryManager()).gone(channels.size());
         }
         if (told != null) {
             told.run();
