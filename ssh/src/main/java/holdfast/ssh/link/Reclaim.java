@@ -1,11 +1,13 @@
 package holdfast.ssh.link;
 
 import java.time.Duration;
+import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
 import org.apache.sshd.common.FactoryManager;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Gives memory back to the system when many connections, or many that were forwarded over one, have
@@ -38,7 +40,7 @@ public final class Reclaim {
 
     // Guarded by this. Times are System.nanoTime's.
     private int gone;
-    private boolean set;
+    private @Nullable Future<?> next;
     private long wave;
     private long last;
     private long collected;
@@ -62,8 +64,7 @@ public final class Reclaim {
     public synchronized void gone(int remaining) {
         gone++;
         last = System.nanoTime();
-        if (!set && gone >= Math.max(FEW, remaining / SHARE)) {
-            set = true;
+        if (next == null && gone >= Math.max(FEW, remaining / SHARE)) {
             wave = last;
             look();
         }
@@ -77,7 +78,7 @@ public final class Reclaim {
 
     private void look() {
         try {
-            timer.schedule(this::now, due() - System.nanoTime(), TimeUnit.NANOSECONDS);
+            next = timer.schedule(this::now, due() - System.nanoTime(), TimeUnit.NANOSECONDS);
         } catch (RejectedExecutionException e) {
             // all of it is ending: the system gets everything back
         }
@@ -90,7 +91,7 @@ public final class Reclaim {
                 return;
             }
             gone = 0;
-            set = false;
+            next = null;
             collected = System.nanoTime();
         }
         collect.run();
