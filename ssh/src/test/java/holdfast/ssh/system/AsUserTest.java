@@ -261,11 +261,11 @@ final class AsUserTest {
                                     "sh",
                                     List.of(
                                             "-c",
-                                            // One that sleeps on keeps nobody's pipe open.
-                                            "trap 'echo sorry >&2; exit 143' TERM;"
-                                                    + " sleep 60 2>/dev/null & : >"
+                                            // Short sleeps: one that is just being forked
+                                            // misses the signal, and keeps the pipe open.
+                                            "trap 'echo sorry >&2; exit 143' TERM; : >"
                                                     + ready
-                                                    + "; wait"),
+                                                    + "; while :; do sleep 0.1 & wait; done"),
                                     Map.of("PATH", "/usr/bin:/bin"))
                             .stdio(Spawn.Stdio.PIPES)
                             .start();
