@@ -273,7 +273,8 @@ class WireTest {
     }
 
     @Test
-    void a_stream_that_was_closed_by_somebody_else_is_a_failed_one_to_who_writes() throws Exception {
+    void a_stream_that_was_closed_by_somebody_else_is_a_failed_one_to_who_writes()
+            throws Exception {
         wire.start("wire");
         peer.broken.set(new AsynchronousCloseException());
         peer.writes.release(1_000_000);
