@@ -288,7 +288,7 @@ public final class Tether {
      * Carrier#wants} says so.
      */
     public Moment wakeAt() {
-        return current == null || ackDue == null ? Moment.NEVER : ackDue;
+        return current == null || ackDue == null || closeSent ? Moment.NEVER : ackDue;
     }
 
     /** What it occupies, in bytes. */
@@ -351,15 +351,16 @@ public final class Tether {
             pingAsked = now;
         }
 
-        /** Whether {@link #fill} has anything to say. */
+        /** Whether {@link #fill} has anything to say; after CLOSE it has nothing. */
         public boolean wants(Moment now) {
             return this == current
+                    && !closeSent
                     && (heldDue
                             || pingDue
                             || pongDue >= 0
                             || ackNow(now)
                             || sendAt < outbox.written()
-                            || (closing >= 0 && !closeSent));
+                            || closing >= 0);
         }
 
         /**

@@ -205,6 +205,24 @@ final class TetherTest {
     }
 
     @Test
+    void after_its_close_an_end_has_nothing_to_say_and_waits_for_no_time_to_say_it() {
+        write(client, "key");
+        move(up, down);
+        assertThat(take(server)).isEqualTo("key");
+        server.finish(0);
+        fill(down, NOW);
+        assertThat(server.finished()).isTrue();
+        write(client, "more");
+        byte[] more = fill(up, NOW);
+        down.received(more, 0, more.length, NOW);
+        assertThat(take(server)).isEqualTo("more");
+        down.ping(NOW);
+        assertThat(server.wakeAt()).isEqualTo(Moment.NEVER);
+        assertThat(down.wants(at(1))).isFalse();
+        assertThat(fill(down, at(1))).isEmpty();
+    }
+
+    @Test
     void a_full_buffer_takes_no_more_and_loses_nothing() {
         byte[] much = new byte[WINDOW + 1];
         assertThat(client.write(much, 0, much.length)).isEqualTo(WINDOW);

@@ -485,8 +485,14 @@ class WeatherProxyTest {
 
     @Test
     void a_target_that_refuses_shows_as_a_reset() throws Exception {
-        target.close();
-        WeatherProxy proxy = proxy();
+        // Bound and not listening. One that is being closed takes connections until the thread that
+        // waits on it has heard of it, and then the port may be anybody's.
+        Socket nobody = new Socket();
+        open.add(nobody);
+        nobody.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+        InetSocketAddress to = (InetSocketAddress) nobody.getLocalSocketAddress();
+        WeatherProxy proxy = WeatherProxy.open(to, List.of(), seen::add);
+        open.add(proxy);
         Socket client = client(proxy);
         assertThat(meets(client, 5000)).isEqualTo("reset");
         assertThat(await(WeatherEvent.Refused.class).reason()).isNotBlank();

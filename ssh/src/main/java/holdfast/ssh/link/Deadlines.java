@@ -81,7 +81,7 @@ public final class Deadlines implements AutoCloseable {
         while (!over) {
             Duration gap = clock.look();
             if (!gap.isZero()) {
-                slept.accept(gap);
+                perform(() -> slept.accept(gap));
             }
             Runnable work;
             while ((work = posted.poll()) != null) {

@@ -3,7 +3,6 @@ package holdfast.ssh.link;
 import java.io.IOException;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
-import java.nio.channels.AsynchronousCloseException;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.ClosedChannelException;
 import java.util.ArrayDeque;
@@ -165,10 +164,8 @@ public final class Wire extends AbstractCloseable implements IoSession {
                     readable = Readable.readable(buffer);
                 }
             }
-        } catch (AsynchronousCloseException e) {
-            // we closed it ourselves
         } catch (ClosedChannelException e) {
-            // likewise
+            closed(new End.ReadFailed(e), e);
         } catch (IOException e) {
             fail(new End.ReadFailed(e), e);
         } catch (Exception e) {
@@ -258,10 +255,8 @@ public final class Wire extends AbstractCloseable implements IoSession {
                     return;
                 }
             }
-        } catch (AsynchronousCloseException e) {
-            // we closed it ourselves
         } catch (ClosedChannelException e) {
-            // likewise
+            closed(new End.WriteFailed(e), e);
         } catch (IOException e) {
             fail(new End.WriteFailed(e), e);
         }
@@ -324,6 +319,17 @@ public final class Wire extends AbstractCloseable implements IoSession {
     }
 
     // --- endings
+
+    /** By ourselves, as a rule; else by an interrupt or whoever is below, which is its end. */
+    private void closed(End end, ClosedChannelException error) {
+        boolean ours;
+        synchronized (queueLock) {
+            ours = noMoreWrites;
+        }
+        if (!ours) {
+            fail(end, error);
+        }
+    }
 
     private void fail(End end, IOException error) {
         listener.ended(end);

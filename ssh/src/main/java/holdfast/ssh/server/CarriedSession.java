@@ -504,9 +504,13 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
      *
      * @param interval ClientAliveInterval; zero: our own
      * @param countMax ClientAliveCountMax; zero: a silent connection is never let go
+     * @return false: it has ended meanwhile, and nobody is to keep it
      */
-    void hold(Bytes name, Duration hold, Duration interval, int countMax) {
+    boolean hold(Bytes name, Duration hold, Duration interval, int countMax) {
         synchronized (lock) {
+            if (over) {
+                return false;
+            }
             Tether stream = Objects.requireNonNull(tether);
             if (!interval.isZero()) {
                 policy = CarrierPolicy.server(interval, interval.multipliedBy(countMax));
@@ -514,6 +518,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             stream.hold(name, Math.max(1, hold.toSeconds()));
         }
         flush();
+        return true;
     }
 
     /** How it stands, for those outside. */
@@ -776,7 +781,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         }
         Moment due = Carriers.wakeAt(now, policy);
         Tether stream = tether;
-        if (stream != null) {
+        if (stream != null && !writing) { // else the write's end looks what is due
             due = Moment.earlier(due, stream.wakeAt());
         }
         if (due.isBefore(alarmAt)) {

@@ -124,8 +124,13 @@ final class TetherGate implements IoHandler {
         }
         Bytes id = TetherKey.random(Resumption.ID);
         held.put(id, session);
-        session.hold(id, of.tetherHold(), of.clientAliveInterval(), of.clientAliveCountMax());
-        return true;
+        boolean alive =
+                session.hold(
+                        id, of.tetherHold(), of.clientAliveInterval(), of.clientAliveCountMax());
+        if (!alive) {
+            forget(id, login); // its end did not know the name yet
+        }
+        return alive;
     }
 
     void forget(@Nullable Bytes id, @Nullable Login whose) {

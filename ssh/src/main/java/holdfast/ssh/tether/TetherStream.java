@@ -272,8 +272,9 @@ public final class TetherStream implements ByteChannel {
                         return count;
                     }
                 }
-                while (mode == Mode.TETHERED && carrier == null && broken == null && !closed) {
+                if (mode == Mode.TETHERED && carrier == null && broken == null && !closed) {
                     await();
+                    continue; // what the next carrier's first words were is the program's first
                 }
                 if (closed) {
                     throw new AsynchronousCloseException();
@@ -480,8 +481,34 @@ public final class TetherStream implements ByteChannel {
         state = Carriers.begin(clock.now());
         mode = Mode.TETHERED;
         watcher.said("tether: agreed");
-        decider = Thread.ofPlatform().daemon().name("tether").start(this::decide);
-        scribe = Thread.ofPlatform().daemon().name("tether-writer").start(this::writeWhatIsLeft);
+        decider = own("tether", this::decide);
+        scribe = own("tether-writer", this::writeWhatIsLeft);
+    }
+
+    private Thread own(String name, Runnable work) {
+        return Thread.ofPlatform()
+                .daemon()
+                .name(name)
+                .start(() -> {
+                    try {
+                        work.run();
+                    } finally {
+                        mistaken();
+                    }
+                });
+    }
+
+    /** One of our own threads is over. If that is a mistake, nobody is to wait for what it did. */
+    private void mistaken() {
+        synchronized (lock) {
+            if (!closed && broken == null) {
+                broken = new IOException("tether: internal error");
+                drop();
+                lookNow(decider);
+                lookNow(scribe);
+                lock.notifyAll();
+            }
+        }
     }
 
     private static boolean agreed(@Nullable TetherLine ours) {
@@ -538,9 +565,7 @@ public final class TetherStream implements ByteChannel {
                 return; // another has taken its place
             }
             lastTrouble = why;
-            carrier = null;
-            close(channel);
-            channel = null;
+            drop();
             if (tether.peerClosed() >= 0) {
                 lock.notifyAll();
                 return; // it has said good-bye: this is the end of the connection, not its loss
@@ -669,6 +694,8 @@ public final class TetherStream implements ByteChannel {
                 }
             } catch (IOException e) {
                 failed = e;
+            } catch (RuntimeException e) {
+                failed = new IOException(e); // else nobody would write any more
             }
             written(on, spoke, failed);
         }
@@ -720,6 +747,8 @@ public final class TetherStream implements ByteChannel {
                 }
             } catch (IOException e) {
                 failed = e;
+            } catch (RuntimeException e) {
+                failed = new IOException(e); // else nobody would write any more
             }
             written(on, spoke, failed);
         }
@@ -869,8 +898,17 @@ public final class TetherStream implements ByteChannel {
                     case PROTOCOL -> new IOException("the server keeps breaking the protocol");
                 };
         watcher.said("tether: ended: " + why);
+        // The carrier may live and be silent for ever: nobody is to wait for it any more.
+        drop();
         lookNow(scribe);
         lock.notifyAll();
+    }
+
+    /** Under the lock: there is no carrier any more. */
+    private void drop() {
+        close(channel);
+        channel = null;
+        carrier = null;
     }
 
     // --- attempts
@@ -1020,17 +1058,20 @@ public final class TetherStream implements ByteChannel {
                     awaitNanos(end - System.nanoTime());
                 }
             }
-            closed = true;
-            for (long generation : Map.copyOf(attempts).keySet()) {
-                abandon(generation);
-            }
-            close(channel);
-            channel = null;
-            carrier = null;
-            lookNow(decider);
-            lookNow(scribe);
-            lock.notifyAll();
+            shut();
         }
+    }
+
+    /** Under the lock: ends all of it, and tells everybody who waits. */
+    private void shut() {
+        closed = true;
+        for (long generation : Map.copyOf(attempts).keySet()) {
+            abandon(generation);
+        }
+        drop();
+        lookNow(decider);
+        lookNow(scribe);
+        lock.notifyAll();
     }
 
     private static void close(@Nullable ByteChannel channel) {
@@ -1080,7 +1121,7 @@ public final class TetherStream implements ByteChannel {
             lock.wait(Math.max(1, Math.min(nanos / 1_000_000, 3_600_000)));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            closed = true; // whoever waits here is told to stop
+            shut(); // whoever waits here is told to stop, and nobody else could go on
         }
     }
 }

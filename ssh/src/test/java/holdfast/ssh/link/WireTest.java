@@ -121,11 +121,22 @@ class WireTest {
         return new ByteArrayBuffer(bytes);
     }
 
+    /** Until the writer has looked at an empty queue, and waits to be told of more. */
+    private void startAndSettle() throws InterruptedException {
+        String name = "wire-" + System.identityHashCode(wire);
+        wire.start(name);
+        while (Thread.getAllStackTraces().keySet().stream()
+                .noneMatch(one ->
+                        one.getName().equals(name + "-writer")
+                                && one.getState() == Thread.State.WAITING)) {
+            Thread.sleep(1);
+        }
+    }
+
     @Test
     void what_a_thread_holds_leaves_by_the_writer_once_it_is_released() throws Exception {
-        wire.start("wire");
+        startAndSettle();
         peer.writes.release(1_000_000);
-        Thread.sleep(100); // the writer has looked at an empty queue, and waits to be told
         wire.hold();
         IoWriteFuture future = wire.writeBuffer(packet(1, 5));
         Thread.sleep(50);
@@ -195,7 +206,7 @@ class WireTest {
 
     @Test
     void what_a_thread_holds_leaves_when_it_flushes_and_on_that_thread() throws Exception {
-        wire.start("wire");
+        startAndSettle();
         peer.writes.release(1_000_000);
         wire.hold();
         IoWriteFuture future = wire.writeBuffer(packet(1, 100));
@@ -220,7 +231,7 @@ class WireTest {
 
     @Test
     void a_thread_stuck_in_its_flush_stops_nobody_else_from_queueing() throws Exception {
-        wire.start("wire");
+        startAndSettle();
         Thread stuck =
                 Thread.ofPlatform()
                         .start(() -> {
@@ -259,6 +270,36 @@ class WireTest {
                         Wire.End.WriteFailed.class,
                         failed -> assertThat(failed.error()).hasMessage("Broken pipe"));
         assertThat(wire.writeBuffer(packet(9, 1)).isWritten()).isFalse();
+    }
+
+    @Test
+    void a_stream_that_was_closed_by_somebody_else_is_a_failed_one_to_who_writes()
+            throws Exception {
+        wire.start("wire");
+        peer.broken.set(new AsynchronousCloseException());
+        peer.writes.release(1_000_000);
+        IoWriteFuture future = wire.writeBuffer(packet(1, 10));
+        future.await();
+        assertThat(future.isWritten()).isFalse();
+        assertThat(end.get()).isInstanceOf(Wire.End.WriteFailed.class);
+        assertThat(wire.isOpen()).isFalse();
+    }
+
+    @Test
+    void a_stream_that_was_closed_by_somebody_else_is_a_failed_one_to_who_reads() throws Exception {
+        CountDownLatch ended = new CountDownLatch(1);
+        wire.addCloseFutureListener(future -> ended.countDown());
+        wire.start("wire");
+        peer.close();
+        ended.await();
+        assertThat(end.get()).isInstanceOf(Wire.End.ReadFailed.class);
+    }
+
+    @Test
+    void a_stream_that_we_close_is_none() throws Exception {
+        startAndSettle();
+        wire.close(true).await();
+        assertThat(end.get()).isNull();
     }
 
     @Test

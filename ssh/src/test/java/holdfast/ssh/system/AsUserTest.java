@@ -67,7 +67,7 @@ final class AsUserTest {
             assertThat(
                             user.submit(() -> 1)
                                     .thenApply(one -> readable(secret))
-                                    .get(10, TimeUnit.SECONDS))
+                                    .get(30, TimeUnit.SECONDS))
                     .isTrue();
         }
     }
@@ -223,20 +223,28 @@ final class AsUserTest {
             assertThat(killed.exit()).isEqualTo(new Exit(-1, 10, false));
             assertThat(killed.errors()).isEmpty();
 
+            Path ready = directory.resolve("hung" + pam);
             Child hung =
                     Become.as(
                                     nobody,
                                     pam,
                                     Path.of("/bin/sh"),
                                     "/bin/sh",
-                                    List.of("-c", "echo ready; sleep 60"),
+                                    List.of("-c", "echo ready; : >" + ready + "; sleep 60"),
                                     environment)
                             .stdio(Spawn.Stdio.PIPES)
                             .start();
-            Thread.sleep(300);
+            awaitFile(ready);
             hung.signal(Signal.HUP);
             assertThat(Run.exit(hung)).isEqualTo(new Exit(-1, 1, false));
-            assertThat(Run.drink(hung.output()).get(10, TimeUnit.SECONDS)).isEqualTo("ready\n");
+            assertThat(Run.drink(hung.output()).get(30, TimeUnit.SECONDS)).isEqualTo("ready\n");
+        }
+    }
+
+    private static void awaitFile(Path file) throws InterruptedException {
+        long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        while (!Files.exists(file) && System.nanoTime() < until) {
+            Thread.sleep(10);
         }
     }
 
@@ -253,20 +261,19 @@ final class AsUserTest {
                                     "sh",
                                     List.of(
                                             "-c",
+                                            // Short sleeps: one that is just being forked
+                                            // misses the signal, and keeps the pipe open.
                                             "trap 'echo sorry >&2; exit 143' TERM; : >"
                                                     + ready
-                                                    + "; sleep 60 & wait"),
+                                                    + "; while :; do sleep 0.1 & wait; done"),
                                     Map.of("PATH", "/usr/bin:/bin"))
                             .stdio(Spawn.Stdio.PIPES)
                             .start();
             var said = Run.drink(Objects.requireNonNull(careful.errors()));
-            long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-            while (!Files.exists(ready) && System.nanoTime() < until) {
-                Thread.sleep(10);
-            }
+            awaitFile(ready);
             careful.signalProgram(Signal.TERM);
             assertThat(Run.exit(careful)).isEqualTo(new Exit(143, 0, false));
-            assertThat(said.get(10, TimeUnit.SECONDS)).isEqualTo("sorry\n");
+            assertThat(said.get(30, TimeUnit.SECONDS)).isEqualTo("sorry\n");
         }
     }
 
@@ -318,7 +325,7 @@ final class AsUserTest {
                             ByteBuffer.wrap(
                                     "echo =$0= =$(id -un)= =$X_Y= =$(tty)=; exit 5\n"
                                             .getBytes(US_ASCII)));
-            assertThat(output.get(20, TimeUnit.SECONDS))
+            assertThat(output.get(30, TimeUnit.SECONDS))
                     .contains(
                             "=-"
                                     + account.shell().getFileName()

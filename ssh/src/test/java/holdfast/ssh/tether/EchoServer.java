@@ -36,6 +36,7 @@ final class EchoServer implements AutoCloseable {
     private volatile boolean forgotten;
     private volatile boolean deaf;
     private volatile boolean mute;
+    private volatile @Nullable String lastWord;
 
     EchoServer(boolean offers) throws IOException {
         this.offers = offers;
@@ -70,6 +71,11 @@ final class EchoServer implements AutoCloseable {
     /** From now on it takes what comes and gives nothing back. */
     void mute() {
         mute = true;
+    }
+
+    /** Whoever comes back is told this in one breath with the answer, and that it is all. */
+    void endWith(String word) {
+        lastWord = word;
     }
 
     /** The server has been restarted. */
@@ -137,7 +143,7 @@ final class EchoServer implements AutoCloseable {
                                 request,
                                 line,
                                 true);
-                one.write(ByteBuffer.wrap(served.answer()));
+                one.write(ByteBuffer.wrap(answer(served)));
                 if (served.carrier() != null) {
                     if (current != null) {
                         current.close();
@@ -161,6 +167,20 @@ final class EchoServer implements AutoCloseable {
             made.hold(id, 60);
             return carrier;
         }
+    }
+
+    private byte[] answer(Resumption.Served served) {
+        String word = lastWord;
+        Tether end = tether;
+        Tether.Carrier carrier = served.carrier();
+        if (word == null || end == null || carrier == null) {
+            return served.answer();
+        }
+        end.write(word.getBytes(StandardCharsets.US_ASCII), 0, word.length());
+        end.finish(0);
+        byte[] all = Arrays.copyOf(served.answer(), 65_536);
+        int said = served.answer().length;
+        return Arrays.copyOf(all, said + carrier.fill(all, said, all.length - said, now()));
     }
 
     private void carry(SocketChannel one, Tether.Carrier carrier, byte[] bytes, int at, int rest)

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.core.tether.Bytes;
 import holdfast.core.tether.CarrierPolicy;
+import holdfast.core.tether.CarrierState;
 import holdfast.core.tether.Frame;
 import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resumption;
@@ -27,7 +28,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -197,6 +198,7 @@ final class TetherListenerTest {
         carriers.add(first);
         TetherStream stream = stream(first, carriers);
         byte[] sent = TetherKey.random(3_000_000).toArray();
+        AtomicInteger given = new AtomicInteger();
         Thread writer =
                 Thread.ofVirtual()
                         .start(() -> {
@@ -204,15 +206,22 @@ final class TetherListenerTest {
                                 stream.write(
                                         ByteBuffer.wrap(OURS.getBytes(StandardCharsets.US_ASCII)));
                                 for (int at = 0; at < sent.length; at += 30_000) {
-                                    stream.write(ByteBuffer.wrap(sent, at, 30_000));
-                                    if (at % 600_000 == 300_000) {
+                                    if (at == 300_000) {
                                         // Until the listener has said that it holds it, a loss
-                                        // is the end.
-                                        LockSupport.parkNanos(at == 300_000 ? 500_000_000 : 0);
+                                        // is the end,
+                                        while (!held(stream)) {
+                                            Thread.sleep(1);
+                                        }
+                                    }
+                                    stream.write(ByteBuffer.wrap(sent, at, 30_000));
+                                    while (at == 300_000 && given.get() < at + 30_000) {
+                                        Thread.sleep(1); // and until it has heard that we know.
+                                    }
+                                    if (at % 600_000 == 300_000) {
                                         carriers.getLast().close();
                                     }
                                 }
-                            } catch (IOException e) {
+                            } catch (IOException | InterruptedException e) {
                                 log.add(e.toString());
                             }
                         });
@@ -221,6 +230,7 @@ final class TetherListenerTest {
         int all = 9 + 67 + 2 + GREETING.length() + OURS.length() + sent.length;
         while (got.position() < all) {
             assertThat(stream.read(got)).as(log.toString()).isPositive();
+            given.set(got.position());
         }
         writer.join();
         assertThat(got.position()).isEqualTo(all);
@@ -233,6 +243,11 @@ final class TetherListenerTest {
         while (listener().tethers() > 0 || !targets.getFirst().isClosed()) {
             Thread.sleep(10);
         }
+    }
+
+    private static boolean held(TetherStream stream) {
+        return stream.state() instanceof CarrierState.Carried carried
+                && !carried.known().hold().isZero();
     }
 
     private TetherStream stream(SocketChannel first, List<SocketChannel> carriers) {

@@ -10,6 +10,8 @@ import holdfast.ssh.link.LinkClock;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -25,6 +27,8 @@ import org.junit.jupiter.api.Timeout;
 final class TetherStreamTest {
 
     private final List<String> told = new CopyOnWriteArrayList<>();
+
+    private volatile boolean clumsy;
 
     private final TetherStream.Watcher watcher =
             new TetherStream.Watcher() {
@@ -49,12 +53,19 @@ final class TetherStreamTest {
                 @Override
                 public void said(String line) {
                     told.add(line);
+                    if (clumsy) {
+                        throw new IllegalStateException("a mistake that the test makes");
+                    }
                 }
             };
 
     private TetherStream stream(EchoServer server) throws IOException {
+        return stream(server, server.connect());
+    }
+
+    private TetherStream stream(EchoServer server, SocketChannel first) {
         return new TetherStream(
-                server.connect(),
+                first,
                 "Test_1",
                 1 << 20,
                 CarrierPolicy.client(Duration.ofSeconds(30), 1),
@@ -115,7 +126,7 @@ final class TetherStreamTest {
             Thread.ofPlatform().daemon().start(writer);
             assertThat(line(stream)).isEqualTo("SSH-2.0-Echo_1\r\n");
             assertThat(hear(stream, 8)).isEqualTo("and more");
-            assertThat(writer.get(5, TimeUnit.SECONDS)).isTrue();
+            assertThat(writer.get(30, TimeUnit.SECONDS)).isTrue();
             assertThat(stream.tethered()).isFalse();
             assertThat(stream.state()).isNull();
         }
@@ -144,13 +155,17 @@ final class TetherStreamTest {
         try (EchoServer server = new EchoServer(true);
                 TetherStream stream = stream(server)) {
             open(stream);
+            long longest = 0;
             for (int i = 0; i < 5; i++) {
+                long start = System.nanoTime();
                 server.cut();
                 say(stream, "after cut " + i);
                 assertThat(hear(stream, 11)).isEqualTo("after cut " + i);
+                longest = Math.max(longest, System.nanoTime() - start);
             }
             assertThat(server.connections()).isGreaterThanOrEqualTo(6);
-            assertThat(told).doesNotContain("stands still");
+            // A second is worth telling; a machine that is busy with others may take one.
+            assertThat(told.contains("stands still") && longest < 1_000_000_000L).isFalse();
         }
     }
 
@@ -164,7 +179,8 @@ final class TetherStreamTest {
             say(stream, "anybody there?");
             assertThat(hear(stream, 14)).isEqualTo("anybody there?");
             double seconds = (System.nanoTime() - start) / 1e9;
-            assertThat(seconds).as("seconds until the echo").isBetween(1.9, 4.0);
+            // 2 s as a rule; how late a busy machine comes to it is not ours to promise.
+            assertThat(seconds).as("seconds until the echo").isBetween(1.9, 15.0);
         }
     }
 
@@ -202,7 +218,7 @@ final class TetherStreamTest {
                     next += 1 + dice.nextInt(size / 10);
                 }
             }
-            assertThat(writer.get(5, TimeUnit.SECONDS)).isTrue();
+            assertThat(writer.get(30, TimeUnit.SECONDS)).isTrue();
             assertThat(cuts).isGreaterThan(5);
             byte[] received = new byte[size];
             got.flip().get(received);
@@ -227,7 +243,7 @@ final class TetherStreamTest {
                         return true;
                     });
             Thread.ofPlatform().daemon().start(writer);
-            assertThat(writer.get(20, TimeUnit.SECONDS)).isTrue();
+            assertThat(writer.get(30, TimeUnit.SECONDS)).isTrue();
             assertThat(reader.isDone()).isFalse();
         }
     }
@@ -248,6 +264,78 @@ final class TetherStreamTest {
     }
 
     @Test
+    void what_came_with_the_answer_is_read_though_it_was_the_last() throws Exception {
+        try (EchoServer server = new EchoServer(true);
+                TetherStream stream = stream(server)) {
+            open(stream);
+            server.endWith("that is all");
+            server.cut();
+            assertThat(hear(stream, 99)).isEqualTo("that is all");
+        }
+    }
+
+    @Test
+    void a_session_that_is_gone_ends_whoever_still_reads_a_silent_connection() throws Exception {
+        try (EchoServer server = new EchoServer(true);
+                TetherStream stream = stream(server)) {
+            open(stream);
+            server.forget();
+            server.blackhole();
+            say(stream, "anybody there?");
+            assertThatThrownBy(() -> hear(stream, 1))
+                    .isInstanceOf(IOException.class)
+                    .hasMessage("the server no longer has this session");
+        }
+    }
+
+    @Test
+    void who_is_interrupted_while_it_waits_ends_the_stream_for_all() throws Exception {
+        try (EchoServer server = new EchoServer(true)) {
+            SocketChannel first = server.connect();
+            TetherStream stream = stream(server, first);
+            open(stream);
+            server.mute();
+            server.blackhole();
+            FutureTask<Boolean> writer =
+                    new FutureTask<>(() -> {
+                        while (true) {
+                            stream.write(ByteBuffer.allocate(1 << 20)); // more than is kept
+                        }
+                    });
+            Thread writing = Thread.ofPlatform().daemon().start(writer);
+            FutureTask<Integer> reader =
+                    new FutureTask<>(() -> stream.read(ByteBuffer.allocate(9)));
+            Thread.ofPlatform().daemon().start(reader);
+            while (writing.getState() != Thread.State.TIMED_WAITING && !writer.isDone()) {
+                Thread.sleep(1);
+            }
+            writing.interrupt();
+            assertThatThrownBy(() -> writer.get(30, TimeUnit.SECONDS))
+                    .hasCauseInstanceOf(ClosedChannelException.class);
+            stream.close();
+            assertThat(first.isOpen()).isFalse();
+            assertThatThrownBy(() -> reader.get(30, TimeUnit.SECONDS))
+                    .hasCauseInstanceOf(ClosedChannelException.class);
+        }
+    }
+
+    @Test
+    void a_mistake_on_a_thread_of_the_tethers_own_leaves_nobody_waiting() throws Exception {
+        try (EchoServer server = new EchoServer(true);
+                TetherStream stream = stream(server)) {
+            open(stream);
+            FutureTask<Integer> reader =
+                    new FutureTask<>(() -> stream.read(ByteBuffer.allocate(9)));
+            Thread.ofPlatform().daemon().start(reader);
+            server.blackhole();
+            say(stream, "x"); // the next thing that is told is an attempt, by who decides
+            clumsy = true;
+            assertThatThrownBy(() -> reader.get(30, TimeUnit.SECONDS))
+                    .hasRootCauseMessage("tether: internal error");
+        }
+    }
+
+    @Test
     void who_closes_while_another_thread_reads_ends_the_reading() throws Exception {
         try (EchoServer server = new EchoServer(true)) {
             TetherStream stream = stream(server);
@@ -256,8 +344,8 @@ final class TetherStreamTest {
                     new FutureTask<>(() -> stream.read(ByteBuffer.allocate(9)));
             Thread.ofPlatform().daemon().start(reader);
             stream.close();
-            assertThatThrownBy(() -> reader.get(5, TimeUnit.SECONDS))
-                    .hasCauseInstanceOf(java.nio.channels.ClosedChannelException.class);
+            assertThatThrownBy(() -> reader.get(30, TimeUnit.SECONDS))
+                    .hasCauseInstanceOf(ClosedChannelException.class);
             assertThat(stream.isOpen()).isFalse();
         }
     }

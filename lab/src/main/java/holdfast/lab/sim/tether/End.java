@@ -263,6 +263,7 @@ final class End {
             }
             int count = carrier.fill(buffer, 0, Math.min(room, PIECE), world.moment());
             if (count == 0) {
+                world.wokenForNothing(this, world.moment());
                 break;
             }
             spoke = true;
