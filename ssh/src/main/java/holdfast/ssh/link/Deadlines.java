@@ -98,12 +98,12 @@ public final class Deadlines implements AutoCloseable {
         }
     }
 
-    @SuppressWarnings("CatchingUnchecked") // one connection's mistake must not stop all the others
+    /** One connection's mistake must not stop all the others. */
     private void perform(Runnable work) {
         try {
             work.run();
-        } catch (Exception e) {
-            failed.accept(e);
+        } catch (Throwable t) {
+            failed.accept(t);
         }
     }
 }

@@ -161,9 +161,19 @@ public final class LinkLoop implements Runnable {
         Step step = Link.on(before, event, now, policy);
         state = step.next();
         for (LinkCommand command : step.commands()) {
-            hands.perform(command);
+            guarded(() -> hands.perform(command));
         }
-        watcher.saw(now, event, before, step.next());
+        guarded(() -> watcher.saw(now, event, before, step.next()));
         return step.wakeAt();
+    }
+
+    /** Whatever goes wrong with what was decided, the link is judged on. */
+    private static void guarded(Runnable told) {
+        try {
+            told.run();
+        } catch (Throwable t) {
+            Thread now = Thread.currentThread();
+            now.getUncaughtExceptionHandler().uncaughtException(now, t);
+        }
     }
 }

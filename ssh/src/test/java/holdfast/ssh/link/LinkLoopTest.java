@@ -69,6 +69,24 @@ final class LinkLoopTest {
     }
 
     @Test
+    void a_mistake_in_carrying_out_does_not_leave_the_link_unjudged() throws Exception {
+        LinkLoop loop =
+                new LinkLoop(
+                        new LivenessPolicy(Duration.ofMillis(300), 1, null, null, false),
+                        clock,
+                        clock.now(),
+                        command -> {
+                            done.add(command);
+                            throw new IllegalStateException("a mistake that the test makes");
+                        },
+                        LinkLoop.Watcher.NOBODY);
+        loop.start("test");
+        loop.post(new LinkEvent.Authenticated());
+        assertThat(next()).isInstanceOf(LinkCommand.SendProbe.class);
+        assertThat(next()).isInstanceOf(LinkCommand.Condemn.class);
+    }
+
+    @Test
     void an_ended_transport_ends_the_loop_in_silence() throws Exception {
         LinkLoop loop = loop(Duration.ZERO, 3);
         loop.post(new LinkEvent.Ended());
