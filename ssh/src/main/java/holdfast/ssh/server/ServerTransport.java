@@ -31,6 +31,7 @@ import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
+import org.apache.sshd.common.kex.KexState;
 import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.session.SessionHolder;
 import org.apache.sshd.common.session.helpers.AbstractConnectionService;
@@ -57,9 +58,6 @@ public final class ServerTransport extends OneKeyExchange {
 
     /** A packet of so many bytes is worth being written where it lies. */
     private static final int LARGE = 1024;
-
-    /** OpenSSH's bound on a client's identification line (kex.c, SSH_MAX_BANNER_LEN). */
-    private static final int LONGEST_LINE = 8192;
 
     /** More of what a client says goes into no line of the log. */
     private static final int LONGEST_WORDS = 256;
@@ -374,6 +372,9 @@ public final class ServerTransport extends OneKeyExchange {
     // --- what comes
 
     void begin() {
+        if (peer != null && local != null) {
+            log().verbose("Connection from " + peerText() + " on " + text(local) + " rdomain \"\"");
+        }
         link.start();
     }
 
@@ -448,45 +449,65 @@ public final class ServerTransport extends OneKeyExchange {
         packet.rpos(to);
     }
 
-    /** Takes one line and not a byte more (RFC 4253 section 4.2), in OpenSSH's words. */
+    /** Takes one line and not a byte more (RFC 4253 section 4.2). */
     @Override
     protected boolean readIdentification(Buffer buffer) throws Exception {
-        byte[] bytes = buffer.array();
-        int start = buffer.rpos();
-        int end = start;
-        while (end < buffer.wpos() && bytes[end] != '\n') {
-            end++;
-        }
-        if (end - start > LONGEST_LINE) {
-            throw misidentified("banner line too long");
-        }
-        if (end == buffer.wpos()) {
-            buffer.compact();
-            return false;
-        }
-        int length = end > start && bytes[end - 1] == '\r' ? end - 1 - start : end - start;
-        String line = new String(bytes, start, length, StandardCharsets.UTF_8);
-        buffer.rpos(end + 1);
-        if (!line.startsWith("SSH-") || line.indexOf('-', 4) < 0 || line.indexOf(0) >= 0) {
-            tell("Invalid SSH identification string.\r\n");
-            throw misidentified("invalid format");
-        }
-        String protocol = line.substring(4, line.indexOf('-', 4));
-        if (!protocol.equals("2.0") && !protocol.equals("1.99")) {
-            tell("Protocol major versions differ.\n");
-            throw misidentified("could not read protocol version");
-        }
-        clientVersion = line;
+        return switch (Identification.of(buffer.array(), buffer.rpos(), buffer.available())) {
+            case Identification.More _ -> {
+                buffer.compact();
+                yield false;
+            }
+            case Identification.Bad bad -> {
+                tell(bad.answer() + "\r\n");
+                throw misidentified(bad);
+            }
+            case Identification.Passing passing -> throw passed(passing);
+            case Identification.Client client -> {
+                buffer.rpos(buffer.rpos() + client.taken());
+                identified(client);
+                yield true;
+            }
+        };
+    }
+
+    private void identified(Identification.Client client) throws Exception {
+        clientVersion = client.line();
         log().debug(
                         "Remote protocol version "
-                                + protocol
+                                + client.protocol()
                                 + ", remote software version "
-                                + printable(line.substring(line.indexOf('-', 4) + 1)));
+                                + Printable.octal(client.software(), 100));
         link.post(new LinkEvent.Reached(Phase.KEY_EXCHANGE));
-        signalPeerIdentificationReceived(line, new ArrayList<>());
-        kexState.set(org.apache.sshd.common.kex.KexState.INIT);
+        signalPeerIdentificationReceived(client.line(), new ArrayList<>());
+        kexState.set(KexState.INIT);
         sendKexInit();
-        return true;
+    }
+
+    private IOException misidentified(Identification.Bad bad) {
+        if (depart(Departure.EXPELLED)) {
+            log().error(bad.detail());
+            log().info("banner exchange: Connection from " + peerText() + ": " + bad.words());
+        }
+        return new IOException(bad.words());
+    }
+
+    private IOException passed(Identification.Passing passing) {
+        if (depart(Departure.CLOSED)) {
+            log().info(
+                            passing.words()
+                                    + " from "
+                                    + peerText()
+                                    + " with "
+                                    + Printable.octal(passing.line(), LONGEST_WORDS)
+                                    + ".  Don't panic.");
+            log().info("Connection closed by " + peerText());
+        }
+        return new IOException(passing.words());
+    }
+
+    /** Whether the client has not said yet who it is. */
+    private boolean nameless() {
+        return clientVersion == null;
     }
 
     private void tell(String text) {
@@ -495,14 +516,6 @@ public final class ServerTransport extends OneKeyExchange {
         } catch (IOException e) {
             log().debug2("could not say why: " + e.getMessage());
         }
-    }
-
-    private IOException misidentified(String why) {
-        if (depart(Departure.EXPELLED)) {
-            log().error("banner exchange: Connection from " + peerText() + ": " + why);
-            penalise(Doorkeeper.Offence.CRASH);
-        }
-        return new IOException(why);
     }
 
     static String printable(String text) {
@@ -740,12 +753,20 @@ public final class ServerTransport extends OneKeyExchange {
                                             + ": "
                                             + printable(offence(problem))
                                             + preauth());
-                    if (login == null) {
+                    // The client's doing costs it no more than leaving would; a fault of ours does.
+                    if (login == null && !(problem instanceof IOException)) {
                         penalise(Doorkeeper.Offence.CRASH);
                     }
                 }
             } else if (depart(Departure.BROKEN)) {
                 String text = String.valueOf(problem.getMessage());
+                if (nameless()) {
+                    log().error(
+                                    "kex_exchange_identification: read: "
+                                            + (text.contains("reset")
+                                                    ? "Connection reset by peer"
+                                                    : printable(text)));
+                }
                 log().info(
                                 (text.contains("reset")
                                                 ? "Connection reset by "
@@ -815,6 +836,9 @@ public final class ServerTransport extends OneKeyExchange {
     @Override
     protected void preClose() {
         if (depart(Departure.CLOSED)) {
+            if (nameless()) {
+                log().error("kex_exchange_identification: Connection closed by remote host");
+            }
             log().info("Connection closed by " + whoTried() + peerText() + preauth());
         }
         link.post(new LinkEvent.Ended());
@@ -858,8 +882,9 @@ public final class ServerTransport extends OneKeyExchange {
         return (validUser ? "authenticating user " : "invalid user ") + printable(user) + " ";
     }
 
+    /** Where OpenSSH's log has it: from the process without privileges, which reads no names. */
     private String preauth() {
-        return login == null ? " [preauth]" : "";
+        return login == null && !nameless() ? " [preauth]" : "";
     }
 
     private Moment now() {
