@@ -82,6 +82,64 @@ final class ServerPolicyTrial {
     }
 
     @Test
+    void packets_are_marked_for_the_network_as_the_match_says(Stage stage) throws Exception {
+        Stage.needs("ss");
+        Sshd sshd =
+                stage.holdfastSshd(
+                        "IPQoS af21 cs1", "Match User nobody-at-all", "IPQoS none", "Match all");
+        String ask = "ss -Htn --tos sport = :" + sshd.port();
+        assertThat(stage.openSsh(sshd, "trial", ask).end(SOON).out()).contains(" tos:0x20 ");
+        assertThat(stage.openSsh(sshd, "-tt", "trial", ask).end(SOON).out()).contains(" tos:0x48 ");
+        Sshd usual = stage.holdfastSshd();
+        String same = "ss -Htn --tos sport = :" + usual.port();
+        assertThat(stage.openSsh(usual, "-tt", "trial", same).end(SOON).out())
+                .contains(" tos:0xb8 ");
+        assertThat(stage.openSsh(usual, "trial", same).end(SOON).out())
+                .doesNotContainPattern("tos:0x0*[1-9a-f]");
+    }
+
+    @Test
+    void a_terminal_among_other_sessions_decides_how_packets_are_marked(Stage stage)
+            throws Exception {
+        Stage.needs("ss");
+        Sshd sshd = stage.holdfastSshd("IPQoS af21 cs1");
+        String socket = stage.directory().resolve("m").toString();
+        String ask = "ss -Htn --tos sport = :" + sshd.port();
+        Running first =
+                stage.openSsh(sshd, "-M", "-S", socket, "trial", "echo ready; exec cat").start();
+        first.out().await("ready", SOON);
+        String[] other = {"-S", socket, "trial", ask};
+        assertThat(stage.openSsh(sshd, other).end(SOON).out()).contains(" tos:0x20 ");
+        Running terminal =
+                stage.openSsh(sshd, "-tt", "-S", socket, "trial", "echo there; exec cat").start();
+        terminal.out().await("there", SOON);
+        assertThat(stage.openSsh(sshd, other).end(SOON).out()).contains(" tos:0x48 ");
+        terminal.signal("TERM");
+        terminal.end(SOON);
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (!stage.openSsh(sshd, other).end(SOON).out().contains(" tos:0x20 ")) {
+            assertThat(System.nanoTime()).as("still marked").isLessThan(deadline);
+        }
+        first.signal("TERM");
+        first.end(SOON);
+    }
+
+    @Test
+    void data_is_compressed_unless_the_server_does_not_want_it(Stage stage) throws Exception {
+        String[] words = {"-C", "-v", "trial", "head -c 3000000 /dev/zero"};
+        Ended squeezed = stage.openSsh(stage.holdfastSshd(), words).end(SOON);
+        assertThat(squeezed.out()).hasSize(3_000_000);
+        assertThat(squeezed.err())
+                .contains("compression: zlib@openssh.com")
+                .containsPattern("compress incoming: raw data 30\\d{5}, compressed \\d{3,5},");
+        Ended plain = stage.openSsh(stage.holdfastSshd("Compression no"), words).end(SOON);
+        assertThat(plain.out()).hasSize(3_000_000);
+        assertThat(plain.err())
+                .contains("compression: none")
+                .doesNotContain("compression: zlib", "compress incoming");
+    }
+
+    @Test
     void a_group_exchange_takes_its_group_from_the_moduli_file(Stage stage) throws Exception {
         Path all = Path.of("/etc/ssh/moduli");
         if (!Files.isReadable(all)) {

@@ -13,6 +13,7 @@ import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.IdleChannels;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
+import holdfast.ssh.system.Sockets;
 import java.io.IOException;
 import java.io.StreamCorruptedException;
 import java.net.InetSocketAddress;
@@ -91,6 +92,11 @@ public final class ServerTransport extends OneKeyExchange {
     private volatile boolean tried;
     private final ClosedChannels closedChannels = new ClosedChannels();
     private boolean starting = true;
+
+    private final Object marking = new Object();
+
+    /** The system's own mark is none. */
+    private int marked;
 
     // For ChannelTimeout and UnusedConnectionTimeout; the maps only if one is set.
     private final Timer<Runnable> channelTimer = new Timer<>(this::lookAtChannels);
@@ -229,6 +235,44 @@ public final class ServerTransport extends OneKeyExchange {
         tried = true;
     }
 
+    /**
+     * Marks what is sent from now on for the network, by IPQoS: as a terminal's, or as anything
+     * else. Some microseconds for each descriptor of the process, where that changes anything.
+     */
+    public void marks(boolean interactive) {
+        ServerSettings.IpQos qos = settings.ipQos();
+        mark(interactive ? qos.interactive() : qos.bulk());
+    }
+
+    private void mark(int service) {
+        synchronized (marking) {
+            if (service < 0 || service == marked || !isOpen()) {
+                return;
+            }
+            IoSession io = carried == null ? getIoSession() : carried.carrying();
+            InetSocketAddress from = resolved(io.getLocalAddress());
+            InetSocketAddress to = resolved(io.getRemoteAddress());
+            if (from != null && to != null) {
+                log().debug3("ssh_packet_set_tos: set IP_TOS 0x%02x".formatted(service));
+                if (!Sockets.mark(from, to, service)) {
+                    log().debug2("setsockopt IP_TOS " + service + " failed"); // only a hint
+                }
+                marked = service;
+            }
+        }
+    }
+
+    /** Another connection carries this one: it has no mark yet. */
+    private void markAnew() {
+        synchronized (marking) {
+            int service = marked;
+            if (service > 0) {
+                marked = 0;
+                mark(service);
+            }
+        }
+    }
+
     /** Runs {@code work} while no packet of the client's is being taken apart. */
     public void between(Runnable work) {
         decodeLock.lock();
@@ -342,6 +386,7 @@ public final class ServerTransport extends OneKeyExchange {
         InetSocketAddress before = peer;
         peer = from;
         link.heardBytes();
+        server.apart(this::markAnew);
         if (away != null) {
             log().info(
                             "Session of "

@@ -127,6 +127,7 @@ final class SessionChannel extends AbstractServerChannel {
     private boolean subsystem;
     private String term = "";
     private volatile @Nullable Shown x11;
+    private boolean atTerminal;
     private volatile @Nullable Pty pty;
     private volatile @Nullable Child child;
     private volatile @Nullable Inflow input;
@@ -599,6 +600,17 @@ final class SessionChannel extends AbstractServerChannel {
         return true;
     }
 
+    /** Has packets marked for what they are now: IPQoS. On an errand's thread. */
+    private void interactive(boolean yes) {
+        synchronized (lock) {
+            if (hungUp.get()) {
+                return;
+            }
+            atTerminal = yes;
+        }
+        peer.marks(sessions.interactive(yes ? 1 : 0));
+    }
+
     /** passwd(1) in place of whatever was asked for. */
     private void newPassword(Login login, Pty terminal) {
         Account account = login.account();
@@ -660,6 +672,7 @@ final class SessionChannel extends AbstractServerChannel {
             @Nullable Pty terminal) {
         Account account = login.account();
         ServerSettings settings = login.settings();
+        interactive(terminal != null || x11 != null);
         Path agent = sessions.agent();
         Shown display = x11;
         Path proofs = settings.exposeAuthInfo() ? sessions.proofs(account, login.proofs()) : null;
@@ -1135,6 +1148,7 @@ final class SessionChannel extends AbstractServerChannel {
         SftpSession files;
         Shown display;
         boolean alive;
+        boolean sat;
         synchronized (lock) {
             if (hungUp.getAndSet(true)) {
                 return;
@@ -1143,10 +1157,14 @@ final class SessionChannel extends AbstractServerChannel {
             terminal = pty;
             files = sftp;
             display = x11;
+            sat = atTerminal;
             alive = exit == null;
         }
         if (display != null) {
             display.display().close();
+        }
+        if (sat && !sessions.interactive(-1)) {
+            Errands.once(() -> peer.marks(false));
         }
         for (Outflow each : new Outflow[] {output, errors}) {
             if (each != null) {
