@@ -1,6 +1,5 @@
 package holdfast.ssh.forward;
 
-import holdfast.ssh.config.ClientSettings.AddressFamily;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.stream.SocketTap;
 import java.io.IOException;
@@ -183,17 +182,12 @@ final class Listener implements AutoCloseable {
      * @return null if one of them is taken, or there is none
      */
     static @Nullable Listener exactly(
-            List<InetAddress> addresses,
-            AddressFamily family,
-            int port,
-            Log log,
-            Consumer<SocketTap> accepted) {
+            List<InetAddress> addresses, int port, Log log, Consumer<SocketTap> accepted) {
         List<ServerSocketChannel> bound = new ArrayList<>(2);
         boolean everywhere = false;
         for (InetAddress address : addresses) {
             boolean six = address instanceof Inet6Address;
-            if ((everywhere && address.isAnyLocalAddress())
-                    || family == (six ? AddressFamily.INET : AddressFamily.INET6)) {
+            if (everywhere && address.isAnyLocalAddress()) {
                 continue;
             }
             ServerSocketChannel socket = null;

@@ -61,8 +61,11 @@ public final class X11Display implements AutoCloseable {
         for (int number = wanted.offset(); number < wanted.offset() + MOST; number++) {
             Listener bound =
                     Listener.exactly(
-                            wanted.localhost() ? Listener.loopback() : Listener.everywhere(),
-                            wanted.family(),
+                            Rules.of(
+                                    wanted.family(),
+                                    wanted.localhost()
+                                            ? Listener.loopback()
+                                            : Listener.everywhere()),
                             FIRST_PORT + number,
                             log,
                             display::asked);
