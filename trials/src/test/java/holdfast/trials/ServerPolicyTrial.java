@@ -11,6 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -137,6 +139,56 @@ final class ServerPolicyTrial {
         assertThat(plain.err())
                 .contains("compression: none")
                 .doesNotContain("compression: zlib", "compress incoming");
+    }
+
+    @Test
+    void keys_that_only_an_agent_has_prove_who_the_server_is(Stage stage) throws Exception {
+        Path socket = stage.directory().resolve("agent");
+        Running agent = stage.run("ssh-agent", "-D", "-a", socket.toString()).start();
+        agent.out().await("SSH_AUTH_SOCK", SOON);
+        List<String> settings = new ArrayList<>(List.of("HostKeyAgent " + socket));
+        StringBuilder known = new StringBuilder();
+        for (String type : Keys.TYPES) {
+            Path key = stage.directory().resolve(type);
+            Files.copy(Keys.of(type, "host"), key);
+            assertThat(
+                            stage.run("ssh-add", "-q", key.toString())
+                                    .env("SSH_AUTH_SOCK", socket.toString())
+                                    .end(SOON)
+                                    .status())
+                    .isZero();
+            Files.delete(key);
+            Files.copy(Path.of(Keys.of(type, "host") + ".pub"), Path.of(key + ".pub"));
+            // By the name of its public half, or of the private one that is not there.
+            settings.add("HostKey " + key + (type.equals("ed25519") ? "" : ".pub"));
+            known.append("trial-host ").append(Keys.publicLine(Keys.of(type, "host"))).append('\n');
+        }
+        Path hosts = Files.writeString(stage.directory().resolve("hosts"), known);
+        Sshd sshd = stage.holdfastSshd(settings.toArray(String[]::new));
+        for (String algorithm :
+                List.of("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")) {
+            Ended in =
+                    stage.openSsh(
+                                    sshd,
+                                    "-o",
+                                    "HostKeyAlgorithms=" + algorithm,
+                                    "-o",
+                                    "UserKnownHostsFile=" + hosts,
+                                    "-o",
+                                    "HostKeyAlias=trial-host",
+                                    "-o",
+                                    "StrictHostKeyChecking=yes",
+                                    "trial",
+                                    "echo in")
+                            .end(SOON);
+            assertThat(in.out()).as(algorithm + in.err()).isEqualTo("in\n");
+        }
+        agent.signal("TERM");
+        agent.end(SOON);
+        Ended without = stage.openSsh(sshd, "trial", "echo in").end(SOON);
+        assertThat(without.out()).isEmpty();
+        assertThat(without.status()).isEqualTo(255);
+        sshd.awaitLog("ssh_agent_sign");
     }
 
     @Test

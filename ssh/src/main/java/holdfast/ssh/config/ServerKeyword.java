@@ -118,7 +118,7 @@ public enum ServerKeyword {
             "AuthorizedPrincipalsCommand", Support.BUILT, Shape.PROGRAM, In.ALL, "none"),
     AUTHORIZED_PRINCIPALS_COMMAND_USER(
             "AuthorizedPrincipalsCommandUser", Support.BUILT, Shape.LOCAL_USER, In.ALL, "none"),
-    HOST_KEY_AGENT("HostKeyAgent", Support.ACCEPTED, Shape.OWN, In.GLOBAL, "none"),
+    HOST_KEY_AGENT("HostKeyAgent", Support.BUILT, Shape.OWN, In.GLOBAL, "none"),
     KEX_ALGORITHMS("KexAlgorithms", Support.BUILT, Shape.ALGORITHMS, In.GLOBAL, null),
     CA_SIGNATURE_ALGORITHMS("CASignatureAlgorithms", Support.BUILT, Shape.ALGORITHMS, In.ALL, null),
     HOSTBASED_ACCEPTED_ALGORITHMS(

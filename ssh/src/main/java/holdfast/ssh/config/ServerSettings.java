@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param listenAddress where to listen, in order; never empty
  * @param hostKey files of private keys, in order ({@code none} left out)
  * @param hostKeyGiven whether HostKey was given: only then is a file that is missing worth a line
- * @param hostKeyAgent a socket path, {@code SSH_AUTH_SOCK} by its value; null: none
+ * @param hostKeyAgent a socket path, or {@code SSH_AUTH_SOCK} for its value; null: none
  * @param pidFile null: write none
  * @param banner a file; null: none
  * @param syslogFacility {@code AUTH}, {@code DAEMON} and so on

@@ -178,7 +178,7 @@ final class SessionChannel extends AbstractServerChannel {
         place = sessions.enter(login().settings().maxSessions());
         if (place < 0) {
             peer.log().error("no more sessions");
-            peer.log().error("session open failed, free channel " + getChannelId());
+            peer.log().debug("session open failed, free channel " + getChannelId());
             refuse(() -> {
                 Buffer failure = packet(SshConstants.SSH_MSG_CHANNEL_OPEN_FAILURE, 32);
                 failure.putUInt(SshConstants.SSH_OPEN_CONNECT_FAILED);
