@@ -127,6 +127,20 @@ final class ServerPolicyTrial {
     }
 
     @Test
+    void a_place_of_the_program_may_be_listened_to_closely(Stage stage) throws Exception {
+        Sshd sshd =
+                stage.holdfastSshd(
+                        "LogLevel INFO",
+                        "LogVerbose ServerTransport.java:*:*",
+                        "Match User nobody-at-all",
+                        "LogVerbose none");
+        assertThat(stage.openSsh(sshd, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        sshd.awaitLog(
+                "debug1: ServerTransport\\.java:\\w+\\(\\):\\d+ \\(pid=\\d+\\): Remote protocol");
+        assertThat(sshd.log()).doesNotContain("Starting session");
+    }
+
+    @Test
     void data_is_compressed_unless_the_server_does_not_want_it(Stage stage) throws Exception {
         String[] words = {"-C", "-v", "trial", "head -c 3000000 /dev/zero"};
         Ended squeezed = stage.openSsh(stage.holdfastSshd(), words).end(SOON);

@@ -165,7 +165,7 @@ public enum ServerKeyword {
     ACCEPT_ENV("AcceptEnv", Support.BUILT, Shape.OWN, In.ALL, null),
     SET_ENV("SetEnv", Support.BUILT, Shape.OWN, In.ALL, null),
     AUTHENTICATION_METHODS("AuthenticationMethods", Support.BUILT, Shape.OWN, In.ALL, "any"),
-    LOG_VERBOSE("LogVerbose", Support.ACCEPTED, Shape.WORDS, In.ALL, null),
+    LOG_VERBOSE("LogVerbose", Support.BUILT, Shape.WORDS, In.ALL, null),
     CHANNEL_TIMEOUT("ChannelTimeout", Support.BUILT, Shape.OWN, In.ALL, "none"),
     SUBSYSTEM("Subsystem", Support.BUILT, Shape.OWN, In.ALL, null),
     MAX_STARTUPS("MaxStartups", Support.BUILT, Shape.OWN, In.GLOBAL, "10:30:100"),

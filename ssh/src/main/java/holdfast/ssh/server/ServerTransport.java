@@ -8,6 +8,7 @@ import holdfast.core.liveness.LivenessPolicy;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
 import holdfast.core.time.TimingWheel.Timer;
+import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.IdleChannels;
@@ -149,7 +150,12 @@ public final class ServerTransport extends OneKeyExchange {
         boolean own =
                 now.logLevel() != server.settings().logLevel()
                         && everybodys.level() != Log.Level.QUIET;
-        journal = own ? everybodys.at(now.logLevel()) : everybodys;
+        boolean places = !now.logVerbose().equals(server.settings().logVerbose());
+        Log mine = own || places ? everybodys.at(own ? now.logLevel() : everybodys.level()) : null;
+        if (mine != null && places) {
+            mine.verboseAt(now.logVerbose(), Patterns::isListed);
+        }
+        journal = mine == null ? everybodys : mine;
         settings = now;
         // RekeyLimit of a Match; whoever looks at these two next has heard of the login since.
         maxRekeyBytes = Server.rekeyBytes(now);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -425,6 +426,8 @@ class ForwardsTest {
         }
     }
 
+    private static final byte[] LOOPBACK_6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
     @Test
     void listeners_and_connections_are_of_the_servers_family() throws Exception {
         try (Rig rig = new Rig(directory, "AddressFamily inet", "GatewayPorts clientspecified")) {
@@ -446,7 +449,11 @@ class ForwardsTest {
             rig.background("-R", "localhost:" + port + ":127.0.0.1:1");
             awaitPort(port);
             try (Socket six = new Socket()) {
-                assertThatThrownBy(() -> six.connect(new InetSocketAddress("::1", port), 10_000))
+                assertThatThrownBy(() ->
+                                six.connect(
+                                        new InetSocketAddress(
+                                                InetAddress.getByAddress(LOOPBACK_6), port),
+                                        10_000))
                         .isInstanceOf(IOException.class);
             }
         }
