@@ -76,6 +76,12 @@ final class AgentSignature implements Signature {
         return own.getAlgorithm();
     }
 
+    /** That of a certificate signs by the name of its key's. */
+    @Override
+    public String getSshAlgorithmName(String algorithm) {
+        return own.getSshAlgorithmName(algorithm);
+    }
+
     @Override
     public void initVerifier(SessionContext session, PublicKey key) throws Exception {
         own.initVerifier(session, key);
@@ -115,8 +121,8 @@ final class AgentSignature implements Signature {
             return own.sign(session);
         }
         try {
-            String algorithm = name.replace("-cert-v01@openssh.com", "");
-            Wire.Reader whole = new Wire.Reader(key.sign(algorithm, data.toByteArray()));
+            Wire.Reader whole =
+                    new Wire.Reader(key.sign(getSshAlgorithmName(name), data.toByteArray()));
             whole.string();
             return whole.string();
         } catch (IOException | Wire.Malformed e) {
