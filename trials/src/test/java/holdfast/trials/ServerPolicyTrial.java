@@ -127,6 +127,31 @@ final class ServerPolicyTrial {
     }
 
     @Test
+    void who_is_refused_is_let_go_at_the_first_try_and_kept_out_for_a_while(Stage stage)
+            throws Exception {
+        String me = Sshd.user();
+        Sshd others =
+                stage.holdfastSshd("Match User nobody-at-all", "RefuseConnection yes", "Match all");
+        assertThat(stage.openSsh(others, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        Sshd sshd =
+                stage.holdfastSshd(
+                        "PerSourcePenalties refuseconnection:10m min:1s",
+                        "Match User " + me,
+                        "RefuseConnection yes");
+        Ended refused = stage.openSsh(sshd, "trial", "echo in").end(SOON);
+        assertThat(refused.out()).isEmpty();
+        assertThat(refused.status()).isEqualTo(255);
+        assertThat(refused.err()).contains("Connection closed by 127.0.0.1 port " + sshd.port());
+        sshd.awaitLog(
+                "administratively prohibited connection for "
+                        + me
+                        + " from 127\\.0\\.0\\.1 port \\d+");
+        Ended again = stage.openSsh(sshd, "trial", "echo in").end(SOON);
+        assertThat(again.status()).isEqualTo(255);
+        sshd.awaitLog("penalty: connection prohibited by RefuseConnection");
+    }
+
+    @Test
     void a_place_of_the_program_may_be_listened_to_closely(Stage stage) throws Exception {
         Sshd sshd =
                 stage.holdfastSshd(

@@ -279,6 +279,20 @@ public final class ServerTransport extends OneKeyExchange {
         }
     }
 
+    /** RefuseConnection: ends it without a word to the client, as OpenSSH's monitor does. */
+    public void prohibited() {
+        if (depart(Departure.REFUSED)) {
+            log().info(
+                            "administratively prohibited connection for "
+                                    + (validUser ? "" : "invalid user ")
+                                    + printable(String.valueOf(triedUser))
+                                    + " from "
+                                    + peerText());
+            penalise(Doorkeeper.Offence.REFUSED);
+        }
+        cut();
+    }
+
     /** Runs {@code work} while no packet of the client's is being taken apart. */
     public void between(Runnable work) {
         decodeLock.lock();
