@@ -152,6 +152,18 @@ final class ServerPolicyTrial {
     }
 
     @Test
+    void a_session_that_says_nothing_for_too_long_is_closed(Stage stage) throws Exception {
+        Sshd sshd = stage.holdfastSshd("ChannelTimeout session:command=1 session:shell=1h");
+        Ended ended = stage.openSsh(sshd, "trial", "echo begun; exec sleep 600").end(SOON);
+        assertThat(ended.status()).as(ended.err()).isEqualTo(255);
+        assertThat(ended.out()).isEqualTo("begun\n");
+        sshd.awaitLog("channel 0: closing after 1 seconds of inactivity");
+        Ended shell = stage.openSsh(sshd, "-T", "trial").input("sleep 3; echo on\n").end(SOON);
+        assertThat(shell.out()).as(shell.err()).endsWith("on\n");
+        assertThat(shell.status()).isZero();
+    }
+
+    @Test
     void a_place_of_the_program_may_be_listened_to_closely(Stage stage) throws Exception {
         Sshd sshd =
                 stage.holdfastSshd(

@@ -726,6 +726,16 @@ public final class ServerTransport extends OneKeyExchange {
         watchChannels();
     }
 
+    /** A channel turns out to be of this kind, once it is open: its limit counts from now. */
+    public void turnsOut(Channel channel, String kind) {
+        channel.setAttribute(KIND, kind);
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.opened(channel);
+        }
+        watchChannels();
+    }
+
     /** Has the channels' limits looked at anew, if there are any. */
     private void watchChannels() {
         if (idle != null || !settings.unusedConnectionTimeout().isZero()) {

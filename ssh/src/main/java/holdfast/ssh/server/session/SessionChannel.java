@@ -559,8 +559,8 @@ final class SessionChannel extends AbstractServerChannel {
         subsystem = runs != Subsystem.NONE;
         Pty terminal = pty;
         tell(why, command, kind, name, terminal);
-        setAttribute(
-                ServerTransport.KIND,
+        peer.turnsOut(
+                this,
                 switch (kind) {
                     case NONE -> asked == null ? "session:shell" : "session:command";
                     case PROGRAM, SFTP -> "session:subsystem:" + name;
