@@ -154,9 +154,8 @@ final class ServerPolicyTrial {
     @Test
     void a_session_that_says_nothing_for_too_long_is_closed(Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd("ChannelTimeout session:command=1 session:shell=1h");
-        Ended ended = stage.openSsh(sshd, "trial", "echo begun; exec sleep 600").end(SOON);
+        Ended ended = stage.openSsh(sshd, "trial", "exec sleep 600").end(SOON);
         assertThat(ended.status()).as(ended.err()).isEqualTo(255);
-        assertThat(ended.out()).isEqualTo("begun\n");
         sshd.awaitLog("channel 0: closing after 1 seconds of inactivity");
         Ended shell = stage.openSsh(sshd, "-T", "trial").input("sleep 3; echo on\n").end(SOON);
         assertThat(shell.out()).as(shell.err()).endsWith("on\n");

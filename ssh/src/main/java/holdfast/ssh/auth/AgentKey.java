@@ -10,8 +10,8 @@ import java.time.Duration;
  */
 public record AgentKey(String socket, PublicIdentity key) {
 
-    /** A server's own agent is asked by nobody sitting there: it answers at once or not at all. */
-    private static final Duration PATIENCE = Duration.ofSeconds(5);
+    /** A server's own agent is asked by nobody sitting there: it answers soon or not at all. */
+    private static final Duration PATIENCE = Duration.ofSeconds(15);
 
     /**
      * Tries whether an agent listens at {@code socket}.
@@ -23,7 +23,7 @@ public record AgentKey(String socket, PublicIdentity key) {
     }
 
     /**
-     * Has the agent sign {@code data}; waits for it, five seconds at most.
+     * Has the agent sign {@code data}; waits for it, fifteen seconds at most.
      *
      * @param algorithm the signature algorithm
      * @return the signature as it travels
