@@ -1,6 +1,7 @@
 package holdfast.ssh.forward;
 
 import holdfast.ssh.config.ClientSettings.AddressFamily;
+import holdfast.ssh.link.Reclaim;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.stream.SocketTap;
 import holdfast.ssh.stream.Tap;
@@ -170,6 +171,9 @@ public final class Forwarding {
                     atNone = null;
                 }
             }
+        }
+        if (counted) {
+            Reclaim.of(session.getFactoryManager()).gone(channels.size());
         }
         if (told != null) {
             told.run();

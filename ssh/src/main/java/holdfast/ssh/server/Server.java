@@ -12,6 +12,7 @@ import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.crypto.Moduli;
 import holdfast.ssh.link.CalledOff;
 import holdfast.ssh.link.Deadlines;
+import holdfast.ssh.link.Reclaim;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
@@ -91,7 +92,6 @@ public final class Server implements AutoCloseable {
     private final Listening mina = new Listening();
     private final TetherGate gate;
     private final Deadlines deadlines;
-    private final Reclaim reclaim;
     private final Doorkeeper doorkeeper;
     private final Counts counts = new Counts();
     private final Map<Long, ServerTransport> transports = new ConcurrentHashMap<>();
@@ -119,7 +119,6 @@ public final class Server implements AutoCloseable {
                         "holdfast-deadlines",
                         gap -> transports.values().forEach(transport -> transport.slept(gap)),
                         problem -> log.error("deadlines: " + problem));
-        reclaim = new Reclaim(deadlines, System::gc);
         doorkeeper = new Doorkeeper(rules(), bound -> ThreadLocalRandom.current().nextInt(bound));
         started = deadlines.clock().now();
         mina.setIoServiceFactoryFactory(NetworkSession.factory());
@@ -371,7 +370,7 @@ public final class Server implements AutoCloseable {
     void gone(ServerTransport transport, Departure why) {
         if (transports.remove(transport.id()) != null) {
             counts.departed(why);
-            deadlines.post(() -> reclaim.gone(transports.size()));
+            Reclaim.of(mina).gone(transports.size());
         }
     }
 
