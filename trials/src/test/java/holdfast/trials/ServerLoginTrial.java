@@ -10,7 +10,6 @@ import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Trees;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
@@ -21,7 +20,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -39,8 +37,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class ServerLoginTrial {
 
     private static final Duration SOON = Duration.ofSeconds(60);
-
-    private static final AtomicInteger USERS = new AtomicInteger();
 
     @ParameterizedTest
     @ValueSource(strings = {"yes", "no"})
@@ -355,72 +351,5 @@ final class ServerLoginTrial {
 
     private static void good(Ended ended) {
         assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
-    }
-
-    /** A throw-away user of this machine, with a home and without a password. */
-    private static final class Somebody implements AutoCloseable {
-
-        private final String name;
-        private final Path home;
-
-        private Somebody(String name) {
-            this.name = name;
-            home = Path.of("/home", name);
-        }
-
-        /** One at a time: the system's files of users have one lock. */
-        static synchronized Somebody made(Stage stage) throws Exception {
-            // The list of keys lies there, and is read with the user's rights.
-            Files.setPosixFilePermissions(
-                    stage.directory(), PosixFilePermissions.fromString("rwx--x--x"));
-            Somebody somebody =
-                    new Somebody(
-                            "hfl"
-                                    + ProcessHandle.current().pid() % 100_000
-                                    + "x"
-                                    + USERS.getAndIncrement());
-            Runtime.getRuntime().addShutdownHook(new Thread(somebody::close));
-            // A star is no password, and not locked either.
-            good(
-                    stage.run(
-                                    "useradd",
-                                    "--create-home",
-                                    "--home-dir",
-                                    somebody.home.toString(),
-                                    "--shell",
-                                    "/bin/sh",
-                                    "--password",
-                                    "*",
-                                    somebody.name)
-                            .end(SOON));
-            return somebody;
-        }
-
-        /** OpenSSH's client as that user; the last word is the command. */
-        Command ssh(Stage stage, Sshd sshd, String... rest) {
-            List<String> words = new ArrayList<>(Arrays.asList(rest).subList(0, rest.length - 1));
-            words.addAll(List.of(name + "@trial", rest[rest.length - 1]));
-            return stage.openSsh(sshd, words.toArray(String[]::new));
-        }
-
-        @Override
-        public void close() {
-            if (!Files.exists(home)) {
-                return;
-            }
-            try {
-                synchronized (Somebody.class) {
-                    new ProcessBuilder("userdel", "--force", "--remove", name)
-                            .redirectErrorStream(true)
-                            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                            .start()
-                            .waitFor();
-                }
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
-        }
     }
 }

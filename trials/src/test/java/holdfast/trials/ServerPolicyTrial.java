@@ -11,6 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -79,6 +81,164 @@ final class ServerPolicyTrial {
         assertThat(ended.out()).hasSize(8_000_000);
         int first = 1;
         return ended.err().split("SSH2_MSG_KEXINIT received", -1).length - 1 - first;
+    }
+
+    @Test
+    void packets_are_marked_for_the_network_as_the_match_says(Stage stage) throws Exception {
+        Stage.needs("ss");
+        Sshd sshd =
+                stage.holdfastSshd(
+                        "IPQoS af21 cs1", "Match User nobody-at-all", "IPQoS none", "Match all");
+        String ask = "ss -Htn --tos sport = :" + sshd.port();
+        assertThat(stage.openSsh(sshd, "trial", ask).end(SOON).out()).contains(" tos:0x20 ");
+        assertThat(stage.openSsh(sshd, "-tt", "trial", ask).end(SOON).out()).contains(" tos:0x48 ");
+        Sshd usual = stage.holdfastSshd();
+        String same = "ss -Htn --tos sport = :" + usual.port();
+        assertThat(stage.openSsh(usual, "-tt", "trial", same).end(SOON).out())
+                .contains(" tos:0xb8 ");
+        assertThat(stage.openSsh(usual, "trial", same).end(SOON).out())
+                .doesNotContainPattern("tos:0x0*[1-9a-f]");
+    }
+
+    @Test
+    void a_terminal_among_other_sessions_decides_how_packets_are_marked(Stage stage)
+            throws Exception {
+        Stage.needs("ss");
+        Sshd sshd = stage.holdfastSshd("IPQoS af21 cs1");
+        String socket = stage.directory().resolve("m").toString();
+        String ask = "ss -Htn --tos sport = :" + sshd.port();
+        Running first =
+                stage.openSsh(sshd, "-M", "-S", socket, "trial", "echo ready; exec cat").start();
+        first.out().await("ready", SOON);
+        String[] other = {"-S", socket, "trial", ask};
+        assertThat(stage.openSsh(sshd, other).end(SOON).out()).contains(" tos:0x20 ");
+        Running terminal =
+                stage.openSsh(sshd, "-tt", "-S", socket, "trial", "echo there; exec cat").start();
+        terminal.out().await("there", SOON);
+        assertThat(stage.openSsh(sshd, other).end(SOON).out()).contains(" tos:0x48 ");
+        terminal.signal("TERM");
+        terminal.end(SOON);
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (!stage.openSsh(sshd, other).end(SOON).out().contains(" tos:0x20 ")) {
+            assertThat(System.nanoTime()).as("still marked").isLessThan(deadline);
+        }
+        first.signal("TERM");
+        first.end(SOON);
+    }
+
+    @Test
+    void who_is_refused_is_let_go_at_the_first_try_and_kept_out_for_a_while(Stage stage)
+            throws Exception {
+        String me = Sshd.user();
+        Sshd others =
+                stage.holdfastSshd("Match User nobody-at-all", "RefuseConnection yes", "Match all");
+        assertThat(stage.openSsh(others, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        Sshd sshd =
+                stage.holdfastSshd(
+                        "PerSourcePenalties refuseconnection:10m min:1s",
+                        "Match User " + me,
+                        "RefuseConnection yes");
+        Ended refused = stage.openSsh(sshd, "trial", "echo in").end(SOON);
+        assertThat(refused.out()).isEmpty();
+        assertThat(refused.status()).isEqualTo(255);
+        assertThat(refused.err()).contains("Connection closed by 127.0.0.1 port " + sshd.port());
+        sshd.awaitLog(
+                "administratively prohibited connection for "
+                        + me
+                        + " from 127\\.0\\.0\\.1 port \\d+");
+        Ended again = stage.openSsh(sshd, "trial", "echo in").end(SOON);
+        assertThat(again.status()).isEqualTo(255);
+        sshd.awaitLog("penalty: connection prohibited by RefuseConnection");
+    }
+
+    @Test
+    void a_session_that_says_nothing_for_too_long_is_closed(Stage stage) throws Exception {
+        Sshd sshd = stage.holdfastSshd("ChannelTimeout session:command=1 session:shell=1h");
+        Ended ended = stage.openSsh(sshd, "trial", "exec sleep 600").end(SOON);
+        assertThat(ended.status()).as(ended.err()).isEqualTo(255);
+        sshd.awaitLog("channel 0: closing after 1 seconds of inactivity");
+        Ended shell = stage.openSsh(sshd, "-T", "trial").input("sleep 3; echo on\n").end(SOON);
+        assertThat(shell.out()).as(shell.err()).endsWith("on\n");
+        assertThat(shell.status()).isZero();
+    }
+
+    @Test
+    void a_place_of_the_program_may_be_listened_to_closely(Stage stage) throws Exception {
+        Sshd sshd =
+                stage.holdfastSshd(
+                        "LogLevel INFO",
+                        "LogVerbose ServerTransport.java:*:*",
+                        "Match User nobody-at-all",
+                        "LogVerbose none");
+        assertThat(stage.openSsh(sshd, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        sshd.awaitLog(
+                "debug1: ServerTransport\\.java:\\w+\\(\\):\\d+ \\(pid=\\d+\\): Remote protocol");
+        assertThat(sshd.log()).doesNotContain("Starting session");
+    }
+
+    @Test
+    void data_is_compressed_unless_the_server_does_not_want_it(Stage stage) throws Exception {
+        String[] words = {"-C", "-v", "trial", "head -c 3000000 /dev/zero"};
+        Ended squeezed = stage.openSsh(stage.holdfastSshd(), words).end(SOON);
+        assertThat(squeezed.out()).hasSize(3_000_000);
+        assertThat(squeezed.err())
+                .contains("compression: zlib@openssh.com")
+                .containsPattern("compress incoming: raw data 30\\d{5}, compressed \\d{3,5},");
+        Ended plain = stage.openSsh(stage.holdfastSshd("Compression no"), words).end(SOON);
+        assertThat(plain.out()).hasSize(3_000_000);
+        assertThat(plain.err())
+                .contains("compression: none")
+                .doesNotContain("compression: zlib", "compress incoming");
+    }
+
+    @Test
+    void keys_that_only_an_agent_has_prove_who_the_server_is(Stage stage) throws Exception {
+        Path socket = stage.directory().resolve("agent");
+        Running agent = stage.run("ssh-agent", "-D", "-a", socket.toString()).start();
+        agent.out().await("SSH_AUTH_SOCK", SOON);
+        List<String> settings = new ArrayList<>(List.of("HostKeyAgent " + socket));
+        StringBuilder known = new StringBuilder();
+        for (String type : Keys.TYPES) {
+            Path key = stage.directory().resolve(type);
+            Files.copy(Keys.of(type, "host"), key);
+            assertThat(
+                            stage.run("ssh-add", "-q", key.toString())
+                                    .env("SSH_AUTH_SOCK", socket.toString())
+                                    .end(SOON)
+                                    .status())
+                    .isZero();
+            Files.delete(key);
+            Files.copy(Path.of(Keys.of(type, "host") + ".pub"), Path.of(key + ".pub"));
+            // By the name of its public half, or of the private one that is not there.
+            settings.add("HostKey " + key + (type.equals("ed25519") ? "" : ".pub"));
+            known.append("trial-host ").append(Keys.publicLine(Keys.of(type, "host"))).append('\n');
+        }
+        Path hosts = Files.writeString(stage.directory().resolve("hosts"), known);
+        Sshd sshd = stage.holdfastSshd(settings.toArray(String[]::new));
+        for (String algorithm :
+                List.of("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")) {
+            Ended in =
+                    stage.openSsh(
+                                    sshd,
+                                    "-o",
+                                    "HostKeyAlgorithms=" + algorithm,
+                                    "-o",
+                                    "UserKnownHostsFile=" + hosts,
+                                    "-o",
+                                    "HostKeyAlias=trial-host",
+                                    "-o",
+                                    "StrictHostKeyChecking=yes",
+                                    "trial",
+                                    "echo in")
+                            .end(SOON);
+            assertThat(in.out()).as(algorithm + in.err()).isEqualTo("in\n");
+        }
+        agent.signal("TERM");
+        agent.end(SOON);
+        Ended without = stage.openSsh(sshd, "trial", "echo in").end(SOON);
+        assertThat(without.out()).isEmpty();
+        assertThat(without.status()).isEqualTo(255);
+        sshd.awaitLog("ssh_agent_sign");
     }
 
     @Test

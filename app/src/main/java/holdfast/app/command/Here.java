@@ -72,7 +72,7 @@ final class Here {
         Path directory = directory(surroundings);
         FileOutputStream stderr = new FileOutputStream(FileDescriptor.err);
         try (LogWriter writer =
-                new LogWriter(text -> {
+                new LogWriter((level, text) -> {
                     try {
                         stderr.write(text.replace("\r\n", "\n").getBytes(StandardCharsets.UTF_8));
                     } catch (IOException e) {

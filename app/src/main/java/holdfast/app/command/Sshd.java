@@ -5,6 +5,7 @@ import holdfast.app.service.LogWriter;
 import holdfast.app.service.Metrics;
 import holdfast.app.service.StatusSocket;
 import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerCommandLine;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.Surroundings;
@@ -33,7 +34,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -152,12 +152,15 @@ public final class Sshd {
     }
 
     private int serve(ServerConfig config) {
-        Consumer<String> sink = sink(config);
+        Log.Sink sink = sink(config);
         if (sink == null) {
             return 1;
         }
         try (LogWriter writer = new LogWriter(sink)) {
-            Log log = new Log(line.quiet() ? Log.Level.QUIET : config.global().logLevel(), writer);
+            Log.Level level = line.quiet() ? Log.Level.QUIET : config.global().logLevel();
+            // The system is told the level of each line, and what is an error says so.
+            Log log = toSystem() ? Log.ofSystem(level, writer) : new Log(level, writer);
+            verbose(log, config);
             MinaLog.to(log);
             config.notes().forEach(log::info);
             Server server = new Server(config, ServerParts.all(), "Holdfast_" + Main.VERSION, log);
@@ -168,22 +171,30 @@ public final class Sshd {
         }
     }
 
-    private @Nullable Consumer<String> sink(ServerConfig config) {
+    private static void verbose(Log log, ServerConfig config) {
+        log.verboseAt(config.global().logVerbose(), Patterns::isListed);
+    }
+
+    private boolean toSystem() {
+        return line.logFile() == null && !line.logsToStderr();
+    }
+
+    private Log.@Nullable Sink sink(ServerConfig config) {
         String file = line.logFile();
         if (file != null) {
             try {
                 FileOutputStream out = new FileOutputStream(file, true);
-                return text -> write(out, text);
+                return (level, text) -> write(out, text);
             } catch (IOException e) {
                 say("Couldn't open logfile " + file + ": " + e.getMessage());
                 return null;
             }
         }
         if (line.logsToStderr()) {
-            return Sshd::write;
+            return (level, text) -> write(text);
         }
         SystemLog system = new SystemLog("sshd", config.global().syslogFacility());
-        return text -> system.write(Log.Level.INFO, text.strip());
+        return (level, text) -> system.write(level, text.strip());
     }
 
     private int listening(Server server, Log log) throws IOException {
@@ -249,6 +260,7 @@ public final class Sshd {
             if (!line.quiet()) {
                 log.level(config.global().logLevel());
             }
+            verbose(log, config);
         } catch (ConfigException e) {
             log.error(e.text() + "; the configuration stays as it was");
         } catch (IOException e) {

@@ -1,5 +1,6 @@
 package holdfast.app.service;
 
+import holdfast.ssh.log.Log;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -10,27 +11,35 @@ import java.util.function.Consumer;
  * Lines on their way to a log that may be slow: whoever logs never waits. When more are waiting
  * than it holds, new ones are lost, and the log says how many.
  */
-public final class LogWriter implements Consumer<String>, AutoCloseable {
+public final class LogWriter implements Consumer<String>, Log.Sink, AutoCloseable {
 
     private static final int MOST_WAITING = 16_384;
 
-    private final BlockingQueue<String> waiting = new ArrayBlockingQueue<>(MOST_WAITING);
+    private record Line(Log.Level level, String text) {}
+
+    private final BlockingQueue<Line> waiting = new ArrayBlockingQueue<>(MOST_WAITING);
     private final AtomicLong lost = new AtomicLong();
-    private final Consumer<String> sink;
+    private final Log.Sink sink;
     private final Thread thread;
     private volatile boolean over;
 
     /**
      * @param sink takes each line, on the writer's own thread
      */
-    public LogWriter(Consumer<String> sink) {
+    public LogWriter(Log.Sink sink) {
         this.sink = sink;
         thread = Thread.ofPlatform().daemon().name("holdfast-log").start(this::write);
     }
 
+    /** For a log whose lines have their levels in them, and their ends. */
     @Override
     public void accept(String line) {
-        if (!waiting.offer(line)) {
+        take(Log.Level.INFO, line);
+    }
+
+    @Override
+    public void take(Log.Level level, String line) {
+        if (!waiting.offer(new Line(level, line))) {
             lost.incrementAndGet();
         }
     }
@@ -38,13 +47,15 @@ public final class LogWriter implements Consumer<String>, AutoCloseable {
     private void write() {
         while (!over || !waiting.isEmpty()) {
             try {
-                String line = waiting.poll(100, TimeUnit.MILLISECONDS);
+                Line line = waiting.poll(100, TimeUnit.MILLISECONDS);
                 if (line != null) {
-                    sink.accept(line);
+                    sink.take(line.level(), line.text());
                 }
                 long missing = lost.getAndSet(0);
                 if (missing > 0) {
-                    sink.accept(missing + " lines of this log were lost: it was too slow\r\n");
+                    sink.take(
+                            Log.Level.ERROR,
+                            missing + " lines of this log were lost: it was too slow\r\n");
                 }
             } catch (InterruptedException e) {
                 return;

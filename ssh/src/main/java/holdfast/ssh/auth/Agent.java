@@ -151,6 +151,16 @@ final class Agent implements AutoCloseable {
      * @return the signature as it travels
      */
     byte[] sign(PublicIdentity key, String algorithm, byte[] data) throws IOException {
+        return sign(key, algorithm, data, SIGNING);
+    }
+
+    /**
+     * The same.
+     *
+     * @param patience how long it may take
+     */
+    byte[] sign(PublicIdentity key, String algorithm, byte[] data, Duration patience)
+            throws IOException {
         int flags =
                 switch (algorithm) {
                     case "rsa-sha2-256" -> RSA_SHA2_256;
@@ -160,7 +170,7 @@ final class Agent implements AutoCloseable {
         Wire.Writer request =
                 new Wire.Writer().u8(SIGN_REQUEST).string(key.blob()).string(data).u32(flags);
         try {
-            byte[] signature = ask(request, SIGN_RESPONSE, SIGNING).string();
+            byte[] signature = ask(request, SIGN_RESPONSE, patience).string();
             // An old agent ignores the flags and answers with SHA-1.
             if (!new Wire.Reader(signature).text().equals(algorithm)) {
                 throw new IOException("signature algorithm not supported");

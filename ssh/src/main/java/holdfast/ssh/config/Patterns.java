@@ -60,6 +60,11 @@ public final class Patterns {
         return result;
     }
 
+    /** Whether {@code text} is in a list of patterns, and not taken out of it. */
+    public static boolean isListed(String text, String patterns) {
+        return list(text, patterns, false) == 1;
+    }
+
     /** Whether a host name matches a list, upper and lower case being the same. */
     static boolean hostMatches(String host, String patterns) {
         return list(host.toLowerCase(Locale.ROOT), patterns, true) == 1;

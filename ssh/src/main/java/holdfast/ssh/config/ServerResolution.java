@@ -101,6 +101,7 @@ final class ServerResolution {
                 orEmpty(ServerKeyword.VERSION_ADDENDUM),
                 file(ServerKeyword.BANNER),
                 Log.Level.valueOf(choice(ServerKeyword.LOG_LEVEL)),
+                wordsOrNone(ServerKeyword.LOG_VERBOSE),
                 text(ServerKeyword.SYSLOG_FACILITY),
                 FingerprintHash.valueOf(choice(ServerKeyword.FINGERPRINT_HASH)),
                 seconds(ServerKeyword.LOGIN_GRACE_TIME),

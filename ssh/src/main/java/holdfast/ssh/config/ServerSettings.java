@@ -22,9 +22,10 @@ import org.jspecify.annotations.Nullable;
  * @param listenAddress where to listen, in order; never empty
  * @param hostKey files of private keys, in order ({@code none} left out)
  * @param hostKeyGiven whether HostKey was given: only then is a file that is missing worth a line
- * @param hostKeyAgent a socket path, {@code SSH_AUTH_SOCK} by its value; null: none
+ * @param hostKeyAgent a socket path, or {@code SSH_AUTH_SOCK} for its value; null: none
  * @param pidFile null: write none
  * @param banner a file; null: none
+ * @param logVerbose lists of patterns of places whose lines are always shown
  * @param syslogFacility {@code AUTH}, {@code DAEMON} and so on
  * @param loginGraceTime zero: no limit
  * @param perSourceMaxStartups {@link Integer#MAX_VALUE}: no limit
@@ -76,6 +77,7 @@ public record ServerSettings(
         @Nullable Path banner,
         // The log
         Log.Level logLevel,
+        List<String> logVerbose,
         String syslogFacility,
         FingerprintHash fingerprintHash,
         // Who may come, and how many
@@ -170,6 +172,7 @@ public record ServerSettings(
         listenAddress = List.copyOf(listenAddress);
         hostKey = List.copyOf(hostKey);
         hostCertificate = List.copyOf(hostCertificate);
+        logVerbose = List.copyOf(logVerbose);
         ciphers = List.copyOf(ciphers);
         macs = List.copyOf(macs);
         kexAlgorithms = List.copyOf(kexAlgorithms);

@@ -1,5 +1,6 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.config.ClientSettings.AddressFamily;
 import holdfast.ssh.link.Reclaim;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.stream.SocketTap;
@@ -61,6 +62,9 @@ public final class Forwarding {
 
     private static final long LEAST_WINDOW = 32 * 1024;
 
+    /** Of a name that has addresses, and none of the family that is wanted: getaddrinfo's words. */
+    static final String NONE = "Address family for hostname not supported";
+
     private static final AttributeKey<Forwarding> OF = new AttributeKey<>();
 
     private final Session session;
@@ -70,6 +74,7 @@ public final class Forwarding {
     private final Set<ForwardChannel> channels = ConcurrentHashMap.newKeySet();
     private final Set<AutoCloseable> closeables = new HashSet<>();
     private long granted;
+    private volatile AddressFamily family = AddressFamily.ANY;
     private int open;
     private int agents; // of those
     private long lastEnd;
@@ -104,6 +109,11 @@ public final class Forwarding {
 
     Log log() {
         return log;
+    }
+
+    /** What of a name's addresses is connected to; all of them unless told. */
+    void family(AddressFamily only) {
+        family = only;
     }
 
     Pace pace() {
@@ -306,8 +316,15 @@ public final class Forwarding {
                                             + ")");
                             then.failed(unknown.why());
                         }
-                        case Names.Found.Addresses all ->
-                                connect(all.addresses(), host, port, then);
+                        case Names.Found.Addresses all -> {
+                            List<InetAddress> addresses = Rules.of(family, all.addresses());
+                            if (addresses.isEmpty()) {
+                                log.error("connect_to " + host + ": unknown host (" + NONE + ")");
+                                then.failed(NONE);
+                            } else {
+                                connect(addresses, host, port, then);
+                            }
+                        }
                     }
                 });
     }

@@ -175,6 +175,47 @@ final class Listener implements AutoCloseable {
         return listening(bound, actual, null, log, accepted);
     }
 
+    /**
+     * Listens on that port of all of {@code addresses}, or not at all: where one is taken, somebody
+     * else has the display of that number. An address that this machine does not have is none.
+     *
+     * @return null if one of them is taken, or there is none
+     */
+    static @Nullable Listener exactly(
+            List<InetAddress> addresses, int port, Log log, Consumer<SocketTap> accepted) {
+        List<ServerSocketChannel> bound = new ArrayList<>(2);
+        boolean everywhere = false;
+        for (InetAddress address : addresses) {
+            boolean six = address instanceof Inet6Address;
+            if (everywhere && address.isAnyLocalAddress()) {
+                continue;
+            }
+            ServerSocketChannel socket = null;
+            try {
+                socket =
+                        ServerSocketChannel.open(
+                                six ? StandardProtocolFamily.INET6 : StandardProtocolFamily.INET);
+                socket.bind(new InetSocketAddress(address, port), BACKLOG);
+                bound.add(socket);
+                everywhere = six && address.isAnyLocalAddress();
+            } catch (IOException | UnsupportedOperationException e) {
+                closeQuietly(socket);
+                log.debug2("x11_create_display_inet: bind port " + port + ": " + reason(e));
+                if (!absent(e)) {
+                    bound.forEach(Listener::closeQuietly);
+                    return null;
+                }
+            }
+        }
+        return bound.isEmpty() ? null : listening(bound, port, null, log, accepted);
+    }
+
+    /** Whether it is the address that is missing, and not the port that is taken. */
+    private static boolean absent(Exception e) {
+        return e instanceof UnsupportedOperationException
+                || String.valueOf(e.getMessage()).contains("Cannot assign requested address");
+    }
+
     private static String reason(Exception e) {
         return e instanceof IOException io ? Connecting.reason(io) : "Protocol not supported";
     }

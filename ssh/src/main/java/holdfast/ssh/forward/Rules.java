@@ -1,10 +1,14 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.config.ClientSettings.AddressFamily;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.ServerSettings.GatewayPorts;
 import holdfast.ssh.config.ServerSettings.Permit;
 import holdfast.ssh.config.ServerSettings.Permits;
+import java.net.Inet4Address;
+import java.net.Inet6Address;
+import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -16,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param localTcp whether the server connects to TCP ports for them ({@code ssh -L}); so the others
  * @param keyOpen permitopen of their key; null: no limit
  * @param keyListen permitlisten of their key; null: no limit
+ * @param family what of a name's addresses, and of this machine's own, counts (AddressFamily)
  * @param privileged whether ports below 1024 may be listened on
  */
 public record Rules(
@@ -29,6 +34,7 @@ public record Rules(
         @Nullable List<Permit> keyListen,
         GatewayPorts gatewayPorts,
         boolean privileged,
+        AddressFamily family,
         int bindMask,
         boolean bindUnlink) {
 
@@ -57,6 +63,7 @@ public record Rules(
                 permitListen == null ? null : permits(permitListen),
                 settings.gatewayPorts(),
                 root,
+                settings.addressFamily(),
                 settings.streamLocalBindMask(),
                 settings.streamLocalBindUnlink());
     }
@@ -126,6 +133,15 @@ public record Rules(
     /** Whether the user may have that port at all (misc.c bind_permitted). */
     boolean mayBind(int port) {
         return privileged || port == 0 || port >= 1024;
+    }
+
+    /** Those of {@code addresses} that count. */
+    static List<InetAddress> of(AddressFamily family, List<InetAddress> addresses) {
+        return switch (family) {
+            case ANY -> addresses;
+            case INET -> addresses.stream().filter(Inet4Address.class::isInstance).toList();
+            case INET6 -> addresses.stream().filter(Inet6Address.class::isInstance).toList();
+        };
     }
 
     /** Where a listener that was asked for is to be (channels.c channel_fwd_bind_addr). */

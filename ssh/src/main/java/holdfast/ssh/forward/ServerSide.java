@@ -76,7 +76,10 @@ public final class ServerSide {
     }
 
     private Forwarding forwarding(Session session) {
-        return Forwarding.of(session, users.apply(session).log());
+        User user = users.apply(session);
+        Forwarding forwarding = Forwarding.of(session, user.log());
+        forwarding.family(user.rules().family());
+        return forwarding;
     }
 
     private static Listeners listeners(Session session) {
@@ -243,11 +246,14 @@ public final class ServerSide {
         }
         List<InetAddress> addresses =
                 switch (rules.where(host)) {
-                    case Rules.Where.Everywhere _ -> Listener.everywhere();
-                    case Rules.Where.Loopback _ -> Listener.loopback();
+                    case Rules.Where.Everywhere _ ->
+                            Rules.of(rules.family(), Listener.everywhere());
+                    case Rules.Where.Loopback _ -> Rules.of(rules.family(), Listener.loopback());
                     case Rules.Where.Host(String name) -> {
                         InetAddress literal = Socks.literal(name);
-                        yield literal == null ? List.of() : List.of(literal);
+                        yield literal == null
+                                ? List.of()
+                                : Rules.of(rules.family(), List.of(literal));
                     }
                 };
         if (!addresses.isEmpty() && !Listener.mayWait(port)) {
@@ -269,17 +275,27 @@ public final class ServerSide {
     /** Blocks; none where there is no such name. */
     private static List<InetAddress> lookUp(User user, String name) {
         return switch (Names.lookUp(name)) {
-            case Names.Found.Addresses all -> all.addresses();
+            case Names.Found.Addresses all -> {
+                List<InetAddress> addresses = Rules.of(user.rules().family(), all.addresses());
+                if (addresses.isEmpty()) {
+                    nowhere(user, name, Forwarding.NONE);
+                }
+                yield addresses;
+            }
             case Names.Found.Unknown unknown -> {
-                user.log()
-                        .error(
-                                "channel_setup_fwd_listener_tcpip: getaddrinfo("
-                                        + printable(name)
-                                        + "): "
-                                        + unknown.why());
+                nowhere(user, name, unknown.why());
                 yield List.of();
             }
         };
+    }
+
+    private static void nowhere(User user, String name, String why) {
+        user.log()
+                .error(
+                        "channel_setup_fwd_listener_tcpip: getaddrinfo("
+                                + printable(name)
+                                + "): "
+                                + why);
     }
 
     /** Answers at once. */

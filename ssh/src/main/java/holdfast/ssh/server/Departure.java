@@ -24,7 +24,7 @@ public enum Departure {
     RESUME_REFUSED("resume-refused"),
     /** Nobody came back for the session within TetherHold. */
     HOLD_OVER("hold-over"),
-    /** Turned away before a word was said: MaxStartups, penalties. */
+    /** Turned away before a word was said, or before a login: MaxStartups, RefuseConnection. */
     REFUSED("refused");
 
     private final String label;

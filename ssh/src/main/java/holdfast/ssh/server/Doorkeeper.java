@@ -38,10 +38,10 @@ final class Doorkeeper {
         NO_AUTH("connections without attempting authentication"),
         /** It outstayed LoginGraceTime. */
         GRACE_EXCEEDED("exceeded LoginGraceTime"),
-        /** What it sent could not be understood at all. */
-        CRASH("caused a protocol error"),
+        /** It found a fault of ours: OpenSSH's process would have crashed. */
+        CRASH("caused crash"),
         /** RefuseConnection turned it away. */
-        REFUSED("connection refused by configuration");
+        REFUSED("connection prohibited by RefuseConnection");
 
         final String words;
 

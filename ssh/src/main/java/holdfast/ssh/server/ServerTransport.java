@@ -8,11 +8,13 @@ import holdfast.core.liveness.LivenessPolicy;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
 import holdfast.core.time.TimingWheel.Timer;
+import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.IdleChannels;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
+import holdfast.ssh.system.Sockets;
 import java.io.IOException;
 import java.io.StreamCorruptedException;
 import java.net.InetSocketAddress;
@@ -31,6 +33,7 @@ import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
+import org.apache.sshd.common.kex.KexState;
 import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.session.SessionHolder;
 import org.apache.sshd.common.session.helpers.AbstractConnectionService;
@@ -57,9 +60,6 @@ public final class ServerTransport extends OneKeyExchange {
 
     /** A packet of so many bytes is worth being written where it lies. */
     private static final int LARGE = 1024;
-
-    /** OpenSSH's bound on a client's identification line (kex.c, SSH_MAX_BANNER_LEN). */
-    private static final int LONGEST_LINE = 8192;
 
     /** More of what a client says goes into no line of the log. */
     private static final int LONGEST_WORDS = 256;
@@ -93,6 +93,11 @@ public final class ServerTransport extends OneKeyExchange {
     private volatile boolean tried;
     private final ClosedChannels closedChannels = new ClosedChannels();
     private boolean starting = true;
+
+    private final Object marking = new Object();
+
+    /** The system's own mark is none. */
+    private int marked;
 
     // For ChannelTimeout and UnusedConnectionTimeout; the maps only if one is set.
     private final Timer<Runnable> channelTimer = new Timer<>(this::lookAtChannels);
@@ -145,7 +150,12 @@ public final class ServerTransport extends OneKeyExchange {
         boolean own =
                 now.logLevel() != server.settings().logLevel()
                         && everybodys.level() != Log.Level.QUIET;
-        journal = own ? everybodys.at(now.logLevel()) : everybodys;
+        boolean places = !now.logVerbose().equals(server.settings().logVerbose());
+        Log mine = own || places ? everybodys.at(own ? now.logLevel() : everybodys.level()) : null;
+        if (mine != null && places) {
+            mine.verboseAt(now.logVerbose(), Patterns::isListed);
+        }
+        journal = mine == null ? everybodys : mine;
         settings = now;
         // RekeyLimit of a Match; whoever looks at these two next has heard of the login since.
         maxRekeyBytes = Server.rekeyBytes(now);
@@ -229,6 +239,58 @@ public final class ServerTransport extends OneKeyExchange {
     /** Something was tried that is no failure, such as asking whether a key would do. */
     public void authenticationTried() {
         tried = true;
+    }
+
+    /**
+     * Marks what is sent from now on for the network, by IPQoS: as a terminal's, or as anything
+     * else. Some microseconds for each descriptor of the process, where that changes anything.
+     */
+    public void marks(boolean interactive) {
+        ServerSettings.IpQos qos = settings.ipQos();
+        mark(interactive ? qos.interactive() : qos.bulk());
+    }
+
+    private void mark(int service) {
+        synchronized (marking) {
+            if (service < 0 || service == marked || !isOpen()) {
+                return;
+            }
+            IoSession io = carried == null ? getIoSession() : carried.carrying();
+            InetSocketAddress from = resolved(io.getLocalAddress());
+            InetSocketAddress to = resolved(io.getRemoteAddress());
+            if (from != null && to != null) {
+                log().debug3("ssh_packet_set_tos: set IP_TOS 0x%02x".formatted(service));
+                if (!Sockets.mark(from, to, service)) {
+                    log().debug2("setsockopt IP_TOS " + service + " failed"); // only a hint
+                }
+                marked = service;
+            }
+        }
+    }
+
+    /** Another connection carries this one: it has no mark yet. */
+    private void markAnew() {
+        synchronized (marking) {
+            int service = marked;
+            if (service > 0) {
+                marked = 0;
+                mark(service);
+            }
+        }
+    }
+
+    /** RefuseConnection: ends it without a word to the client, as OpenSSH's monitor does. */
+    public void prohibited() {
+        if (depart(Departure.REFUSED)) {
+            log().info(
+                            "administratively prohibited connection for "
+                                    + (validUser ? "" : "invalid user ")
+                                    + printable(String.valueOf(triedUser))
+                                    + " from "
+                                    + peerText());
+            penalise(Doorkeeper.Offence.REFUSED);
+        }
+        cut();
     }
 
     /** Runs {@code work} while no packet of the client's is being taken apart. */
@@ -344,6 +406,7 @@ public final class ServerTransport extends OneKeyExchange {
         InetSocketAddress before = peer;
         peer = from;
         link.heardBytes();
+        server.apart(this::markAnew);
         if (away != null) {
             log().info(
                             "Session of "
@@ -374,6 +437,9 @@ public final class ServerTransport extends OneKeyExchange {
     // --- what comes
 
     void begin() {
+        if (peer != null && local != null) {
+            log().verbose("Connection from " + peerText() + " on " + text(local) + " rdomain \"\"");
+        }
         link.start();
     }
 
@@ -448,45 +514,65 @@ public final class ServerTransport extends OneKeyExchange {
         packet.rpos(to);
     }
 
-    /** Takes one line and not a byte more (RFC 4253 section 4.2), in OpenSSH's words. */
+    /** Takes one line and not a byte more (RFC 4253 section 4.2). */
     @Override
     protected boolean readIdentification(Buffer buffer) throws Exception {
-        byte[] bytes = buffer.array();
-        int start = buffer.rpos();
-        int end = start;
-        while (end < buffer.wpos() && bytes[end] != '\n') {
-            end++;
-        }
-        if (end - start > LONGEST_LINE) {
-            throw misidentified("banner line too long");
-        }
-        if (end == buffer.wpos()) {
-            buffer.compact();
-            return false;
-        }
-        int length = end > start && bytes[end - 1] == '\r' ? end - 1 - start : end - start;
-        String line = new String(bytes, start, length, StandardCharsets.UTF_8);
-        buffer.rpos(end + 1);
-        if (!line.startsWith("SSH-") || line.indexOf('-', 4) < 0 || line.indexOf(0) >= 0) {
-            tell("Invalid SSH identification string.\r\n");
-            throw misidentified("invalid format");
-        }
-        String protocol = line.substring(4, line.indexOf('-', 4));
-        if (!protocol.equals("2.0") && !protocol.equals("1.99")) {
-            tell("Protocol major versions differ.\n");
-            throw misidentified("could not read protocol version");
-        }
-        clientVersion = line;
+        return switch (Identification.of(buffer.array(), buffer.rpos(), buffer.available())) {
+            case Identification.More _ -> {
+                buffer.compact();
+                yield false;
+            }
+            case Identification.Bad bad -> {
+                tell(bad.answer() + "\r\n");
+                throw misidentified(bad);
+            }
+            case Identification.Passing passing -> throw passed(passing);
+            case Identification.Client client -> {
+                buffer.rpos(buffer.rpos() + client.taken());
+                identified(client);
+                yield true;
+            }
+        };
+    }
+
+    private void identified(Identification.Client client) throws Exception {
+        clientVersion = client.line();
         log().debug(
                         "Remote protocol version "
-                                + protocol
+                                + client.protocol()
                                 + ", remote software version "
-                                + printable(line.substring(line.indexOf('-', 4) + 1)));
+                                + Printable.octal(client.software(), 100));
         link.post(new LinkEvent.Reached(Phase.KEY_EXCHANGE));
-        signalPeerIdentificationReceived(line, new ArrayList<>());
-        kexState.set(org.apache.sshd.common.kex.KexState.INIT);
+        signalPeerIdentificationReceived(client.line(), new ArrayList<>());
+        kexState.set(KexState.INIT);
         sendKexInit();
-        return true;
+    }
+
+    private IOException misidentified(Identification.Bad bad) {
+        if (depart(Departure.EXPELLED)) {
+            log().error(bad.detail());
+            log().info("banner exchange: Connection from " + peerText() + ": " + bad.words());
+        }
+        return new IOException(bad.words());
+    }
+
+    private IOException passed(Identification.Passing passing) {
+        if (depart(Departure.CLOSED)) {
+            log().info(
+                            passing.words()
+                                    + " from "
+                                    + peerText()
+                                    + " with "
+                                    + Printable.octal(passing.line(), LONGEST_WORDS)
+                                    + ".  Don't panic.");
+            log().info("Connection closed by " + peerText());
+        }
+        return new IOException(passing.words());
+    }
+
+    /** Whether the client has not said yet who it is. */
+    private boolean nameless() {
+        return clientVersion == null;
     }
 
     private void tell(String text) {
@@ -495,14 +581,6 @@ public final class ServerTransport extends OneKeyExchange {
         } catch (IOException e) {
             log().debug2("could not say why: " + e.getMessage());
         }
-    }
-
-    private IOException misidentified(String why) {
-        if (depart(Departure.EXPELLED)) {
-            log().error("banner exchange: Connection from " + peerText() + ": " + why);
-            penalise(Doorkeeper.Offence.CRASH);
-        }
-        return new IOException(why);
     }
 
     static String printable(String text) {
@@ -648,6 +726,16 @@ public final class ServerTransport extends OneKeyExchange {
         watchChannels();
     }
 
+    /** A channel turns out to be of this kind, once it is open: its limit counts from now. */
+    public void turnsOut(Channel channel, String kind) {
+        channel.setAttribute(KIND, kind);
+        IdleChannels watched = idle;
+        if (watched != null) {
+            watched.opened(channel);
+        }
+        watchChannels();
+    }
+
     /** Has the channels' limits looked at anew, if there are any. */
     private void watchChannels() {
         if (idle != null || !settings.unusedConnectionTimeout().isZero()) {
@@ -740,12 +828,20 @@ public final class ServerTransport extends OneKeyExchange {
                                             + ": "
                                             + printable(offence(problem))
                                             + preauth());
-                    if (login == null) {
+                    // The client's doing costs it no more than leaving would; a fault of ours does.
+                    if (login == null && !(problem instanceof IOException)) {
                         penalise(Doorkeeper.Offence.CRASH);
                     }
                 }
             } else if (depart(Departure.BROKEN)) {
                 String text = String.valueOf(problem.getMessage());
+                if (nameless()) {
+                    log().error(
+                                    "kex_exchange_identification: read: "
+                                            + (text.contains("reset")
+                                                    ? "Connection reset by peer"
+                                                    : printable(text)));
+                }
                 log().info(
                                 (text.contains("reset")
                                                 ? "Connection reset by "
@@ -815,6 +911,9 @@ public final class ServerTransport extends OneKeyExchange {
     @Override
     protected void preClose() {
         if (depart(Departure.CLOSED)) {
+            if (nameless()) {
+                log().error("kex_exchange_identification: Connection closed by remote host");
+            }
             log().info("Connection closed by " + whoTried() + peerText() + preauth());
         }
         link.post(new LinkEvent.Ended());
@@ -858,8 +957,9 @@ public final class ServerTransport extends OneKeyExchange {
         return (validUser ? "authenticating user " : "invalid user ") + printable(user) + " ";
     }
 
+    /** Where OpenSSH's log has it: from the process without privileges, which reads no names. */
     private String preauth() {
-        return login == null ? " [preauth]" : "";
+        return login == null && !nameless() ? " [preauth]" : "";
     }
 
     private Moment now() {

@@ -80,8 +80,8 @@ class ServerConfigTest {
         assertThat(settings.printMotd()).isFalse();
         assertThat(settings.acceptEnv()).containsExactly("LANG", "LC_*");
         assertThat(settings.subsystem()).isEqualTo(Map.of("sftp", "/usr/lib/openssh/sftp-server"));
-        assertThat(config.notes())
-                .containsExactly("sshd_config line 5: X11Forwarding is not supported yet, ignored");
+        assertThat(settings.x11Forwarding()).isTrue();
+        assertThat(config.notes()).isEmpty();
     }
 
     @Test

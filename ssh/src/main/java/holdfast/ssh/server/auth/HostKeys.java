@@ -1,5 +1,6 @@
 package holdfast.ssh.server.auth;
 
+import holdfast.ssh.auth.AgentKey;
 import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.IdentityFile;
 import holdfast.ssh.auth.PrivateIdentity;
@@ -16,11 +17,13 @@ import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.PublicKey;
+import java.security.interfaces.RSAKey;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.channel.RequestHandler;
 import org.apache.sshd.common.config.keys.OpenSshCertificate;
@@ -41,7 +44,12 @@ public final class HostKeys {
     private static final String PROVE = "hostkeys-prove-00@openssh.com";
 
     /** A key of this server's. */
-    private record Held(PublicIdentity open, KeyPair pair, PrivateIdentity loaded) {}
+    private record Held(PublicIdentity open, KeyPair pair, Signing signing) {}
+
+    /** What signs with it: its private half, or whoever has that. */
+    private interface Signing {
+        byte[] sign(String algorithm, byte[] data) throws Exception;
+    }
 
     private final Map<String, Held> byType;
     private final List<OpenSshCertificate> certificates;
@@ -58,28 +66,40 @@ public final class HostKeys {
         Map<String, Held> byType = new LinkedHashMap<>();
         List<Held> all = new ArrayList<>();
         int number = 0;
+        String agent = agent(settings, log);
         for (Path file : settings.hostKey()) {
-            PrivateIdentity loaded = key(file, level, log);
-            if (loaded == null) {
+            PublicIdentity itself = agent == null ? null : publicFile(file);
+            PrivateIdentity loaded = itself != null ? null : key(file, level, log);
+            PublicIdentity beside = publicFile(Path.of(file + ".pub"));
+            PublicIdentity open = loaded != null ? loaded.open() : itself != null ? itself : beside;
+            if (open == null || (loaded == null && agent == null)) {
                 log.write(level, "Unable to load host key: " + file);
                 continue;
             }
-            PublicIdentity open = loaded.open();
-            PublicIdentity beside = publicFile(Path.of(file + ".pub"));
-            if (beside != null && !beside.sameKey(open)) {
+            if (loaded != null && beside != null && !beside.sameKey(open)) {
                 log.error("Public key for " + file + " does not match private key");
-            }
-            if (open.isRsa() && loaded.rsaBits() < settings.requiredRsaSize()) {
-                log.error("main: Host key " + file + ": Invalid key length");
-                continue;
             }
             try {
                 PublicKey decoded = new ByteArrayBuffer(open.blob()).getRawPublicKey();
-                Held held = new Held(open, new KeyPair(decoded, loaded.secret()), loaded);
+                if (decoded instanceof RSAKey rsa
+                        && rsa.getModulus().bitLength() < settings.requiredRsaSize()) {
+                    log.error("main: Host key " + file + ": Invalid key length");
+                    continue;
+                }
+                Held held;
+                if (loaded != null) {
+                    held = new Held(open, new KeyPair(decoded, loaded.secret()), loaded::sign);
+                } else {
+                    log.debug("will rely on agent for hostkey " + file);
+                    AgentKey there = new AgentKey(Objects.requireNonNull(agent), open);
+                    KeyPair pair = new KeyPair(decoded, new AgentSignature.Elsewhere(there));
+                    held = new Held(open, pair, there::sign);
+                }
                 all.add(held);
                 byType.putIfAbsent(open.algorithm(), held);
                 log.debug(
-                        "private host key #"
+                        (loaded != null ? "private" : "agent")
+                                + " host key #"
                                 + number++
                                 + ": "
                                 + open.algorithm()
@@ -97,6 +117,21 @@ public final class HostKeys {
             }
         }
         return new HostKeys(byType, certificates);
+    }
+
+    /** The socket of the agent that holds private halves (HostKeyAgent); null: none does. */
+    private static @Nullable String agent(ServerSettings settings, Log log) {
+        String named = settings.hostKeyAgent();
+        String socket = "SSH_AUTH_SOCK".equals(named) ? System.getenv(named) : named;
+        try {
+            if (socket != null) {
+                AgentKey.reach(socket);
+            }
+            return socket;
+        } catch (IOException e) {
+            log.error("Could not connect to agent \"" + socket + "\": " + UserFiles.reason(e));
+            return null;
+        }
     }
 
     private static @Nullable PrivateIdentity key(Path file, Log.Level level, Log log) {
@@ -212,7 +247,7 @@ public final class HostKeys {
                             .string(session.getSessionId())
                             .string(blob)
                             .bytes();
-            reply.putBytes(held.loaded.sign(algorithm(session, held), data));
+            reply.putBytes(held.signing.sign(algorithm(session, held), data));
         }
         if (wantReply) {
             session.writePacket(reply);
@@ -232,6 +267,7 @@ public final class HostKeys {
     /** Gives them to a server, for connections to come. */
     void install(SshServer server) {
         server.setKeyPairProvider(new Pairs());
+        server.setSignatureFactories(AgentSignature.all(server.getSignatureFactories()));
         server.setHostKeyCertificateProvider(certificates.isEmpty() ? null : new Certificates());
     }
 

@@ -269,11 +269,16 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     }
 
     private void expel(String why) {
+        drop();
+        transport.expel(why);
+    }
+
+    /** Nothing more of what the client sends is looked at. */
+    private void drop() {
         synchronized (waiting) {
             over = true;
             waiting.clear();
         }
-        transport.expel(why);
     }
 
     /** This is dealt with; another may have its turn. */
@@ -354,6 +359,11 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             user = name;
             service = wantedService;
             meet(name);
+            if (settings.refuseConnection()) {
+                drop();
+                transport.prohibited();
+                return;
+            }
             sendBanner(bannerText());
             if (methods.hopeless()) {
                 journal.error("No AuthenticationMethods left after eliminating disabled methods");

@@ -39,6 +39,7 @@ final class ChildEnvironment {
      * What is known when a program is about to start; null: not there.
      *
      * @param accepted what the client set and AcceptEnv let through
+     * @param display DISPLAY of a forwarded X11 server
      * @param original what the client asked for where something else runs
      * @param ownZone TZ of the server itself
      */
@@ -48,6 +49,7 @@ final class ChildEnvironment {
             @Nullable String terminal,
             @Nullable String agent,
             @Nullable String proofs,
+            @Nullable String display,
             @Nullable String original,
             @Nullable InetSocketAddress remote,
             @Nullable InetSocketAddress local,
@@ -116,6 +118,7 @@ final class ChildEnvironment {
                 "SSH_CONNECTION",
                 remote + " " + remotePort + " " + host(now.local()) + " " + port(now.local()));
         put("SSH_TTY", now.terminal());
+        put("DISPLAY", now.display());
         put("SSH_ORIGINAL_COMMAND", now.original());
     }
 

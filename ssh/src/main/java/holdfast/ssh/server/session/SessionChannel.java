@@ -2,6 +2,8 @@ package holdfast.ssh.server.session;
 
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.config.Surroundings;
+import holdfast.ssh.forward.X11Display;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
 import holdfast.ssh.server.Login;
@@ -88,6 +90,31 @@ final class SessionChannel extends AbstractServerChannel {
 
     private static final String NOT_SFTP = "This service allows sftp connections only.\n";
 
+    /** Where the line for xauth or for ~/.ssh/rc waits, until the shell that runs them takes it. */
+    private static final String X11_LINES = "HOLDFAST_X11";
+
+    /**
+     * X11 forwarded for this session.
+     *
+     * @param name DISPLAY
+     * @param entry the display as xauth(1) is to know it
+     * @param protocol how programs prove that they may use it; {@code cookie} is the proof
+     */
+    private record Shown(
+            X11Display display,
+            String name,
+            String entry,
+            String protocol,
+            String cookie,
+            Path xauth) {
+
+        /** The proof is nobody else's. */
+        @Override
+        public String toString() {
+            return name;
+        }
+    }
+
     private final Object lock = new Object();
     private final ServerTransport peer;
     private final Sessions sessions;
@@ -99,6 +126,8 @@ final class SessionChannel extends AbstractServerChannel {
     private boolean forced;
     private boolean subsystem;
     private String term = "";
+    private volatile @Nullable Shown x11;
+    private boolean atTerminal;
     private volatile @Nullable Pty pty;
     private volatile @Nullable Child child;
     private volatile @Nullable Inflow input;
@@ -149,7 +178,7 @@ final class SessionChannel extends AbstractServerChannel {
         place = sessions.enter(login().settings().maxSessions());
         if (place < 0) {
             peer.log().error("no more sessions");
-            peer.log().error("session open failed, free channel " + getChannelId());
+            peer.log().debug("session open failed, free channel " + getChannelId());
             refuse(() -> {
                 Buffer failure = packet(SshConstants.SSH_MSG_CHANNEL_OPEN_FAILURE, 32);
                 failure.putUInt(SshConstants.SSH_OPEN_CONNECT_FAILED);
@@ -268,20 +297,7 @@ final class SessionChannel extends AbstractServerChannel {
             case "shell" -> begin(null, Subsystem.NONE, "");
             case "exec" -> begin(buffer.getBytes(), Subsystem.NONE, "");
             case "subsystem" -> subsystem(buffer.getString());
-            case "x11-req" -> {
-                // Not built; whoever switched it on should find out why there is no display.
-                peer.log()
-                        .write(
-                                login().settings().x11Forwarding()
-                                        ? Log.Level.INFO
-                                        : Log.Level.DEBUG1,
-                                login().settings().x11Forwarding()
-                                        ? "X11 forwarding refused for "
-                                                + peer.peerText()
-                                                + ": not supported by this server"
-                                        : "X11 forwarding disabled in server configuration file.");
-                yield false;
-            }
+            case "x11-req" -> x11(buffer);
             default -> false;
         };
     }
@@ -401,6 +417,76 @@ final class SessionChannel extends AbstractServerChannel {
                 login.account(), tap -> AgentChannel.open(session, service, tap, peer.log()));
     }
 
+    /** session.c session_x11_req and session_setup_x11fwd. */
+    private boolean x11(Buffer buffer) throws IOException {
+        boolean single = buffer.getBoolean();
+        String protocol = buffer.getString();
+        String cookie = buffer.getString();
+        long screen = buffer.getUInt();
+        Login login = login();
+        ServerSettings settings = login.settings();
+        Path xauth = settings.xAuthLocation();
+        if (x11 != null) {
+            peer.log().error("session " + place + ": x11 forwarding already active");
+            return false;
+        }
+        if (!X11Display.isValid(protocol) || !X11Display.isValid(cookie)) {
+            peer.log().error("Invalid X11 forwarding data");
+            return false;
+        }
+        if (!login.permissions().x11Forwarding()) {
+            debugToClient("X11 forwarding disabled by key options.");
+            return false;
+        }
+        if (!settings.x11Forwarding() || settings.disableForwarding()) {
+            peer.log().debug("X11 forwarding disabled in server configuration file.");
+            return false;
+        }
+        if (xauth == null || !Files.exists(xauth)) {
+            debugToClient("No xauth program; cannot forward X11.");
+            return false;
+        }
+        X11Display display =
+                X11Display.open(
+                        getSession(),
+                        new X11Display.Wanted(
+                                settings.x11DisplayOffset(),
+                                settings.x11UseLocalhost(),
+                                settings.addressFamily(),
+                                single),
+                        peer.log(),
+                        made -> made.setAttribute(ServerTransport.KIND, "x11-connection"));
+        if (display == null) {
+            peer.log().debug("x11_create_display_inet failed.");
+            return false;
+        }
+        String end = ":" + display.number() + "." + screen;
+        String host =
+                settings.x11UseLocalhost()
+                        ? "localhost"
+                        : Surroundings.ofProcess().hostName().get();
+        synchronized (lock) {
+            if (hungUp.get()) {
+                display.close();
+                return false;
+            }
+            x11 =
+                    new Shown(
+                            display,
+                            host + end,
+                            (settings.x11UseLocalhost() ? "unix" : host) + end,
+                            protocol,
+                            cookie,
+                            xauth);
+        }
+        return true;
+    }
+
+    /** Tells the client, which shows it with -v. */
+    private void debugToClient(String text) throws IOException {
+        getSession().sendDebugMessage(false, text, "");
+    }
+
     private enum Subsystem {
         NONE,
         PROGRAM,
@@ -473,8 +559,8 @@ final class SessionChannel extends AbstractServerChannel {
         subsystem = runs != Subsystem.NONE;
         Pty terminal = pty;
         tell(why, command, kind, name, terminal);
-        setAttribute(
-                ServerTransport.KIND,
+        peer.turnsOut(
+                this,
                 switch (kind) {
                     case NONE -> asked == null ? "session:shell" : "session:command";
                     case PROGRAM, SFTP -> "session:subsystem:" + name;
@@ -512,6 +598,17 @@ final class SessionChannel extends AbstractServerChannel {
         String asWasAsked = original;
         afterwards = () -> run(login, runsCommand, asWasAsked, terminal);
         return true;
+    }
+
+    /** Has packets marked for what they are now: IPQoS. On an errand's thread. */
+    private void interactive(boolean yes) {
+        synchronized (lock) {
+            if (hungUp.get()) {
+                return;
+            }
+            atTerminal = yes;
+        }
+        peer.marks(sessions.interactive(yes ? 1 : 0));
     }
 
     /** passwd(1) in place of whatever was asked for. */
@@ -575,7 +672,9 @@ final class SessionChannel extends AbstractServerChannel {
             @Nullable Pty terminal) {
         Account account = login.account();
         ServerSettings settings = login.settings();
+        interactive(terminal != null || x11 != null);
         Path agent = sessions.agent();
+        Shown display = x11;
         Path proofs = settings.exposeAuthInfo() ? sessions.proofs(account, login.proofs()) : null;
         ChildEnvironment environment =
                 ChildEnvironment.of(
@@ -586,6 +685,7 @@ final class SessionChannel extends AbstractServerChannel {
                                 terminal == null ? null : terminal.name(),
                                 agent == null ? null : agent.toString(),
                                 proofs == null ? null : proofs.toString(),
+                                display == null ? null : display.name(),
                                 original,
                                 peer.peer(),
                                 peer.local(),
@@ -603,7 +703,7 @@ final class SessionChannel extends AbstractServerChannel {
             List<String> arguments = command == null ? List.of() : List.of("-c");
             Path rc = rc(login);
             Spawn spawn =
-                    rc == null
+                    rc == null && display == null
                             ? Become.as(
                                     account,
                                     settings.usePam(),
@@ -611,7 +711,7 @@ final class SessionChannel extends AbstractServerChannel {
                                     name,
                                     arguments,
                                     environment.map())
-                            : afterRc(login, rc, name, arguments, environment.map());
+                            : afterRc(login, rc, display, name, arguments, environment.map());
             if (command != null) {
                 spawn.argument(command);
             }
@@ -661,21 +761,38 @@ final class SessionChannel extends AbstractServerChannel {
         return Files.exists(SYSTEM_RC) ? SYSTEM_RC : null;
     }
 
-    /** The program after {@code rc}, in one process: bash alone can give it its name. */
+    /**
+     * The program after {@code rc}, or where there is none after xauth(1), which learns how the
+     * display is opened (session.c do_rc_files); in one process: bash alone can give it its name.
+     *
+     * <p>What opens the display is nothing for a list of processes: it comes in the environment,
+     * which only the user can read, goes to a standard input, and is gone before the program runs.
+     */
     private static Spawn afterRc(
             Login login,
-            Path rc,
+            @Nullable Path rc,
+            @Nullable Shown display,
             String name,
             List<String> arguments,
             Map<String, String> environment)
             throws SystemException {
         boolean bash = Files.isExecutable(BASH);
         List<String> words = new ArrayList<>(bash ? List.of("-p", "-c") : List.of("-c"));
-        words.add(
-                "/bin/sh \"$1\" </dev/null; shift; exec "
-                        + (bash ? "-a \"$0\" -- " : "")
-                        + "\"$@\"");
-        words.addAll(List.of(name, rc.toString(), login.account().shell().toString()));
+        Map<String, String> with = new LinkedHashMap<>(environment);
+        String first = rc == null ? "\"$1\" -q -" : "/bin/sh \"$1\"";
+        if (display != null) {
+            String proof = display.protocol() + " " + display.cookie() + "\n";
+            String entry = display.entry();
+            with.put(
+                    X11_LINES,
+                    rc == null ? "remove " + entry + "\nadd " + entry + " " + proof : proof);
+            first = "x=$" + X11_LINES + "; unset " + X11_LINES + "; printf %s \"$x\" | " + first;
+        } else {
+            first += " </dev/null";
+        }
+        words.add(first + "; shift; exec " + (bash ? "-a \"$0\" -- " : "") + "\"$@\"");
+        Path before = rc != null ? rc : Objects.requireNonNull(display).xauth();
+        words.addAll(List.of(name, before.toString(), login.account().shell().toString()));
         if (!bash && arguments.isEmpty()) {
             // Every shell of /etc/shells takes it.
             words.add("-l");
@@ -688,7 +805,7 @@ final class SessionChannel extends AbstractServerChannel {
                 program,
                 program.toString(),
                 words,
-                environment);
+                with);
     }
 
     private void attach(Child running, @Nullable Pty terminal, String greeting) {
@@ -1029,7 +1146,9 @@ final class SessionChannel extends AbstractServerChannel {
         Child running;
         Pty terminal;
         SftpSession files;
+        Shown display;
         boolean alive;
+        boolean sat;
         synchronized (lock) {
             if (hungUp.getAndSet(true)) {
                 return;
@@ -1037,7 +1156,15 @@ final class SessionChannel extends AbstractServerChannel {
             running = child;
             terminal = pty;
             files = sftp;
+            display = x11;
+            sat = atTerminal;
             alive = exit == null;
+        }
+        if (display != null) {
+            display.display().close();
+        }
+        if (sat && !sessions.interactive(-1)) {
+            Errands.once(() -> peer.marks(false));
         }
         for (Outflow each : new Outflow[] {output, errors}) {
             if (each != null) {

@@ -29,6 +29,7 @@ final class Sessions {
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
     private final BitSet taken = new BitSet();
+    private int interactive;
     private boolean noMore;
     private boolean over;
     private @Nullable Path agent;
@@ -68,6 +69,17 @@ final class Sessions {
 
     synchronized void leave(int place) {
         taken.clear(place);
+    }
+
+    /**
+     * A program begins, or ends, that somebody sits at.
+     *
+     * @param more 1 or -1
+     * @return whether anybody sits at one now
+     */
+    synchronized boolean interactive(int more) {
+        interactive += more;
+        return interactive > 0;
     }
 
     /** The client promised to open none any more (no-more-sessions@openssh.com). */

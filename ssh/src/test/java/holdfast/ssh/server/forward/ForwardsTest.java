@@ -1,8 +1,11 @@
 package holdfast.ssh.server.forward;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.StandardProtocolFamily;
@@ -420,6 +423,39 @@ class ForwardsTest {
             Process low = rig.ssh("-N", "-o", "ExitOnForwardFailure=yes", "-R", "81:127.0.0.1:1");
             assertThat(low.waitFor(20, TimeUnit.SECONDS)).isTrue();
             assertThat(low.exitValue()).isEqualTo(255);
+        }
+    }
+
+    private static final byte[] LOOPBACK_6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+    @Test
+    void listeners_and_connections_are_of_the_servers_family() throws Exception {
+        try (Rig rig = new Rig(directory, "AddressFamily inet", "GatewayPorts clientspecified")) {
+            int port = Rig.freePort();
+            Process denied =
+                    rig.ssh(
+                            "-N",
+                            "-o",
+                            "ExitOnForwardFailure=yes",
+                            "-R",
+                            "[::1]:" + port + ":127.0.0.1:1");
+            assertThat(denied.waitFor(20, TimeUnit.SECONDS)).isTrue();
+            assertThat(denied.exitValue()).isEqualTo(255);
+            String words = "Address family for hostname not supported";
+            assertThat(rig.log)
+                    .contains("channel_setup_fwd_listener_tcpip: getaddrinfo(::1): " + words);
+            stdio(rig, "[::1]:" + port);
+            assertThat(rig.log).contains("connect_to ::1: unknown host (" + words + ")");
+            rig.background("-R", "localhost:" + port + ":127.0.0.1:1");
+            awaitPort(port);
+            try (Socket six = new Socket()) {
+                assertThatThrownBy(() ->
+                                six.connect(
+                                        new InetSocketAddress(
+                                                InetAddress.getByAddress(LOOPBACK_6), port),
+                                        10_000))
+                        .isInstanceOf(IOException.class);
+            }
         }
     }
 
