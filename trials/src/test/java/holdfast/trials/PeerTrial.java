@@ -180,6 +180,8 @@ final class PeerTrial {
                 .env("ANSIBLE_LOCAL_TEMP", stage.directory().resolve("ansible-tmp").toString())
                 .env("ANSIBLE_REMOTE_TEMP", stage.directory().resolve("ansible-remote").toString())
                 .env("ANSIBLE_SSH_CONTROL_PATH_DIR", stage.directory().resolve("cp").toString())
+                // Its ConnectTimeout; ten seconds are not always enough here.
+                .env("ANSIBLE_TIMEOUT", "60")
                 .env("ANSIBLE_NOCOLOR", "1")
                 .in(stage.directory())
                 .end(PATIENCE);
