@@ -2,14 +2,18 @@ package holdfast.trials;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Hostile;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import java.io.IOException;
 import java.net.Socket;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -356,5 +360,57 @@ final class BadServerTrial {
     private static void oneOrTwoLines(Ended ended) {
         assertThat(ended.err()).doesNotContain("Exception", "\tat ", "org.apache");
         assertThat(ended.errLines().lines().toList()).as(ended.err()).hasSizeBetween(1, 2);
+    }
+
+    @Test
+    void what_breaks_the_protocol_is_told_in_opensshs_words(Stage stage) throws Exception {
+        String identified = "SSH-2.0-Server\r\n";
+        List<String> openings =
+                List.of(
+                        "",
+                        "SSH-2.0-Ser",
+                        identified,
+                        "hello there\r\nHTTP/1.1 400 Bad Request\r\n\r\n",
+                        "Exceeded MaxStartups\r\n",
+                        "SSH-1.5-Server\r\n",
+                        "SSH-3.0-Server\r\n",
+                        "SSH-2\r\n",
+                        "SSH-2.0-\r\n",
+                        "x".repeat(9000) + "\r\n",
+                        "SSH-2.0-" + "x".repeat(300) + "\r\n",
+                        "a\0b\r\n",
+                        "line\r\n".repeat(1100),
+                        identified + "garbage".repeat(60),
+                        identified + "\0\0\0\14\3" + "\0".repeat(11),
+                        identified + "\0\0\0\14\310" + "\0".repeat(11),
+                        identified + "\0\0\0\34\6\1\0\0\0\2\0\0\0\3bye\0\0\0\0" + "\0".repeat(6));
+        for (String opening : openings) {
+            try (Peer server = Peer.tcp(socket -> open(socket, opening))) {
+                List<String> options = new ArrayList<>(List.of("-F", "none", "-o", "BatchMode=yes"));
+                options.addAll(List.of("-p", Integer.toString(server.port()), "127.0.0.1", "true"));
+                List<String> words = new ArrayList<>(Client.reference().argv());
+                words.addAll(options);
+                Ended theirs = stage.run(words.toArray(String[]::new)).end(Duration.ofMinutes(1));
+                Ended ours = stage.bare(options.toArray(String[]::new)).end(Duration.ofMinutes(1));
+                assertThat(ours.status()).isEqualTo(255);
+                assertThat(ours.err()).as("to ‹%s›", opening).isEqualTo(theirs.err());
+            }
+        }
+    }
+
+    /** Hears the client's line, says this and the end, and leaves after the client. */
+    private static void open(SocketChannel socket, String opening) throws IOException {
+        ByteBuffer one = ByteBuffer.allocate(1);
+        do {
+            if (socket.read(one.clear()) < 0) {
+                return;
+            }
+        } while (one.get(0) != '\n');
+        Peer.write(socket, opening.getBytes(StandardCharsets.ISO_8859_1));
+        socket.shutdownOutput();
+        ByteBuffer rest = ByteBuffer.allocate(4096);
+        while (socket.read(rest.clear()) >= 0) {
+            // its key exchange, unanswered
+        }
     }
 }

@@ -4,12 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Keys;
+import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -175,9 +180,257 @@ final class PeerTrial {
                 .env("ANSIBLE_LOCAL_TEMP", stage.directory().resolve("ansible-tmp").toString())
                 .env("ANSIBLE_REMOTE_TEMP", stage.directory().resolve("ansible-remote").toString())
                 .env("ANSIBLE_SSH_CONTROL_PATH_DIR", stage.directory().resolve("cp").toString())
+                // Its ConnectTimeout; ten seconds are not always enough here.
+                .env("ANSIBLE_TIMEOUT", "60")
                 .env("ANSIBLE_NOCOLOR", "1")
                 .in(stage.directory())
                 .end(PATIENCE);
+    }
+
+    @Test
+    void lftp_puts_mirrors_and_gets_in_pieces_over_us(Stage stage) throws Exception {
+        Stage.needs("lftp");
+        Sshd sshd = stage.sshd();
+        Path source = random(stage, "source", 3_000_000);
+        Path tree = stage.directory().resolve("tree");
+        Path deep = Files.createDirectories(tree.resolve("deep"));
+        for (int i = 0; i < 30; i++) {
+            Files.writeString(deep.resolve("file" + i), "content " + i + "\n");
+        }
+        Path far = stage.directory().resolve("far");
+        Path back = stage.directory().resolve("back");
+        Ended ended =
+                stage.run(
+                                "lftp",
+                                "--norc",
+                                "-c",
+                                """
+                                set cmd:fail-exit true
+                                set net:max-retries 2
+                                set sftp:auto-confirm no
+                                set sftp:connect-program "%s -a -x"
+                                open sftp://%s:@trial
+                                mkdir -p %s/deep
+                                put %s -o %s/one
+                                mirror -R -P 3 %s %s/tree
+                                pget -n 4 %s/one -o %s
+                                mv %s/one %s/two
+                                ls %s
+                                """
+                                        .formatted(
+                                                stage.words(sshd),
+                                                Sshd.user(),
+                                                far,
+                                                source,
+                                                far,
+                                                tree,
+                                                far,
+                                                far,
+                                                back,
+                                                far,
+                                                far,
+                                                far))
+                        .end(PATIENCE);
+        assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
+        assertThat(ended.out()).contains(" two").doesNotContain(" one");
+        assertThat(Files.mismatch(source, back)).isEqualTo(-1);
+        assertThat(Files.mismatch(source, far.resolve("two"))).isEqualTo(-1);
+        same(stage, tree, far.resolve("tree"));
+    }
+
+    @Test
+    void borg_backs_up_and_restores_over_us(Stage stage) throws Exception {
+        Stage.needs("borg");
+        Sshd sshd = stage.sshd();
+        Path tree = stage.directory().resolve("tree");
+        Path deep = Files.createDirectories(tree.resolve("deep"));
+        for (int i = 0; i < 20; i++) {
+            Files.writeString(deep.resolve("file" + i), "content " + i + "\n");
+        }
+        Files.move(random(stage, "big", 3_000_000), deep.resolve("big"));
+        String repository = "ssh://trial" + stage.directory().resolve("repository");
+        borg(stage, sshd, stage.directory(), "init", "-e", "none", repository);
+        borg(stage, sshd, stage.directory(), "create", repository + "::one", "tree");
+        Ended list = borg(stage, sshd, stage.directory(), "list", "--short", repository);
+        assertThat(list.out()).isEqualTo("one\n");
+        Path restored = Files.createDirectories(stage.directory().resolve("restored"));
+        borg(stage, sshd, restored, "extract", repository + "::one");
+        same(stage, tree, restored.resolve("tree"));
+    }
+
+    private static Ended borg(Stage stage, Sshd sshd, Path directory, String... words)
+            throws InterruptedException {
+        List<String> argv = new ArrayList<>(List.of("borg"));
+        argv.addAll(List.of(words));
+        Ended ended =
+                stage.run(argv.toArray(String[]::new))
+                        .env("BORG_RSH", stage.words(sshd))
+                        .env("BORG_BASE_DIR", stage.directory().resolve("borg").toString())
+                        .env("BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK", "yes")
+                        .in(directory)
+                        .end(PATIENCE);
+        assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
+        return ended;
+    }
+
+    @Test
+    void parallel_ssh_runs_us_for_each_host_and_sorts_what_they_say(Stage stage) throws Exception {
+        Stage.needs("parallel-ssh");
+        Sshd sshd = stage.sshd("AcceptEnv PSSH_*");
+        Files.writeString(
+                sshd.config(),
+                "Host other\n    HostName "
+                        + sshd.address()
+                        + "\n"
+                        + Files.readString(sshd.config()));
+        Path out = stage.directory().resolve("out");
+        // It takes the ssh that is first on PATH, and hands its standard input to every one.
+        Ended ended =
+                onPath(
+                                stage,
+                                "parallel-ssh",
+                                "-x",
+                                "-F " + sshd.config(),
+                                "-o",
+                                out.toString(),
+                                "-H",
+                                "trial other no-such-host.invalid",
+                                "-I",
+                                "cat; echo to-err >&2; echo $PSSH_HOST")
+                        .input("given\n")
+                        .end(PATIENCE);
+        assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isEqualTo(4);
+        assertThat(ended.out())
+                .containsPattern("\\[SUCCESS\\] trial")
+                .containsPattern("\\[SUCCESS\\] other")
+                .containsPattern("\\[FAILURE\\] no-such-host.invalid Exited with error code 255");
+        assertThat(out.resolve("trial")).content().isEqualTo("given\ntrial\n");
+        assertThat(out.resolve("other")).content().isEqualTo("given\nother\n");
+        Ended failing =
+                onPath(
+                                stage,
+                                "parallel-ssh",
+                                "-x",
+                                "-F " + sshd.config(),
+                                "-i",
+                                "-H",
+                                "trial",
+                                "echo said; exit 3")
+                        .end(PATIENCE);
+        assertThat(failing.status()).isEqualTo(5);
+        assertThat(failing.out()).contains("Exited with error code 3\nsaid\n");
+    }
+
+    @Test
+    void an_expect_script_answers_our_questions_and_the_shell_at_the_far_end(Stage stage)
+            throws Exception {
+        Stage.needs("expect");
+        Sshd sshd = stage.sshd();
+        Path locked = Keys.of("ed25519", "expect", "open sesame", "OpenSSH");
+        Files.writeString(sshd.authorizedKeys(), Keys.publicLine(locked) + "\n");
+        Path known = stage.directory().resolve("learnt");
+        Ended ended =
+                stage.run(
+                                "expect",
+                                "-c",
+                                """
+                                set timeout 50
+                                proc fail {what} { puts "\nMISSED $what"; exit 9 }
+                                spawn -noecho {*}$env(WORDS)
+                                expect_before timeout { fail timeout } eof { fail eof }
+                                expect "*Are you sure you want to continue connecting (yes/no/*)*"
+                                send "what\\r"
+                                expect "Please type 'yes', 'no' or the fingerprint: "
+                                send "yes\\r"
+                                expect "Warning: Permanently added "
+                                expect "Enter passphrase for key '*': "
+                                send "wrong\\r"
+                                expect "Enter passphrase for key '*': "
+                                send "open sesame\\r"
+                                expect -re {ready\r\n}
+                                send "echo \\$((40+2)); stty -a | grep -c -w echo\\r"
+                                expect -re {\n42\r\n1\r\n}
+                                send "exit 5\\r"
+                                expect_before
+                                expect eof
+                                catch wait result
+                                exit [lindex $result 3]
+                                """)
+                        .env(
+                                "WORDS",
+                                stage.words(sshd)
+                                        + " -tt -i "
+                                        + locked
+                                        + " -o IdentitiesOnly=yes -o StrictHostKeyChecking=ask"
+                                        + " -o UserKnownHostsFile="
+                                        + known
+                                        + " trial exec env ENV= PS1=x sh -c 'echo ready; exec sh -i'")
+                        .end(PATIENCE);
+        assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isEqualTo(5);
+        assertThat(ended.out()).doesNotContain("sesame", "MISSED");
+        assertThat(known).content().isNotEmpty();
+    }
+
+    @Test
+    void autossh_starts_us_and_starts_us_again(Stage stage) throws Exception {
+        Stage.needs("autossh");
+        Sshd sshd = stage.sshd();
+        try (Peer echo = Peer.tcp(Peer::echo)) {
+            String port = Integer.toString(Peer.freePort());
+            Running autossh =
+                    stage.run(
+                                    "autossh",
+                                    "-M",
+                                    "0",
+                                    "-F",
+                                    sshd.config().toString(),
+                                    "-N",
+                                    "-T",
+                                    "-o",
+                                    "ExitOnForwardFailure=yes",
+                                    "-L",
+                                    port + ":" + echo.target(),
+                                    "trial")
+                            .env("AUTOSSH_PATH", program(stage))
+                            .env("AUTOSSH_GATETIME", "0")
+                            .start();
+            try (var socket = Peer.await(port)) {
+                assertThat(Peer.exchange(socket, "first")).isEqualTo("first");
+            }
+            sshd.killSessions();
+            // It may find the forward of before for a moment.
+            long deadline = System.nanoTime() + PATIENCE.toNanos();
+            String heard = "";
+            while (!heard.equals("second")) {
+                assertThat(System.nanoTime()).as(autossh.report()).isLessThan(deadline);
+                try (var socket = Peer.await(port)) {
+                    heard = Peer.exchange(socket, "second");
+                } catch (IOException cut) {
+                    // not yet
+                }
+            }
+            assertThat(Pattern.compile("Accepted publickey").matcher(sshd.log()).results().count())
+                    .isEqualTo(2);
+            autossh.signal("TERM");
+            autossh.end(PATIENCE);
+        }
+    }
+
+    @Test
+    void mosh_starts_its_server_over_us(Stage stage) throws Exception {
+        Mosh.runsOver(stage, stage.words(stage.sshd()));
+    }
+
+    /** A program that finds us on PATH, under the name that it looks for. */
+    private static Command onPath(Stage stage, String... argv) throws IOException {
+        Path directory = Files.createDirectories(stage.directory().resolve("bin"));
+        stage.client().asOneProgram(directory);
+        return stage.run(argv).env("PATH", directory + ":" + System.getenv("PATH"));
+    }
+
+    private static void same(Stage stage, Path one, Path other) throws InterruptedException {
+        Ended same = stage.run("diff", "-r", one.toString(), other.toString()).end(PATIENCE);
+        assertThat(same.status()).as(same.out()).isZero();
     }
 
     private static Ended scp(Stage stage, Sshd sshd, String protocol, String from, String to)

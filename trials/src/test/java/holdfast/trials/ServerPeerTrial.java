@@ -16,9 +16,11 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -350,6 +352,198 @@ final class ServerPeerTrial {
     }
 
     @Test
+    void asyncssh_runs_commands_sftp_and_forwards(Stage stage) throws Exception {
+        needsPython("asyncssh");
+        Sshd sshd = stage.holdfastSshd();
+        Path work = Files.createDirectories(stage.directory().resolve("work"));
+        Ended ended =
+                stage.run(
+                                PYTHON,
+                                "-W",
+                                "ignore",
+                                "-c",
+                                """
+                                import asyncio, asyncssh, sys, os
+                                host, port, user, key, known, work = sys.argv[1:]
+                                data = os.urandom(3000000)
+                                async def main():
+                                    async with asyncssh.connect(host, int(port), username=user, client_keys=[key], known_hosts=known,
+                                                                config=None, agent_path=None, keepalive_interval=1) as c:
+                                        r = await c.run("cat; echo err >&2; exit 9", input=data, encoding=None)
+                                        assert (r.stdout, r.stderr[-4:], r.exit_status) == (data, b"err\\n", 9), "run"
+                                        r = await c.run("kill -KILL $$")
+                                        assert r.exit_signal[0] == "KILL", r.exit_signal
+                                        p = await c.create_process("sleep 1000")
+                                        p.terminate()
+                                        await p.wait()
+                                        assert p.exit_signal[0] == "TERM", p.exit_signal
+                                        p = await c.create_process(term_type="xterm", term_size=(90, 20))
+                                        p.stdin.write("stty size; exit 4\\n")
+                                        out = await p.stdout.read()
+                                        r = await p.wait()
+                                        assert "20 90" in out and r.exit_status == 4, (out, r)
+                                        results = await asyncio.gather(*[c.run(f"echo {i}") for i in range(9)])
+                                        assert [r.stdout for r in results] == [f"{i}\\n" for i in range(9)]
+                                        async with c.start_sftp_client() as s:
+                                            far = work + "/far"
+                                            async with s.open(far, "wb") as f: await f.write(data)
+                                            async with s.open(far, "rb") as f: assert await f.read() == data
+                                            await s.posix_rename(far, far + "2")
+                                            await s.link(far + "2", far + "3")
+                                            await s.symlink("far2", far + "4")
+                                            assert await s.readlink(far + "4") == "far2"
+                                            await s.setstat(far + "2", asyncssh.SFTPAttrs(permissions=0o600))
+                                            st = await s.stat(far + "2")
+                                            assert (st.size, st.permissions & 0o777, st.nlink or 2) == (len(data), 0o600, 2), st
+                                            assert (await s.statvfs(work)).bsize > 0
+                                            await s.copy(far + "2", work + "/whole")
+                                            await s.mkdir(work + "/dir")
+                                            await s.put([work + "/far2", work + "/far3"], work + "/dir")
+                                            assert sorted(await s.listdir(work + "/dir")) == [".", "..", "far2", "far3"]
+                                            await s.rmtree(work + "/dir")
+                                            try:
+                                                await s.stat("/nonexistent"); raise SystemExit("found")
+                                            except asyncssh.SFTPNoSuchFile: pass
+                                        await asyncssh.scp(work + "/far2", (c, work + "/scped"))
+                                        assert open(work + "/scped", "rb").read() == data
+                                        async def echo(reader, writer):
+                                            writer.write(await reader.read()); writer.write_eof(); await writer.drain(); writer.close()
+                                        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+                                        target = server.sockets[0].getsockname()[1]
+                                        async def through(reader, writer):
+                                            writer.write(data); writer.write_eof()
+                                            assert await reader.read() == data, "forwarded"
+                                            writer.close()
+                                        await through(*await c.open_connection("127.0.0.1", target))
+                                        l = await c.forward_local_port("127.0.0.1", 0, "127.0.0.1", target)
+                                        await through(*await asyncio.open_connection("127.0.0.1", l.get_port()))
+                                        r = await c.forward_remote_port("127.0.0.1", 0, "127.0.0.1", target)
+                                        await through(*await asyncio.open_connection("127.0.0.1", r.get_port()))
+                                        r.close(); await r.wait_closed()
+                                        d = await c.forward_socks("127.0.0.1", 0)
+                                        u = await asyncio.start_unix_server(echo, work + "/u")
+                                        await through(*await c.open_unix_connection(work + "/u"))
+                                        w = await c.forward_remote_path(work + "/w", work + "/u")
+                                        await through(*await asyncio.open_unix_connection(work + "/w"))
+                                        await asyncio.sleep(2.5)
+                                        assert (await c.run("echo still here", check=True)).stdout == "still here\\n"
+                                    print("all well")
+                                asyncio.run(main())
+                                """,
+                                sshd.address(),
+                                Integer.toString(sshd.port()),
+                                Sshd.user(),
+                                Keys.of("ed25519", "user").toString(),
+                                sshd.knownHosts().toString(),
+                                work.toString())
+                        .end(SOON);
+        assertThat(ended.out()).as(ended.err()).isEqualTo("all well\n");
+    }
+
+    @Test
+    void curl_copies_by_sftp_and_by_scp_with_libssh2(Stage stage) throws Exception {
+        Stage.needs("curl");
+        if (!stage.run("curl", "-V").end(SOON).out().contains("libssh2")) {
+            throw new TestAbortedException("this curl is made without libssh2");
+        }
+        Sshd sshd = stage.holdfastSshd();
+        Path source = random(stage, "source", 3_000_000);
+        for (String protocol : new String[] {"sftp", "scp"}) {
+            Path far = stage.directory().resolve("far-" + protocol);
+            Path back = stage.directory().resolve("back-" + protocol);
+            String url = protocol + "://127.0.0.1:" + sshd.port();
+            good(curl(stage, sshd, "-T", source.toString(), url + far));
+            assertThat(Files.mismatch(source, far)).isEqualTo(-1);
+            good(curl(stage, sshd, "-o", back.toString(), url + far));
+            assertThat(Files.mismatch(source, back)).isEqualTo(-1);
+            assertThat(curl(stage, sshd, url + "/nonexistent/file").status()).isEqualTo(78);
+        }
+        String url = "sftp://127.0.0.1:" + sshd.port() + stage.directory() + "/";
+        String from = stage.directory().resolve("far-sftp").toString();
+        Path piece = stage.directory().resolve("piece");
+        Ended asked =
+                curl(
+                        stage,
+                        sshd,
+                        "-Q",
+                        "rename " + from + " " + from + "2",
+                        "-Q",
+                        "chmod 600 " + from + "2",
+                        "-r",
+                        "100-199",
+                        "-o",
+                        piece.toString(),
+                        url + "far-sftp2");
+        good(asked);
+        assertThat(Files.readAllBytes(piece))
+                .isEqualTo(Arrays.copyOfRange(Files.readAllBytes(source), 100, 200));
+        Ended listed = curl(stage, sshd, url);
+        good(listed);
+        assertThat(listed.out()).containsPattern("-rw------- .* 3000000 .* far-sftp2");
+    }
+
+    /** Its libssh2 finds the kind of key by the server's first choice, and knows its print. */
+    private static Ended curl(Stage stage, Sshd sshd, String... words) throws Exception {
+        Path key = Keys.of("ed25519", "user");
+        Path known = Files.createDirectories(stage.directory().resolve("home/.ssh"));
+        Files.copy(
+                sshd.knownHosts(),
+                known.resolve("known_hosts"),
+                StandardCopyOption.REPLACE_EXISTING);
+        List<String> argv = new ArrayList<>(List.of("curl", "-sS", "--noproxy", "*", "--key"));
+        argv.addAll(List.of(key.toString(), "--pubkey", key + ".pub", "-u", Sshd.user() + ":"));
+        argv.addAll(List.of(words));
+        return stage.run(argv.toArray(String[]::new)).end(SOON);
+    }
+
+    @Test
+    void lftp_puts_mirrors_and_gets_in_pieces(Stage stage) throws Exception {
+        Stage.needs("lftp");
+        Sshd sshd = stage.holdfastSshd();
+        Path source = random(stage, "source", 3_000_000);
+        Path far = stage.directory().resolve("far");
+        Path back = stage.directory().resolve("back");
+        String ssh = String.join(" ", stage.openSsh(sshd).argv());
+        good(
+                stage.run(
+                                "lftp",
+                                "--norc",
+                                "-c",
+                                """
+                                set cmd:fail-exit true
+                                set net:max-retries 2
+                                set sftp:connect-program "%s -a -x"
+                                open sftp://%s:@trial
+                                mkdir -p %s/deep
+                                put %s -o %s/deep/one
+                                mirror -P 3 %s %s
+                                pget -n 4 %s/deep/one -o %s/again
+                                rm -r %s
+                                """
+                                        .formatted(
+                                                ssh,
+                                                Sshd.user(),
+                                                far,
+                                                source,
+                                                far,
+                                                far,
+                                                back,
+                                                far,
+                                                back,
+                                                far))
+                        .end(SOON));
+        assertThat(Files.mismatch(source, back.resolve("deep/one"))).isEqualTo(-1);
+        assertThat(Files.mismatch(source, back.resolve("again"))).isEqualTo(-1);
+        assertThat(far).doesNotExist();
+    }
+
+    @Test
+    void mosh_starts_its_server(Stage stage) throws Exception {
+        Sshd sshd = stage.holdfastSshd();
+        Mosh.runsOver(stage, String.join(" ", stage.openSsh(sshd).argv()));
+    }
+
+    @Test
     void plink_runs_a_command_and_has_its_status(Stage stage) throws Exception {
         Stage.needs("plink");
         Stage.needs("puttygen");
@@ -578,6 +772,8 @@ final class ServerPeerTrial {
                 .env("ANSIBLE_LOCAL_TEMP", stage.directory().resolve("ansible-tmp").toString())
                 .env("ANSIBLE_REMOTE_TEMP", stage.directory().resolve("ansible-remote").toString())
                 .env("ANSIBLE_SSH_CONTROL_PATH_DIR", stage.directory().resolve("cp").toString())
+                // Its ConnectTimeout; ten seconds are not always enough here.
+                .env("ANSIBLE_TIMEOUT", "60")
                 .env("ANSIBLE_NOCOLOR", "1")
                 .in(stage.directory())
                 .end(SOON);

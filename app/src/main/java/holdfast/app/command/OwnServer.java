@@ -1,6 +1,6 @@
 package holdfast.app.command;
 
-import holdfast.app.Main;
+import holdfast.ssh.Software;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.log.Log;
@@ -66,7 +66,7 @@ final class OwnServer implements AutoCloseable {
                         "Subsystem sftp internal-sftp"));
         ServerConfig config = ServerConfig.of(lines);
         log.level(config.global().logLevel());
-        Server server = new Server(config, ServerParts.all(), "Holdfast_" + Main.VERSION, log);
+        Server server = new Server(config, ServerParts.all(), Software.SERVER, log);
         OwnServer own = new OwnServer(server, directory, hostKey, port);
         try {
             server.start();

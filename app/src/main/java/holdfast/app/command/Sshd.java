@@ -4,6 +4,7 @@ import holdfast.app.Main;
 import holdfast.app.service.LogWriter;
 import holdfast.app.service.Metrics;
 import holdfast.app.service.StatusSocket;
+import holdfast.ssh.Software;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerCommandLine;
@@ -163,7 +164,7 @@ public final class Sshd {
             verbose(log, config);
             MinaLog.to(log);
             config.notes().forEach(log::info);
-            Server server = new Server(config, ServerParts.all(), "Holdfast_" + Main.VERSION, log);
+            Server server = new Server(config, ServerParts.all(), Software.SERVER, log);
             return line.inetd() ? onStdio(server) : listening(server, log);
         } catch (IOException e) {
             say("sshd: " + e.getMessage());

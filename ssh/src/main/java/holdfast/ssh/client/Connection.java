@@ -829,7 +829,13 @@ final class Connection implements AutoCloseable {
                                             refused.text(),
                                             "banner exchange: Connection to "
                                                     + to
-                                                    + ": invalid format");
+                                                    + ": "
+                                                    + (refused.text()
+                                                                    .startsWith(
+                                                                            Transport
+                                                                                    .VERSIONS_DIFFER)
+                                                            ? "could not read protocol version"
+                                                            : "invalid format"));
             case Ending.Left _ ->
                     inner == null ? List.of("Connection to " + to + " closed.") : inner;
         };

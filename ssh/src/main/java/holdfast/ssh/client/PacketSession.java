@@ -9,6 +9,7 @@ import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.cipher.Cipher;
 import org.apache.sshd.common.compression.Compression;
 import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.kex.KexProposalOption;
 import org.apache.sshd.common.util.Readable;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
@@ -21,11 +22,45 @@ import org.jspecify.annotations.Nullable;
  */
 class PacketSession extends ClientSessionImpl {
 
+    /** A packet that cannot have been sent so, with OpenSSH's words for it. */
+    static final class Corrupt extends SshException {
+        private static final long serialVersionUID = 1;
+
+        static final String BAD_MAC = "message authentication code incorrect";
+        static final String CONNECTION = "Connection corrupted";
+        static final String PACKET = "Packet corrupt";
+
+        private final @Nullable String finding;
+        private final String verdict;
+
+        /**
+         * @param finding for the log; null: nothing
+         * @param verdict why the connection ends
+         * @param farewell what the peer is told
+         */
+        Corrupt(@Nullable String finding, String verdict, String farewell) {
+            super(SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR, farewell);
+            this.finding = finding;
+            this.verdict = verdict;
+        }
+
+        @Nullable String finding() {
+            return finding;
+        }
+
+        String verdict() {
+            return verdict;
+        }
+    }
+
     /** What the length field takes. */
     private static final int LENGTH_BYTES = Integer.BYTES;
 
     /** OpenSSH's PACKET_MAX_SIZE. */
     private static final int LONGEST = 256 * 1024;
+
+    /** RFC 4253 section 6. */
+    private static final int LEAST_PADDING = 4;
 
     private static final int FIRST_ROOM = 64 * 1024;
 
@@ -118,15 +153,17 @@ class PacketSession extends ClientSessionImpl {
             }
             SshException bad = discarding;
             if (bad != null) {
-                throw new SshException(SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR, bad);
+                throw bad;
             }
             seqi = (seqi + 1L) & 0xffffffffL;
             int padding = clear[body] & 0xff;
             int size = length - 1 - padding;
+            if (padding < LEAST_PADDING) {
+                throw new Corrupt(
+                        null, Corrupt.CONNECTION, "Corrupted padlen " + padding + " on input.");
+            }
             if (size < 1) {
-                throw new SshException(
-                        SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
-                        "Corrupted padlen " + padding + " on input.");
+                throw new Corrupt(null, "incomplete message", Corrupt.PACKET);
             }
             inPacketsCount.incrementAndGet();
             inBytesCount.addAndGet(size);
@@ -189,26 +226,45 @@ class PacketSession extends ClientSessionImpl {
         boolean aligned =
                 cipher == null || (length + (apart ? 0 : LENGTH_BYTES)) % inCipherSize == 0;
         if (length < SshConstants.SSH_PACKET_HEADER_LEN || length > LONGEST || !aligned) {
-            length = readOn(length, apart);
+            length = refused(length, apart, aligned);
         }
         decoderLength = length;
         return true;
     }
 
     /**
-     * A bad length must look like a bad MAC from outside (CVE-2008-5161): the packet is refused
-     * only after some more bytes, whose number says nothing.
+     * Refuses a packet of that length. With a cipher in CBC mode it must look like a bad MAC from
+     * outside (CVE-2008-5161): then it is refused only after some more bytes, whose number says
+     * nothing.
      *
      * @return how long the packet is to be taken for
      */
-    private int readOn(int length, boolean apart) {
-        discarding =
-                new SshException(
-                        SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
-                        "Invalid packet length: " + length);
+    private int refused(int length, boolean apart, boolean aligned) throws Corrupt {
+        boolean inBounds = length >= SshConstants.SSH_PACKET_HEADER_LEN && length <= LONGEST;
+        int need = apart ? length : length + LENGTH_BYTES - inCipherSize;
+        Corrupt corrupt =
+                inBounds && !aligned
+                        ? new Corrupt(
+                                "padding error: need "
+                                        + need
+                                        + " block "
+                                        + inCipherSize
+                                        + " mod "
+                                        + need % inCipherSize,
+                                Corrupt.BAD_MAC,
+                                Corrupt.PACKET)
+                        : new Corrupt(
+                                "Bad packet length " + Integer.toUnsignedString(length) + ".",
+                                apart ? Corrupt.CONNECTION : Corrupt.BAD_MAC,
+                                Corrupt.PACKET);
+        String cipher = getNegotiatedKexParameter(KexProposalOption.S2CENC);
+        if (apart || inCipher == null || cipher == null || !cipher.endsWith("-cbc")) {
+            throw corrupt;
+        }
+        discarding = corrupt;
         int more = to - from + (2 + random.random(20)) * inCipherSize;
         int blocks = (more + inCipherSize - 1) / inCipherSize * inCipherSize;
-        return apart ? blocks : blocks - LENGTH_BYTES;
+        return blocks - LENGTH_BYTES;
     }
 
     /** There is no idle timeout: no packet needs to know what time it is. */

@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
+import javax.crypto.AEADBadTagException;
 import org.apache.sshd.client.ClientFactoryManager;
 import org.apache.sshd.client.channel.AbstractClientChannel;
 import org.apache.sshd.client.kex.DHGEXClient;
@@ -34,6 +35,7 @@ import org.apache.sshd.common.kex.KexState;
 import org.apache.sshd.common.kex.extension.KexExtensions;
 import org.apache.sshd.common.session.SessionListener;
 import org.apache.sshd.common.session.helpers.AbstractConnectionService;
+import org.apache.sshd.common.util.Readable;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
@@ -47,6 +49,9 @@ final class Transport extends PacketSession {
     private static final int LONGEST_LINE = 8192;
 
     private static final int MOST_LINES = 1024;
+
+    /** How the words for a server of another protocol begin. */
+    static final String VERSIONS_DIFFER = "Protocol major versions differ: ";
 
     /** OpenSSH's client sends this request and takes any reply (OpenSSH PROTOCOL section 2). */
     private static final String KEEPALIVE = "keepalive@openssh.com";
@@ -68,6 +73,7 @@ final class Transport extends PacketSession {
     private final AtomicReference<Ending> ending;
     private int preambleLines;
     private boolean keysEstablished;
+    private boolean offended;
     private byte[] shownHostKey = new byte[0];
     private volatile @Nullable AbstractClientChannel sending;
 
@@ -301,6 +307,20 @@ final class Transport extends PacketSession {
         }
     }
 
+    /** A peer that breaks the protocol is no stream that broke, though both are IOExceptions. */
+    @Override
+    public void messageReceived(Readable bytes) throws Exception {
+        if (offended) {
+            return;
+        }
+        try {
+            super.messageReceived(bytes);
+        } catch (SshException e) {
+            offended = true;
+            exceptionCaught(e);
+        }
+    }
+
     @Override
     protected void handleMessage(Buffer buffer) throws Exception {
         loop.heardPacket();
@@ -375,7 +395,9 @@ final class Transport extends PacketSession {
             }
             if (++preambleLines >= MOST_LINES) {
                 throw refused(
-                        "kex_exchange_identification: No SSH identification string received.");
+                        "kex_exchange_identification: No SSH version received in first "
+                                + MOST_LINES
+                                + " lines from server");
             }
             for (int i = 0; i < line.length(); i++) {
                 if (line.charAt(i) == 0) {
@@ -394,12 +416,12 @@ final class Transport extends PacketSession {
     private void identified(String line) throws Exception {
         int software = line.indexOf('-', 4);
         String protocol = software < 0 ? "" : line.substring(4, software);
-        if (software < 0) {
+        if (software < 0 || software == line.length() - 1) {
             throw refused("Bad remote protocol version identification: '" + printable(line) + "'");
         }
         if (!protocol.equals("2.0") && !protocol.equals("1.99")) {
             throw refused(
-                    "Protocol major versions differ: 2 vs. "
+                    VERSIONS_DIFFER + "2 vs. "
                             + printable(protocol.split("\\.", 2)[0]));
         }
         serverVersion = line;
@@ -670,12 +692,27 @@ final class Transport extends PacketSession {
 
     @Override
     public void exceptionCaught(Throwable error) {
-        if (!(error instanceof IOException) || error instanceof SshException) {
+        if (error instanceof Corrupt corrupt) {
+            refuse(corrupt.finding(), corrupt.verdict());
+        } else if (isBadMac(error)) {
+            refuse("Corrupted MAC on input.", Corrupt.BAD_MAC);
+        } else if (!(error instanceof IOException) || error instanceof SshException) {
             String text = error.getMessage();
-            ending.compareAndSet(
-                    null, new Ending.Refused(printable(text == null ? "protocol error" : text)));
+            refuse(null, printable(text == null ? "protocol error" : text));
         }
         sshLog.debug3("session: " + error);
         super.exceptionCaught(error);
+    }
+
+    private static boolean isBadMac(Throwable error) {
+        return error instanceof AEADBadTagException
+                || (error instanceof SshException bad
+                        && bad.getDisconnectCode() == SshConstants.SSH2_DISCONNECT_MAC_ERROR);
+    }
+
+    private void refuse(@Nullable String finding, String text) {
+        if (ending.compareAndSet(null, new Ending.Refused(text)) && finding != null) {
+            sshLog.info(finding);
+        }
     }
 }

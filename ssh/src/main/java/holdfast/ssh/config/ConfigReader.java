@@ -129,15 +129,20 @@ final class ConfigReader {
             return "Invalid argument";
         }
         log.debug("Reading configuration data " + place.file);
-        String text = new String(bytes, StandardCharsets.UTF_8);
+        Skim skim = new Skim(bytes);
         int bad = 0;
         int from = 0;
-        while (from < text.length()) {
-            int newline = text.indexOf('\n', from);
-            int end = newline < 0 ? text.length() : newline + 1;
+        while (from < bytes.length) {
+            int end = skim.end(from);
             place.line++;
-            if (!line(text.substring(from, end), place)) {
-                bad++;
+            switch (skim.judge(from, end, place.active, host)) {
+                case READ -> {
+                    if (!line(new String(bytes, from, end - from, StandardCharsets.UTF_8), place)) {
+                        bad++;
+                    }
+                }
+                case PASS -> {}
+                case OTHERS -> place.active = false;
             }
             from = end;
         }

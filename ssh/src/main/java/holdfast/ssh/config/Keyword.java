@@ -253,12 +253,16 @@ public enum Keyword {
 
         /** How the choice {@code word} is printed, or null if it is none. */
         @Nullable String choice(String word) {
-            for (String choice : List.of(choices.split(" "))) {
-                int equals = choice.indexOf('=');
-                String accepted = equals < 0 ? choice : choice.substring(0, equals);
-                if (accepted.equalsIgnoreCase(word)) {
-                    return choice.substring(equals + 1);
+            int from = 0;
+            while (from < choices.length()) {
+                int blank = choices.indexOf(' ', from);
+                int end = blank < 0 ? choices.length() : blank;
+                int equals = choices.indexOf('=', from);
+                int length = (equals < 0 || equals > end ? end : equals) - from;
+                if (length == word.length() && choices.regionMatches(true, from, word, 0, length)) {
+                    return choices.substring(equals < 0 || equals > end ? from : equals + 1, end);
                 }
+                from = end + 1;
             }
             return null;
         }

@@ -44,6 +44,9 @@ public final class MuxClient {
         record Bypass() implements Outcome {}
     }
 
+    /** What is said of the one word to a master that is not built. */
+    public static final String NO_PROXY = "holdfast ssh: -O proxy is not supported yet";
+
     private static final int FAILED = 255;
     private static final int HUP = 1;
     private static final int INT = 2;
@@ -377,7 +380,7 @@ public final class MuxClient {
                         false);
                 sayUnlessQuiet("Stop listening request sent.\r\n");
             }
-            case PROXY -> throw new Fatal("holdfast ssh: -O proxy is not supported yet");
+            case PROXY -> throw new Fatal(NO_PROXY);
         }
         return 0;
     }

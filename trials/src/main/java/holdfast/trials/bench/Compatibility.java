@@ -7,6 +7,7 @@ import holdfast.ssh.config.Keyword;
 import holdfast.ssh.config.ServerCommandLine;
 import holdfast.ssh.config.ServerKeyword;
 import holdfast.ssh.config.Surroundings;
+import holdfast.ssh.mux.MuxClient;
 import holdfast.ssh.terminal.Escapes;
 import holdfast.trials.harness.Client;
 import java.io.IOException;
@@ -103,7 +104,11 @@ public final class Compatibility {
                     complaint.contains(" is not supported") || complaint.contains("no longer");
             // By letter, the small one first.
             String order = Character.toLowerCase(letter) + (letter < 'a' ? "2" : "1");
-            rows.put(order + letter, refused ? refused(complaint) : SAME);
+            String same =
+                    client && letter == 'O'
+                            ? SAME + "; `-O proxy` is " + refused(MuxClient.NO_PROXY)
+                            : SAME;
+            rows.put(order + letter, refused ? refused(complaint) : same);
         }
         rows.forEach(
                 (letter, text) -> row(page, "`-" + letter.charAt(letter.length() - 1) + "`", text));
