@@ -386,7 +386,8 @@ final class BadServerTrial {
                         identified + "\0\0\0\34\6\1\0\0\0\2\0\0\0\3bye\0\0\0\0" + "\0".repeat(6));
         for (String opening : openings) {
             try (Peer server = Peer.tcp(socket -> open(socket, opening))) {
-                List<String> options = new ArrayList<>(List.of("-F", "none", "-o", "BatchMode=yes"));
+                List<String> options =
+                        new ArrayList<>(List.of("-F", "none", "-o", "BatchMode=yes"));
                 options.addAll(List.of("-p", Integer.toString(server.port()), "127.0.0.1", "true"));
                 List<String> words = new ArrayList<>(Client.reference().argv());
                 words.addAll(options);

@@ -420,9 +420,7 @@ final class Transport extends PacketSession {
             throw refused("Bad remote protocol version identification: '" + printable(line) + "'");
         }
         if (!protocol.equals("2.0") && !protocol.equals("1.99")) {
-            throw refused(
-                    VERSIONS_DIFFER + "2 vs. "
-                            + printable(protocol.split("\\.", 2)[0]));
+            throw refused(VERSIONS_DIFFER + "2 vs. " + printable(protocol.split("\\.", 2)[0]));
         }
         serverVersion = line;
         sshLog.debug(
