@@ -322,6 +322,25 @@ public enum ServerKeyword {
         }
     }
 
+    /**
+     * What there is to say of one beyond its {@link Support}: for the page of what is compatible.
+     */
+    private static final Map<ServerKeyword, String> NOTES =
+            Map.ofEntries(
+                    Map.entry(
+                            CHROOT_DIRECTORY,
+                            "for internal-sftp; every other session is refused: \"This account is for"
+                                    + " file transfers only.\""),
+                    Map.entry(
+                            ADDRESS_FAMILY,
+                            "with inet6, a forward that listens on all addresses takes IPv4 too"),
+                    Map.entry(
+                            CLIENT_ALIVE_INTERVAL,
+                            "better: asked on time whatever the server sends, sleep is not taken for"
+                                    + " silence, and the log says silent since when"),
+                    Map.entry(KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"),
+                    Map.entry(MACS, "umac is left out of lists"));
+
     private final String spelled;
     private final String lowerCase;
     private final Support support;
@@ -363,6 +382,11 @@ public enum ServerKeyword {
     /** As {@code sshd -T} prints it. */
     public String lowerCase() {
         return lowerCase;
+    }
+
+    /** What there is to say of it beyond its support; empty: nothing. */
+    public String note() {
+        return NOTES.getOrDefault(this, "");
     }
 
     public Support support() {

@@ -210,7 +210,7 @@ public final class Compatibility {
                     keyword.isOurs()
                             ? "ours; OpenSSH does not know it"
                             : switch (keyword.support()) {
-                                case BUILT -> SAME;
+                                case BUILT -> built(keyword.note());
                                 case ACCEPTED ->
                                         "refused when switched on, and the server started without"
                                                 + " it, which weakens nothing: `FILE line N: "
