@@ -86,6 +86,20 @@ public final class ServerSide {
         return session.computeAttributeIfAbsent(LISTENERS, key -> new Listeners());
     }
 
+    /**
+     * Runs {@code work} when all that the client has asked for so far is answered: now, or then.
+     *
+     * @return false if too much waits already; then it is never run
+     */
+    public static boolean inTurn(Session session, Runnable work) {
+        Listeners listeners = session.getAttribute(LISTENERS);
+        if (listeners == null) {
+            work.run(); // nothing was ever asked for
+            return true;
+        }
+        return listeners.order.then(work);
+    }
+
     // --- connecting for the client
 
     /** For MINA: the channels that a client may open. */
@@ -350,7 +364,8 @@ public final class ServerSide {
                         reply(session, listener, withPort);
                     }
                     try {
-                        listeners.order.answered(service);
+                        listeners.order.answered(request ->
+                                service.process(SshConstants.SSH_MSG_GLOBAL_REQUEST, request));
                     } catch (Exception e) {
                         session.exceptionCaught(e);
                     }

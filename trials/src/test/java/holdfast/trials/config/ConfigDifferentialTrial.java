@@ -696,6 +696,8 @@ class ConfigDifferentialTrial {
             boolean noise =
                     line.isEmpty()
                             || line.startsWith("Pseudo-terminal")
+                            // A shell's own words, where ours go to this process's standard error.
+                            || line.matches("\\S*sh: (line )?\\d+: .*")
                             || line.contains("Unsupported option")
                             // The same complaint a second time (readconf.c, parse_multistate).
                             || line.contains("unsupported option \"(null)\"")

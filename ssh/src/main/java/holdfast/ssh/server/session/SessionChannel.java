@@ -3,6 +3,7 @@ package holdfast.ssh.server.session;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.Surroundings;
+import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.forward.X11Display;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
@@ -220,6 +221,12 @@ final class SessionChannel extends AbstractServerChannel {
         boolean wantReply = buffer.getBoolean();
         byte[] rest = new byte[buffer.available()];
         buffer.getRawBytes(rest);
+        if (!ServerSide.inTurn(getSession(), () -> ask(request, wantReply, rest))) {
+            tooMany();
+        }
+    }
+
+    private void ask(String request, boolean wantReply, byte[] rest) {
         boolean queued =
                 errands.add(() -> {
                     boolean done = false;
@@ -236,10 +243,18 @@ final class SessionChannel extends AbstractServerChannel {
                     }
                 });
         if (!queued) {
+            tooMany();
+        }
+    }
+
+    private void tooMany() {
+        try {
             getSession()
                     .disconnect(
                             SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR,
                             "too many requests for a session");
+        } catch (IOException e) {
+            close(true); // it could not even be told
         }
     }
 
