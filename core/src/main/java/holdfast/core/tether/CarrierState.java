@@ -47,6 +47,7 @@ public sealed interface CarrierState {
      * What outlives a carrier.
      *
      * @param hold how long the server holds the tether; zero: it does not
+     * @param newest how long the newest answer to a PING took; zero: none has come
      * @param nextGeneration what the next attempt is called
      * @param newestAsked the highest generation whose attempt somebody has answered
      * @param attempts those under way, oldest first
@@ -55,6 +56,7 @@ public sealed interface CarrierState {
     record Known(
             Duration hold,
             RoundTrip roundTrip,
+            Duration newest,
             long nextGeneration,
             long newestAsked,
             List<Attempt> attempts,

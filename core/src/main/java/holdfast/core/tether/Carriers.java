@@ -88,7 +88,7 @@ public final class Carriers {
     /** The state of a tether that has just begun. */
     public static CarrierState begin(Moment now) {
         return new Carried(
-                new Known(Duration.ZERO, RoundTrip.UNKNOWN, 1, 0, List.of(), 0),
+                new Known(Duration.ZERO, RoundTrip.UNKNOWN, Duration.ZERO, 1, 0, List.of(), 0),
                 0,
                 now,
                 now,
@@ -203,6 +203,7 @@ public final class Carriers {
 
         private Duration hold;
         private RoundTrip roundTrip;
+        private Duration newest;
         private long nextGeneration;
         private long newestAsked;
         private final List<Attempt> attempts;
@@ -247,17 +248,23 @@ public final class Carriers {
             }
             hold = known.hold();
             roundTrip = known.roundTrip();
+            newest = known.newest();
             nextGeneration = known.nextGeneration();
             newestAsked = known.newestAsked();
             attempts = new ArrayList<>(known.attempts());
             faults = known.faults();
         }
 
+        private Known known() {
+            return new Known(
+                    hold, roundTrip, newest, nextGeneration, newestAsked, attempts, faults);
+        }
+
         CarrierState state() {
             if (ending != null) {
                 return new Over(ending, now);
             }
-            Known known = new Known(hold, roundTrip, nextGeneration, newestAsked, attempts, faults);
+            Known known = known();
             if (generation >= 0) {
                 return new Carried(known, generation, heard, busy, asked, pinged, doubtAt, search);
             }
@@ -288,7 +295,7 @@ public final class Carriers {
                     }
                 }
                 case CarrierEvent.PingAnswered answered -> {
-                    roundTrip = roundTrip.with(answered.at().since(answered.sent()));
+                    learn(answered.at().since(answered.sent()));
                     faults = 0;
                     heard(answered.at());
                     if (asked != null) {
@@ -308,6 +315,17 @@ public final class Carriers {
                 case CarrierEvent.NetworkChanged _, CarrierEvent.Slept _ -> away();
                 case CarrierEvent.Finished _ -> end(Ending.FINISHED);
             }
+        }
+
+        /**
+         * Of two answers in a row the quicker counts. One that alone is late tells of a gap, as a
+         * path has that was gone for two seconds, and not of its length: to believe it would make
+         * the next loss show seconds later.
+         */
+        private void learn(Duration answer) {
+            boolean alone = newest.isZero() || answer.compareTo(newest) < 0;
+            roundTrip = roundTrip.with(alone ? answer : newest);
+            newest = answer;
         }
 
         /** Whatever was true of the path may be so no more. */
@@ -501,7 +519,7 @@ public final class Carriers {
             if (seeking == null || ending != null) {
                 return;
             }
-            Known known = new Known(hold, roundTrip, nextGeneration, newestAsked, attempts, faults);
+            Known known = known();
             if (mayDial(known) && !now.isBefore(dialAt(seeking, known))) {
                 long which = nextGeneration++;
                 attempts.add(new Attempt(which, now, false));

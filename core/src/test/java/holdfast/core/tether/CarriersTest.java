@@ -138,6 +138,21 @@ final class CarriersTest {
     }
 
     @Test
+    void one_answer_that_a_gap_held_up_does_not_make_the_next_loss_show_later_two_do() {
+        Driven end = Driven.held(CLIENT);
+        end.event(13, new CarrierEvent.PingAnswered(at(10.1), at(13)));
+        end.did.clear();
+        end.spoke(20).until(22.5);
+        assertThat(end.did).containsExactly("ping@20.5", "dial 1@22.0");
+        end.event(23.5, new CarrierEvent.PingAnswered(at(20.5), at(23.5))).until(29);
+        end.did.clear();
+        end.spoke(30).until(34.9);
+        assertThat(end.did).containsExactly("ping@30.5");
+        end.until(35);
+        assertThat(end.did).hasSize(2).last().asString().startsWith("dial ");
+    }
+
+    @Test
     void a_carrier_that_speaks_again_is_kept() {
         Driven end = Driven.held(CLIENT).spoke(10).until(12).heard(12.3).until(18);
         assertThat(end.did).containsExactly("ping@10.5", "dial 1@12.0", "abandon 1@17.0");
