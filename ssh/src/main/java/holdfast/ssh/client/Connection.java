@@ -12,7 +12,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.Route;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
-import holdfast.ssh.link.PromptStream;
+import holdfast.ssh.link.TcpStream;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.NetworkWatch;
@@ -268,6 +268,7 @@ final class Connection implements AutoCloseable {
         try {
             loop.start("link");
             connection.authenticate(parts);
+            transport.wire().settle();
             open = true;
             return connection;
         } finally {
@@ -301,7 +302,7 @@ final class Connection implements AutoCloseable {
                 }
                 SocketChannel socket = dialed.channel();
                 yield new Way(
-                        new PromptStream(socket),
+                        stream(socket),
                         socket,
                         dialed.address(),
                         null,
@@ -338,6 +339,14 @@ final class Connection implements AutoCloseable {
                         () -> wayAgain(settings, parts, clock));
             }
         };
+    }
+
+    private static TcpStream stream(SocketChannel socket) throws ClientFailure {
+        try {
+            return new TcpStream(socket);
+        } catch (IOException e) {
+            throw new ClientFailure("ssh: " + Dialer.reason(e)); // out of descriptors
+        }
     }
 
     // --- the way again, when the session has lost its connection
