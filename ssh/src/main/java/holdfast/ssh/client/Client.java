@@ -20,6 +20,7 @@ import holdfast.ssh.terminal.Signals;
 import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
@@ -128,6 +129,7 @@ public final class Client {
     private volatile @Nullable Background service;
     private volatile @Nullable SharedConnection shared;
     private boolean mayShare = true;
+    private Connection.@Nullable Upstream upstream;
     private volatile boolean unheard;
 
     /** While {@code ~C} asks, an interrupt is for the line that is being typed. */
@@ -180,6 +182,18 @@ public final class Client {
     }
 
     /**
+     * Has the client take part in a master's connection, as {@code -O proxy} says, and share it
+     * with nobody.
+     *
+     * @param socket takes packets of SSH's connection protocol by now
+     * @param ours whether the master is one of ours
+     */
+    public Client proxied(ByteChannel socket, boolean ours) {
+        upstream = new Connection.Upstream(socket, ours);
+        return alone();
+    }
+
+    /**
      * Runs to the end.
      *
      * @return the exit status: the remote command's own, or {@link #FAILED}; what went wrong has
@@ -209,14 +223,14 @@ public final class Client {
                         log,
                         this::giveUp);
         ClientParts parts = new ClientParts(settings, prompter, log, this::toStderr, forwards);
+        Connection.Doubts doubts = screen == null ? new Unattended(clock::now) : screen;
+        Connection.Upstream master = upstream;
+        boolean attended = screen != null;
         try (Connection connection =
-                Connection.open(
-                        settings,
-                        parts,
-                        clock,
-                        watcher,
-                        screen == null ? new Unattended(clock::now) : screen,
-                        screen != null)) {
+                master == null
+                        ? Connection.open(settings, parts, clock, watcher, doubts, attended)
+                        : Connection.of(
+                                master, settings, parts, clock, watcher, doubts, attended)) {
             hostKeys = parts.hostKeyNews();
             watchIdle(connection);
             if (!forwarding(connection, forwards) || !sharing(connection, forwards)) {
@@ -607,6 +621,10 @@ public final class Client {
     private @Nullable X11 display(ClientSide forwards) {
         ClientProtocol.X11 wanted = settings.protocol().x11();
         if (wanted == null || !forwards.mayForward()) {
+            return null;
+        }
+        if (upstream != null) {
+            log.info("Warning: X11 is not forwarded over -O proxy: windows come to the master");
             return null;
         }
         X11 known = forwards.display();

@@ -147,11 +147,13 @@ final class Connection implements AutoCloseable {
         volatile @Nullable LinkLoop loop;
         volatile @Nullable TetherStream tether;
         final @Nullable Connection through;
+        final @Nullable Upstream upstream;
         private @Nullable Moment asked;
 
-        Opening(Doubts doubts, @Nullable Connection through) {
+        Opening(Doubts doubts, @Nullable Connection through, @Nullable Upstream upstream) {
             this.doubts = doubts;
             this.through = through;
+            this.upstream = upstream;
         }
 
         @Override
@@ -240,7 +242,7 @@ final class Connection implements AutoCloseable {
         boolean begun = false;
         Transport transport;
         LinkLoop loop;
-        Opening opening = new Opening(doubts, way.through());
+        Opening opening = new Opening(doubts, way.through(), null);
         Moorage moorage = new Moorage(settings, doubts, log, opening);
         way = moorage.under(way);
         try {
@@ -276,6 +278,65 @@ final class Connection implements AutoCloseable {
                 connection.close();
             }
         }
+    }
+
+    /**
+     * A connection that a master has, as one of our own ({@code -O proxy}).
+     *
+     * @param socket carries the packets of SSH's connection protocol
+     * @param ours whether the master is one of ours
+     */
+    record Upstream(ByteChannel socket, boolean ours) {}
+
+    /**
+     * Takes part in a master's connection.
+     *
+     * @throws ClientFailure when it is over already
+     */
+    static Connection of(
+            Upstream upstream,
+            ClientSettings settings,
+            ClientParts parts,
+            LinkClock clock,
+            LinkLoop.Watcher watcher,
+            Doubts doubts,
+            boolean attended)
+            throws ClientFailure {
+        // OpenSSH's master ends whoever asks the server for a sign of life.
+        LivenessPolicy policy =
+                upstream.ours()
+                        ? LivenessPolicy.client(
+                                settings.serverAliveInterval(),
+                                settings.serverAliveCountMax(),
+                                OPENING_LIMIT,
+                                attended)
+                        : new LivenessPolicy(Duration.ZERO, 0, null, null, false);
+        Way way =
+                new Way(
+                        upstream.socket(),
+                        null,
+                        null,
+                        null,
+                        clock.now(),
+                        OPENING_LIMIT,
+                        () -> {
+                            throw new IOException("the connection is a master's");
+                        });
+        Opening opening = new Opening(doubts, null, upstream);
+        LinkLoop loop = new LinkLoop(policy, clock, way.started(), opening, watcher);
+        opening.loop = loop;
+        boolean begun = false;
+        Transport transport;
+        try {
+            transport = start(parts.fitted(null, loop), settings, way, opening, loop, parts.log());
+            begun = true;
+        } finally {
+            if (!begun) {
+                way.close();
+            }
+        }
+        loop.start("link");
+        return new Connection(settings, parts.log(), transport, loop, opening, way);
     }
 
     private static Way way(
@@ -633,23 +694,35 @@ final class Connection implements AutoCloseable {
                 new SessionFactory(factories) {
                     @Override
                     protected ClientSessionImpl doCreateSession(IoSession io) throws Exception {
+                        Transport.Naming naming =
+                                new Transport.Naming(
+                                        software(settings),
+                                        settings.host()
+                                                + ":"
+                                                + settings.port()
+                                                + " as '"
+                                                + settings.user()
+                                                + "'",
+                                        settings.protocol().warnsOfWeakCrypto());
+                        Upstream upstream = opening.upstream;
                         Transport made =
-                                new Transport(
-                                        getClient(),
-                                        io,
-                                        loop,
-                                        opening.ending,
-                                        opening.tether,
-                                        new Transport.Naming(
-                                                software(settings),
-                                                settings.host()
-                                                        + ":"
-                                                        + settings.port()
-                                                        + " as '"
-                                                        + settings.user()
-                                                        + "'",
-                                                settings.protocol().warnsOfWeakCrypto()),
-                                        debug);
+                                upstream == null
+                                        ? new Transport(
+                                                getClient(),
+                                                io,
+                                                loop,
+                                                opening.ending,
+                                                opening.tether,
+                                                naming,
+                                                debug)
+                                        : new DownstreamTransport(
+                                                getClient(),
+                                                io,
+                                                loop,
+                                                opening.ending,
+                                                upstream.ours(),
+                                                naming,
+                                                debug);
                         opening.transport = made;
                         return made;
                     }
