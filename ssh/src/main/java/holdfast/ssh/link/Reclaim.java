@@ -5,6 +5,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
 import org.apache.sshd.common.FactoryManager;
 import org.jspecify.annotations.Nullable;
@@ -37,8 +38,9 @@ public final class Reclaim {
 
     private final ScheduledExecutorService timer;
     private final Runnable collect;
+    private final LongSupplier nanoTime;
 
-    // Guarded by this. Times are System.nanoTime's.
+    // Guarded by this. Times are nanoTime's.
     private int gone;
     private @Nullable Future<?> next;
     private long wave;
@@ -47,23 +49,28 @@ public final class Reclaim {
 
     /**
      * @param collect called on the timer's thread; what stops the VM stops that thread anyway
+     * @param nanoTime System.nanoTime, or a test's
      */
-    Reclaim(ScheduledExecutorService timer, Runnable collect) {
+    Reclaim(ScheduledExecutorService timer, Runnable collect, LongSupplier nanoTime) {
         this.timer = timer;
         this.collect = collect;
-        collected = System.nanoTime() - SELDOM.toNanos();
+        this.nanoTime = nanoTime;
+        collected = nanoTime.getAsLong() - SELDOM.toNanos();
     }
 
     /** The one of a whole client or server. */
     public static Reclaim of(FactoryManager mina) {
         return mina.computeAttributeIfAbsent(
-                OF, key -> new Reclaim(mina.getScheduledExecutorService(), System::gc));
+                OF,
+                key ->
+                        new Reclaim(
+                                mina.getScheduledExecutorService(), System::gc, System::nanoTime));
     }
 
     /** One has gone, and so many of its kind remain. From any thread. */
     public synchronized void gone(int remaining) {
         gone++;
-        last = System.nanoTime();
+        last = nanoTime.getAsLong();
         if (next == null && gone >= Math.max(FEW, remaining / SHARE)) {
             wave = last;
             look();
@@ -78,7 +85,7 @@ public final class Reclaim {
 
     private void look() {
         try {
-            next = timer.schedule(this::now, due() - System.nanoTime(), TimeUnit.NANOSECONDS);
+            next = timer.schedule(this::now, due() - nanoTime.getAsLong(), TimeUnit.NANOSECONDS);
         } catch (RejectedExecutionException e) {
             // all of it is ending: the system gets everything back
         }
@@ -86,13 +93,13 @@ public final class Reclaim {
 
     private void now() {
         synchronized (this) {
-            if (System.nanoTime() - due() < 0) {
+            if (nanoTime.getAsLong() - due() < 0) {
                 look(); // more have gone meanwhile
                 return;
             }
             gone = 0;
             next = null;
-            collected = System.nanoTime();
+            collected = nanoTime.getAsLong();
         }
         collect.run();
     }

@@ -155,6 +155,7 @@ public final class MuxMaster implements AutoCloseable {
 
     private final Set<Client> clients = ConcurrentHashMap.newKeySet();
     private boolean listening = true;
+    private volatile boolean closed;
 
     private MuxMaster(String path, LocalSocket listener, Host host, long user, Log log) {
         this.path = path;
@@ -226,6 +227,9 @@ public final class MuxMaster implements AutoCloseable {
             } else {
                 Client client = new Client(new MuxWire(socket));
                 clients.add(client);
+                if (closed) {
+                    client.wire.close(); // it came while we closed, and may have been passed over
+                }
                 host.clientsChanged();
                 threads.execute(client);
             }
@@ -257,6 +261,7 @@ public final class MuxMaster implements AutoCloseable {
     /** Ends it, and what its clients have. */
     @Override
     public void close() {
+        closed = true;
         stopListening();
         clients.forEach(client -> client.wire.close());
     }

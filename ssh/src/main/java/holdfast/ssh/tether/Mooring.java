@@ -61,6 +61,7 @@ final class Mooring {
     private boolean delivering;
     private boolean targetEnded;
     private @Nullable Moment parkedAt;
+    private boolean closeSaid;
     private boolean over;
 
     Mooring(
@@ -148,6 +149,7 @@ final class Mooring {
             carrier = next;
             channel = client;
             from = source;
+            closeSaid = false;
             lost = parkedAt;
             parkedAt = null;
             unparkYoung();
@@ -311,6 +313,10 @@ final class Mooring {
                 if (last) {
                     // The client closes when it has read it; a close of ours could overtake it.
                     to.shutdownOutput();
+                    synchronized (this) {
+                        closeSaid = true;
+                        notifyAll();
+                    }
                     endIn(FAREWELL);
                     return;
                 }
@@ -536,17 +542,24 @@ final class Mooring {
         end();
     }
 
-    /** The listener stops. */
-    void stop() {
-        synchronized (this) {
+    /** The listener stops: the client is to be told. */
+    synchronized void finish() {
+        if (!over) {
             tether.finish(1);
             notifyAll();
-            long end = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(100);
-            while (!over && carrier != null && !tether.finished() && System.nanoTime() < end) {
-                waitUntil(new Moment(end));
-            }
-            end();
         }
+    }
+
+    /**
+     * Ends it once the client has been told.
+     *
+     * @param latest in nanoseconds of System.nanoTime, when it ends whether or not
+     */
+    synchronized void stop(long latest) {
+        while (!over && carrier != null && !closeSaid && System.nanoTime() - latest < 0) {
+            waitUntil(new Moment(latest));
+        }
+        end();
     }
 
     private void end() {

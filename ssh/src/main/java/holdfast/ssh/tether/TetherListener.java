@@ -21,10 +21,14 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.ThreadPoolExecutor;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -76,6 +80,9 @@ public final class TetherListener implements AutoCloseable {
     /** For so long a tether is held that may not have logged in yet. */
     static final Duration YOUNG_HOLD = Duration.ofSeconds(60);
 
+    /** How long all clients together have to be told that it stops. */
+    private static final Duration LAST_WORDS = Duration.ofMillis(100);
+
     /** Connecting to the target. */
     private static final int CONNECTING_MILLIS = 10_000;
 
@@ -88,6 +95,7 @@ public final class TetherListener implements AutoCloseable {
     private final Semaphore young;
     private final ScheduledThreadPoolExecutor timer;
     private final Map<Bytes, Mooring> moorings = new HashMap<>(); // guarded by itself
+    private final Set<Meeting> meetings = ConcurrentHashMap.newKeySet(); // as many as connections
     private final Refusals refusals = new Refusals();
     private final Prover nobodys = TetherKey.nobodys();
     private final OfferKeys keys = new OfferKeys();
@@ -102,7 +110,9 @@ public final class TetherListener implements AutoCloseable {
         this.young = new Semaphore(Math.max(1, rules.most() / 10));
         this.timer =
                 new ScheduledThreadPoolExecutor(
-                        1, Thread.ofPlatform().daemon().name("tether-timer").factory());
+                        1,
+                        Thread.ofPlatform().daemon().name("tether-timer").factory(),
+                        new ThreadPoolExecutor.DiscardPolicy()); // when all is over, nothing is due
         timer.setRemoveOnCancelPolicy(true);
         ServerSocketChannel[] made = new ServerSocketChannel[addresses.size()];
         for (int i = 0; i < made.length; i++) {
@@ -173,12 +183,16 @@ public final class TetherListener implements AutoCloseable {
 
     private void serve(SocketChannel client) {
         Meeting meeting = new Meeting(client);
+        meetings.add(meeting);
         try {
-            meeting.run();
+            if (!closed) {
+                meeting.run();
+            }
         } catch (IOException e) {
             watcher.detail(meeting.from + ": " + e.getMessage());
         } finally {
             meeting.leave();
+            meetings.remove(meeting);
             connections.release();
         }
     }
@@ -192,6 +206,7 @@ public final class TetherListener implements AutoCloseable {
         private int count;
         private int used;
         private @Nullable SocketChannel target;
+        private volatile @Nullable Mooring mooring;
 
         Meeting(SocketChannel client) {
             this.client = client;
@@ -354,6 +369,7 @@ public final class TetherListener implements AutoCloseable {
                             theirs.window() * TetherLine.WINDOW_UNIT);
             Mooring mooring =
                     new Mooring(TetherListener.this, from, tether, prover, to, timer, watcher);
+            this.mooring = mooring;
             target = null; // the tether's own from here on
             if (!hold(mooring)) {
                 watcher.said(from + ": too many tethers: this one ends with its connection");
@@ -424,7 +440,7 @@ public final class TetherListener implements AutoCloseable {
         }
     }
 
-    /** Stops listening, says CLOSE on every tether and ends them all. */
+    /** Stops listening, says CLOSE on every tether and ends them all, and every connection. */
     @Override
     public void close() {
         closed = true;
@@ -435,11 +451,20 @@ public final class TetherListener implements AutoCloseable {
                 // nobody is accepted any more either way
             }
         }
-        List<Mooring> all;
+        Set<Mooring> all = new HashSet<>();
         synchronized (moorings) {
-            all = List.copyOf(moorings.values());
+            all.addAll(moorings.values());
         }
-        all.forEach(Mooring::stop);
+        for (Meeting meeting : meetings) {
+            Mooring carried = meeting.mooring; // which may be one too many to be held
+            if (carried != null) {
+                all.add(carried);
+            }
+        }
+        all.forEach(Mooring::finish);
+        long end = System.nanoTime() + LAST_WORDS.toNanos();
+        all.forEach(one -> one.stop(end));
+        meetings.forEach(meeting -> close(meeting.client));
         timer.shutdownNow();
     }
 

@@ -1089,13 +1089,19 @@ public final class TetherStream implements InstantChannel {
         lock.notifyAll();
     }
 
+    /** By a thread of its own: a way over jump hosts says good-bye at each, and waits for it. */
     private static void close(@Nullable ByteChannel channel) {
         if (channel != null) {
-            try {
-                channel.close();
-            } catch (IOException e) {
-                // the descriptor is gone either way
-            }
+            Thread.ofPlatform()
+                    .daemon()
+                    .name("tether-close")
+                    .start(() -> {
+                        try {
+                            channel.close();
+                        } catch (IOException e) {
+                            // the descriptor is gone either way
+                        }
+                    });
         }
     }
 

@@ -3,19 +3,40 @@ package holdfast.ssh.link;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
-import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
-@Timeout(60)
+/** Waves of departures, in a time that is set by hand. */
 class ReclaimTest {
 
-    private final ScheduledThreadPoolExecutor timer = CalledOff.timer();
-    private final LinkedBlockingQueue<Long> collected = new LinkedBlockingQueue<>();
-    private final Reclaim reclaim = new Reclaim(timer, () -> collected.add(System.nanoTime()));
+    private long now = 1_000_000_000_000L;
+    private int collected;
+
+    /** Keeps the one thing that is due, and runs it when its time is set. */
+    private final class ByHand extends ScheduledThreadPoolExecutor {
+        private @Nullable Runnable due;
+        private long dueAt;
+
+        ByHand() {
+            super(0, Executors.defaultThreadFactory());
+        }
+
+        @Override
+        public ScheduledFuture<?> schedule(Runnable command, long delay, TimeUnit unit) {
+            assertThat(due).as("one at a time").isNull();
+            due = command;
+            dueAt = now + unit.toNanos(delay);
+            return super.schedule(() -> {}, 1, TimeUnit.HOURS);
+        }
+    }
+
+    private final ByHand timer = new ByHand();
+    private final Reclaim reclaim = new Reclaim(timer, () -> collected++, () -> now);
 
     @AfterEach
     void close() {
@@ -28,26 +49,52 @@ class ReclaimTest {
         }
     }
 
+    private void pass(Duration time) {
+        long until = now + time.toNanos();
+        Runnable next = timer.due;
+        while (next != null && timer.dueAt <= until) {
+            now = timer.dueAt;
+            timer.due = null;
+            next.run();
+            next = timer.due;
+        }
+        now = until;
+    }
+
     @Test
-    void a_wave_of_departures_is_collected_once_it_is_over_and_the_next_has_to_wait()
-            throws Exception {
+    void a_wave_of_departures_is_collected_once_it_is_over_and_the_next_has_to_wait() {
         leave(500, 1000);
-        Thread.sleep(1500);
-        long last = System.nanoTime();
+        pass(Duration.ofMillis(1500));
         leave(1, 499);
-        Long first = collected.poll(20, TimeUnit.SECONDS);
-        assertThat(first).isNotNull();
-        assertThat(Duration.ofNanos(first - last)).isGreaterThan(Duration.ofMillis(2900));
+        pass(Duration.ofMillis(2999));
+        assertThat(collected).isZero();
+        pass(Duration.ofMillis(1));
+        assertThat(collected).isOne();
         leave(400, 100);
-        assertThat(collected.poll(5, TimeUnit.SECONDS)).isNull();
-        assertThat(timer.getQueue()).hasSize(1);
+        pass(Duration.ofMillis(59_999));
+        assertThat(collected).isOne();
+        pass(Duration.ofMillis(1));
+        assertThat(collected).isEqualTo(2);
+        assertThat(timer.due).isNull();
+    }
+
+    @Test
+    void a_wave_without_an_end_is_collected_after_a_minute() {
+        leave(500, 1000);
+        for (int i = 0; i < 59; i++) {
+            pass(Duration.ofSeconds(1));
+            leave(1, 400);
+        }
+        assertThat(collected).isZero();
+        pass(Duration.ofSeconds(1));
+        assertThat(collected).isOne();
     }
 
     @Test
     void a_few_that_leave_a_crowd_are_no_wave() {
         leave(100, 10_000);
-        assertThat(timer.getQueue()).isEmpty();
+        assertThat(timer.due).isNull();
         leave(100, 10_000);
-        assertThat(timer.getQueue()).hasSize(1);
+        assertThat(timer.due).isNotNull();
     }
 }

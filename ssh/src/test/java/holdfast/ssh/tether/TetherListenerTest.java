@@ -11,6 +11,7 @@ import holdfast.core.tether.Resumption;
 import holdfast.core.tether.TetherLine;
 import holdfast.core.time.Moment;
 import holdfast.ssh.link.LinkClock;
+import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -19,15 +20,19 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -289,11 +294,9 @@ final class TetherListenerTest {
     private Rightful rightful() throws IOException {
         Socket client = connect();
         DataInputStream in = new DataInputStream(client.getInputStream());
-        String serverLine = line(in);
         TetherKey key = TetherKey.generate();
         String ours = "SSH-2.0-Test_1 " + key.offer(BUFFER).carryWord();
-        client.getOutputStream().write((ours + "\r\n").getBytes(StandardCharsets.US_ASCII));
-        assertThat(line(in) + "\r\n").isEqualTo(GREETING);
+        String serverLine = begun(client, in, ours);
         assertThat(in.readUnsignedByte()).isEqualTo(Frame.HELD);
         while (in.readUnsignedByte() >= 0x80) {
             // the number of seconds
@@ -304,6 +307,31 @@ final class TetherListenerTest {
         client.getOutputStream().write(new byte[] {Frame.PONG, (byte) token});
         Prover prover = key.agree(offer(serverLine).key(), ours, serverLine);
         return new Rightful(client, Bytes.of(id), Objects.requireNonNull(prover));
+    }
+
+    /** Answers the offer, which is returned, and has the target's line. */
+    private static String begun(Socket client, InputStream in, String ours) throws IOException {
+        String serverLine = line(in);
+        client.getOutputStream().write((ours + "\r\n").getBytes(StandardCharsets.US_ASCII));
+        assertThat(line(in) + "\r\n").isEqualTo(GREETING);
+        return serverLine;
+    }
+
+    /** All that still comes; a connection that is reset has ended, too. */
+    private static byte[] rest(Socket client) throws IOException {
+        client.setSoTimeout(20_000);
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        byte[] some = new byte[4096];
+        int count = 0;
+        while (count >= 0) {
+            all.write(some, 0, count);
+            try {
+                count = client.getInputStream().read(some);
+            } catch (SocketException e) {
+                count = -1;
+            }
+        }
+        return all.toByteArray();
     }
 
     private byte[] resume(Bytes id, Prover prover, long generation, long received)
@@ -402,5 +430,62 @@ final class TetherListenerTest {
             Thread.sleep(10);
         }
         assertThat(listener().parked()).isOne();
+    }
+
+    @Test
+    void whoever_is_carried_when_it_stops_is_told_so_whatever_else_goes_on() throws Exception {
+        for (int i = 0; i < 50; i++) {
+            listen(10);
+            Rightful one = rightful();
+            Thread asks =
+                    Thread.ofPlatform()
+                            .daemon()
+                            .start(() -> {
+                                try {
+                                    OutputStream out = one.socket.getOutputStream();
+                                    for (int token = 1; ; token = token % 99 + 1) {
+                                        out.write(new byte[] {Frame.PING, (byte) token});
+                                    }
+                                } catch (IOException e) {
+                                    // it has stopped
+                                }
+                            });
+            assertThat(one.socket.getInputStream().read()).isEqualTo(Frame.PONG);
+            FutureTask<byte[]> said = new FutureTask<>(() -> rest(one.socket));
+            Thread.ofPlatform().daemon().start(said);
+            listener().close();
+            byte[] all = said.get(20, TimeUnit.SECONDS);
+            assertThat(Arrays.copyOfRange(all, all.length - 2, all.length))
+                    .as("round %d", i)
+                    .isEqualTo(new byte[] {Frame.CLOSE, 1});
+            one.socket.close();
+            asks.join();
+        }
+    }
+
+    @Test
+    void nobody_is_left_when_it_stops_whether_held_or_not() throws Exception {
+        listen(1);
+        Rightful held = rightful();
+        try (Socket unheld = connect();
+                Socket plain = connect();
+                Socket silent = connect()) {
+            TetherKey key = TetherKey.generate();
+            String ours = "SSH-2.0-Test_1 " + key.offer(BUFFER).carryWord();
+            begun(unheld, unheld.getInputStream(), ours);
+            begun(plain, plain.getInputStream(), OURS.strip());
+            offer(line(silent.getInputStream()));
+            assertThat(listener().tethers()).isOne();
+            listener().close();
+            assertThat(rest(held.socket)).endsWith(Frame.CLOSE, 1);
+            assertThat(rest(unheld)).endsWith(Frame.CLOSE, 1);
+            assertThat(new String(rest(plain), StandardCharsets.US_ASCII)).isIn("", OURS);
+            rest(silent);
+        }
+        assertThat(listener().tethers()).isZero();
+        held.socket.close();
+        while (!targets.stream().allMatch(Socket::isClosed)) {
+            Thread.sleep(10); // each closes when its client has ended
+        }
     }
 }

@@ -23,6 +23,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
+import java.util.function.BooleanSupplier;
 import org.apache.sshd.client.SshClient;
 import org.apache.sshd.client.channel.ChannelExec;
 import org.apache.sshd.client.channel.ChannelSubsystem;
@@ -72,11 +73,24 @@ class IdleTest {
         return session;
     }
 
-    private static void sleepers(SshClient client, int port, int sessions) throws Exception {
-        for (int i = 0; i < sessions; i++) {
-            ChannelExec channel = login(client, port).createExecChannel("exec sleep 600");
+    /** So many that wait for input which never comes. */
+    private static void commands(ClientSession session, int count) throws Exception {
+        for (int i = 0; i < count; i++) {
+            ChannelExec channel = session.createExecChannel("exec cat");
             channel.setStreaming(StreamingChannel.Streaming.Async);
             channel.open().verify(PATIENCE);
+        }
+    }
+
+    private static long children() {
+        return ProcessHandle.current().children().filter(ProcessHandle::isAlive).count();
+    }
+
+    private static void await(String what, BooleanSupplier there) throws InterruptedException {
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        while (!there.getAsBoolean()) {
+            assertThat(System.nanoTime()).as(what).isLessThan(until);
+            Thread.sleep(20);
         }
     }
 
@@ -152,15 +166,29 @@ class IdleTest {
     }
 
     @Test
-    void a_hundred_idle_sessions_have_no_thread_more_than_twenty() throws Exception {
-        try (SessionServer server = new SessionServer(directory, "ClientAliveInterval 1");
+    void two_hundred_idle_commands_have_no_thread_more_than_twenty_and_end_with_their_clients()
+            throws Exception {
+        try (SessionServer server =
+                        new SessionServer(directory, "ClientAliveInterval 1", "MaxSessions 20");
                 SshClient client = Objects.requireNonNull(client())) {
-            sleepers(client, server.port, 20);
-            List<String> few = threads();
-            sleepers(client, server.port, 80);
-            // A keepalive or two for each, which are nobody's thread either.
-            Thread.sleep(2500);
-            noMoreThan(few, "100 sessions");
+            List<String> few = List.of();
+            List<ClientSession> sessions = new ArrayList<>();
+            for (int i = 0; i < 10; i++) {
+                ClientSession session = login(client, server.port);
+                sessions.add(session);
+                commands(session, 20);
+                if (i == 0) {
+                    few = threads();
+                }
+            }
+            await("200 commands", () -> children() >= 200);
+            // A keepalive for each connection, which is nobody's thread either.
+            Thread.sleep(1500);
+            noMoreThan(few, "200 commands");
+            for (ClientSession session : sessions) {
+                session.close(true);
+            }
+            await("the end of the commands", () -> children() < 20);
         }
     }
 

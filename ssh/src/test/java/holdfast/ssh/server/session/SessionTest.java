@@ -62,10 +62,6 @@ class SessionTest {
         }
     }
 
-    private static long children() {
-        return ProcessHandle.current().children().filter(ProcessHandle::isAlive).count();
-    }
-
     @Test
     void a_command_runs_and_its_status_comes_back() throws Exception {
         SessionServer server = serve();
@@ -388,36 +384,5 @@ class SessionTest {
         await("socket", () -> !Files.exists(Path.of(lines.get(0)).resolveSibling(".")));
         serving.destroy();
         serving.waitFor(5, TimeUnit.SECONDS);
-    }
-
-    @Test
-    void two_hundred_idle_sessions_cost_no_thread() throws Exception {
-        SessionServer server = serve("MaxSessions 300");
-        server.command("true");
-        Path control = directory.resolve("control");
-        Process master =
-                server.start(server.ssh("-M", "-N", "-S", control.toString(), USER + "@127.0.0.1"));
-        await("master", () -> Files.exists(control));
-        int before = Thread.activeCount();
-        Process many =
-                server.start(
-                        List.of(
-                                "bash",
-                                "-c",
-                                "for i in $(seq 200); do ssh -S "
-                                        + control
-                                        + " x 'echo up; cat' < <(sleep 300.7) & sleep 0.05; done;"
-                                        + " wait"));
-        InputStream up = many.getInputStream();
-        for (int i = 0; i < 200 * 3; i++) {
-            assertThat(up.read()).isGreaterThan(0);
-        }
-        assertThat(Thread.activeCount()).isLessThanOrEqualTo(before + 2);
-        assertThat(children()).isGreaterThan(200);
-        master.destroy();
-        master.waitFor();
-        many.waitFor();
-        killed("sleep 300.7");
-        await("children", () -> children() < 20);
     }
 }
