@@ -627,7 +627,7 @@ public final class TetherStream implements InstantChannel {
         return before;
     }
 
-    /** Without a tether it is the connection's to say; with one it may wait for the next carrier. */
+    /** Without a tether as the connection does; with one nothing, for it may be between two. */
     @Override
     public int writeNow(ByteBuffer from) throws IOException {
         synchronized (lock) {
