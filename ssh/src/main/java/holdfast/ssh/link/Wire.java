@@ -115,6 +115,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
     private final Set<Thread> holders = new HashSet<>();
 
     private volatile boolean settled;
+    private volatile long heard; // the reader's to write
 
     private final Object readLock = new Object();
     private boolean suspended;
@@ -144,7 +145,6 @@ public final class Wire extends AbstractCloseable implements IoSession {
     private void read() {
         ByteBuffer buffer = ByteBuffer.allocateDirect(FIRST_READ);
         Readable readable = Readable.readable(buffer);
-        long heard = 0;
         long pausedAt = 0;
         try {
             while (awaitResumed()) {
@@ -170,10 +170,11 @@ public final class Wire extends AbstractCloseable implements IoSession {
                         pass();
                     }
                 }
-                heard += count;
-                if (!full && heard + spoken() - pausedAt >= POURING) {
+                long all = heard + count;
+                heard = all;
+                if (!full && all + written() - pausedAt >= POURING) {
                     LockSupport.parkNanos(this, PAUSE_NANOS);
-                    pausedAt = heard + spoken();
+                    pausedAt = all + written();
                 }
                 if (full && buffer.capacity() < READ_SIZE) {
                     buffer = ByteBuffer.allocateDirect(READ_SIZE);
@@ -198,7 +199,13 @@ public final class Wire extends AbstractCloseable implements IoSession {
         settled = true;
     }
 
-    private long spoken() {
+    /** How many bytes were read so far. */
+    public long heard() {
+        return heard;
+    }
+
+    /** How many bytes were written so far. */
+    public long written() {
         synchronized (queueLock) {
             return written;
         }

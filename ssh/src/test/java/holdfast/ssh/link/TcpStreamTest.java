@@ -11,6 +11,7 @@ import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
@@ -61,7 +62,7 @@ class TcpStreamTest {
             try {
                 return new AssertionError("no failure but " + task.get());
             } catch (Exception e) {
-                return e.getCause();
+                return Objects.requireNonNull(e.getCause());
             }
         }
     }

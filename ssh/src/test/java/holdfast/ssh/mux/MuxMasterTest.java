@@ -7,9 +7,11 @@ import holdfast.ssh.system.LocalSocket;
 import holdfast.ssh.system.PassedFile;
 import holdfast.ssh.system.Processes;
 import holdfast.ssh.system.SystemException;
+import java.nio.channels.ByteChannel;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
@@ -47,6 +49,9 @@ final class MuxMasterTest {
                 MuxMessage.StdioForward wish, PassedFile in, PassedFile out, MuxMaster.Reports to) {
             return null;
         }
+
+        @Override
+        public void carry(ByteChannel client) {}
 
         @Override
         public void open(MuxMessage.Forward forward, MuxMaster.Answer answer) {}
@@ -104,7 +109,7 @@ final class MuxMasterTest {
             while (came.size() < 3) {
                 Thread.onSpinWait();
             }
-            master.close();
+            Objects.requireNonNull(master).close();
             over.set(true);
             for (Thread thread : threads) {
                 thread.join();
