@@ -152,6 +152,38 @@ final class SideBySideTrial {
         }
     }
 
+    @Test
+    void a_client_is_told_what_its_key_may_do(Stage stage) throws Exception {
+        for (String options :
+                List.of(
+                        "",
+                        "restrict ",
+                        "restrict,pty,command=\"true\" ",
+                        "no-pty,no-user-rc,no-agent-forwarding ",
+                        "permitopen=\"host:1\",permitlisten=\"1\",environment=\"A=b\" ",
+                        "expiry-time=\"20990101\" ",
+                        "from=\"192.0.2.1\" ",
+                        "expiry-time=\"20010101\" ",
+                        "principals=\"somebody\" ")) {
+            List<List<String>> told = new ArrayList<>();
+            for (Sshd sshd : both(stage, "PermitUserEnvironment yes")) {
+                String key = Files.readString(sshd.authorizedKeys());
+                // The second line lets in whom the first refuses.
+                Files.writeString(sshd.authorizedKeys(), options + key + key);
+                Ended ended = stage.openSsh(sshd, "-v", "trial", "true").end(SOON);
+                assertThat(ended.status()).as(ended.err()).isZero();
+                String directory = sshd.directory().toString();
+                told.add(
+                        ended.err()
+                                .replace(directory, "DIRECTORY")
+                                .lines()
+                                .filter(line -> line.startsWith("debug1: Remote: "))
+                                .toList());
+            }
+            assertThat(told.get(1)).as(options).isEqualTo(told.get(0)).isNotEmpty();
+        }
+    }
+
     private static void good(Command command) throws Exception {
         Ended ended = command.end(SOON);
         assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param host the client's name, looked up only when asked for
  * @param connection the two addresses and ports as {@code %C} gives them
  * @param now seconds since 1970
+ * @param toClient takes what the client is told once it is in (auth_debug_add)
  */
 record KeyCheck(
         Machine machine,
@@ -33,7 +35,8 @@ record KeyCheck(
         Supplier<String> host,
         String connection,
         long now,
-        Log log) {
+        Log log,
+        Consumer<String> toClient) {
 
     /** So many broken lines of a file are told of at each look, and no more. */
     private static final int TOLD = 5;
@@ -226,16 +229,13 @@ record KeyCheck(
     /** Whether the conditions of a key's options hold here and now (auth_authorise_keyopts). */
     private boolean authorised(KeyOptions options, boolean authorityAllowed, String where) {
         if (options.expires() != 0 && options.expires() < now) {
-            log.debug(where + ": entry expired");
-            return false;
+            return no(where + ": entry expired");
         }
         if (options.principals() != null && !options.certAuthority()) {
-            log.debug(where + ": principals on non-CA key");
-            return false;
+            return no(where + ": principals on non-CA key");
         }
         if (!authorityAllowed && options.certAuthority()) {
-            log.debug(where + ": cert-authority flag invalid here");
-            return false;
+            return no(where + ": cert-authority flag invalid here");
         }
         String from = options.from();
         if (from != null) {
@@ -255,6 +255,11 @@ record KeyCheck(
                                 + ", required="
                                 + Safe.text(from)
                                 + ").");
+                toClient.accept(
+                        where
+                                + ": Your host '"
+                                + host.get()
+                                + "' is not permitted to use this key for login.");
                 return false;
             }
         }
@@ -273,10 +278,50 @@ record KeyCheck(
                                 + " address ("
                                 + address
                                 + ").");
+                toClient.accept(
+                        where
+                                + ": Your address '"
+                                + address
+                                + "' is not permitted to use this certificate for login.");
                 return false;
             }
         }
+        describe(options, where);
         return true;
+    }
+
+    /** auth_log_authopts: the log has some more of it than the client. */
+    private void describe(KeyOptions options, String where) {
+        tell(where + ": " + options.described(settings));
+        if (settings.permitUserEnvironment() != null) {
+            options.environment()
+                    .forEach((name, value) ->
+                            tell(where + ": environment: " + Safe.text(name + "=" + value)));
+        }
+        String principals = options.principals();
+        if (principals != null) {
+            log.debug(where + ": authorized principals: \"" + Safe.text(principals) + "\"");
+        }
+        String command = options.command();
+        if (command != null) {
+            log.debug(where + ": forced command: \"" + Safe.text(command) + "\"");
+        }
+        if (settings.allowTcpForwarding().local()) {
+            options.permitOpen().forEach(one -> log.debug(where + ": permitted open: " + one));
+        }
+        if (settings.allowTcpForwarding().remote()) {
+            options.permitListen().forEach(one -> log.debug(where + ": permitted listen: " + one));
+        }
+    }
+
+    private boolean no(String why) {
+        tell(why);
+        return false;
+    }
+
+    private void tell(String text) {
+        log.debug(text);
+        toClient.accept(text);
     }
 
     // ---- TrustedUserCAKeys

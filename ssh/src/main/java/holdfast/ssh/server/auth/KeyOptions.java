@@ -3,6 +3,7 @@ package holdfast.ssh.server.auth;
 import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.Patterns;
+import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Permissions;
 import java.time.DateTimeException;
@@ -532,5 +533,26 @@ record KeyOptions(
                 userRc,
                 permitOpen.isEmpty() ? null : permitOpen,
                 permitListen.isEmpty() ? null : permitListen);
+    }
+
+    /** For the log and for the client, in OpenSSH's words (auth_log_authopts). */
+    String described(ServerSettings settings) {
+        ServerSettings.Forwarding tcp = settings.allowTcpForwarding();
+        StringBuilder text = new StringBuilder("key options:");
+        text.append(agentForwarding ? " agent-forwarding" : "");
+        text.append(command == null ? "" : " command");
+        boolean environs = settings.permitUserEnvironment() != null && !environment.isEmpty();
+        text.append(environs ? " environment" : "");
+        text.append(expires == 0 ? "" : "expires"); // it has no space there
+        text.append(touchOptional ? " no-touch-required" : "");
+        text.append(permitOpen.isEmpty() || !tcp.local() ? "" : " permitopen");
+        text.append(permitListen.isEmpty() || !tcp.remote() ? "" : " permitlisten");
+        text.append(portForwarding ? " port-forwarding" : "");
+        text.append(principals == null ? "" : " principals");
+        text.append(pty ? " pty" : "");
+        text.append(verifyRequired ? " uv" : "");
+        text.append(userRc ? " user-rc" : "");
+        text.append(x11Forwarding ? " x11-forwarding" : "");
+        return text.toString();
     }
 }

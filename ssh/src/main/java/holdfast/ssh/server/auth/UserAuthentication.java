@@ -69,6 +69,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     /** OpenSSH's bound on attempts of any kind. */
     private static final int MOST_ATTEMPTS = 1024;
 
+    /** Lines about a client's keys that it is told. */
+    private static final int MOST_TOLD = 64;
+
     /** OpenSSH does not send more of a banner's file. */
     private static final int LONGEST_BANNER = 1024 * 1024;
 
@@ -107,6 +110,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     /** Their password is right, and has expired. */
     private boolean mustChange;
+
+    /** What the client is told of its keys once it is in; guarded by itself. */
+    private final List<String> toTell = new ArrayList<>();
 
     /** Why the user's root directory cannot be what ChrootDirectory says. */
     private @Nullable String unsafeRoot;
@@ -691,12 +697,21 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                     return;
                 }
                 shared.hostKeys().announce(transport);
+                for (String text : told()) {
+                    transport.sendDebugMessage(false, text, "");
+                }
                 passOn();
             } catch (Exception e) {
                 journal.error("login of " + transport.peerText() + ": " + e.getMessage());
                 transport.close(true);
             }
         });
+    }
+
+    private List<String> told() {
+        synchronized (toTell) {
+            return List.copyOf(toTell);
+        }
     }
 
     /** What the client sent behind its last request is for the connection it has now. */
@@ -913,7 +928,16 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 this::host,
                 address() + " " + remotePort() + " " + localAddress() + " " + localPort(),
                 System.currentTimeMillis() / 1000,
-                journal);
+                journal,
+                this::tellLater);
+    }
+
+    private void tellLater(String text) {
+        synchronized (toTell) {
+            if (toTell.size() < MOST_TOLD) {
+                toTell.add(text);
+            }
+        }
     }
 
     // ---- password

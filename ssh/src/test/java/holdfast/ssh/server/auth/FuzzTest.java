@@ -95,7 +95,8 @@ class FuzzTest {
                         () -> "192.0.2.1",
                         "192.0.2.1 1 192.0.2.2 22",
                         1_800_000_000L,
-                        Log.silent());
+                        Log.silent(),
+                        text -> {});
         for (int i = 0; i < 400; i++) {
             StringBuilder file = new StringBuilder();
             for (int line = random.nextInt(6); line >= 0; line--) {
