@@ -304,6 +304,175 @@ final class MuxTrial {
         }
     }
 
+    // --- clients that speak SSH themselves: -O proxy
+
+    private static Command through(Scene scene, Whose whose, String... rest) {
+        List<String> all = new ArrayList<>(List.of("-O", "proxy"));
+        all.addAll(List.of(rest));
+        return scene.ssh(whose, all.toArray(String[]::new));
+    }
+
+    @Test
+    void a_client_that_speaks_ssh_through_a_master_is_as_one_without(Stage stage) throws Exception {
+        Scene scene = new Scene(stage);
+        byte[] much = new byte[3_000_000];
+        new Random(much.length).nextBytes(much);
+        try (Peer peer = Peer.tcp(Peer::echo)) {
+            for (Pair pair : PAIRS) {
+                Running master = scene.master(pair.master(), "-M", "-N", "trial");
+                long logins = scene.logins();
+                Ended some =
+                        through(scene, pair.client(), "trial", "cat; echo wrong >&2; exit 7")
+                                .input("said\n")
+                                .end(SOON);
+                assertThat(some.out()).as("%s", pair).isEqualTo("said\n");
+                assertThat(some.err()).isEqualTo("wrong\n");
+                assertThat(some.status()).isEqualTo(7);
+                ByteArrayOutputStream back = new ByteArrayOutputStream();
+                Ended all =
+                        through(scene, pair.client(), "trial", "cat")
+                                .input(new ByteArrayInputStream(much))
+                                .outTo(back)
+                                .end(SOON);
+                assertThat(all.status()).as("%s: %s", pair, all.err()).isZero();
+                assertThat(back.toByteArray()).isEqualTo(much);
+
+                String here = stage.directory().resolve("p" + pair.hashCode()).toString();
+                String local = here + ":" + peer.target();
+                Running forward = through(scene, pair.client(), "-N", "-L", local, "trial").start();
+                assertThat(Peer.exchange(Peer.await(here), "to")).isEqualTo("to");
+                forward.signal("TERM");
+                forward.end(SOON);
+                assertThat(scene.logins()).as("no other connection: %s", pair).isEqualTo(logins);
+                assertThat(scene.run(pair.client(), "trial", "echo still").out())
+                        .as("the master goes on: %s", pair)
+                        .isEqualTo("still\n");
+                scene.exit(pair.client(), master);
+            }
+        }
+    }
+
+    @Test
+    void a_client_that_speaks_ssh_has_its_own_terminal(Stage stage) throws Exception {
+        Scene scene = new Scene(stage);
+        for (Pair pair : PAIRS) {
+            Running master = scene.master(pair.master(), "-M", "-N", "trial");
+            Terminal tty = stage.terminal(90, 30);
+            String modes = tty.modes();
+            String words = String.join(" ", through(scene, pair.client()).argv());
+            Terminal.Foreground shell =
+                    tty.begin(
+                            words
+                                    + " -t trial 'stty -echo; echo size $(stty size);"
+                                    + " while read -r a; do echo got $a $(stty size); done'");
+            tty.await("size 30 90", SOON);
+            tty.resize(70, 20);
+            await(
+                    "its size is known",
+                    () -> {
+                        tty.line("s");
+                        return tty.screen().contains("got s 20 70");
+                    });
+            tty.type("~.");
+            assertThat(shell.end(SOON)).as("%s", pair).isEqualTo(255);
+            assertThat(tty.modes()).isEqualTo(modes);
+            assertThat(tty.run(words + " -t trial 'exit 3'", SOON)).isEqualTo(3);
+            assertThat(tty.modes()).isEqualTo(modes);
+            tty.close();
+            scene.exit(pair.client(), master);
+        }
+    }
+
+    @Test
+    void many_speak_ssh_through_our_master_at_once_and_leave_nothing_behind(Stage stage)
+            throws Exception {
+        Scene scene = new Scene(stage, "MaxSessions 40");
+        Running master = scene.master(Whose.OURS, "-M", "-N", "trial");
+        int before = scene.sshd.processes().size();
+        List<Running> all = new ArrayList<>();
+        for (int i = 0; i < 12; i++) {
+            all.add(
+                    through(scene, Whose.DEBIANS, "trial", "echo there; cat; echo end " + i)
+                            .inputOpen()
+                            .start());
+        }
+        all.add(
+                through(scene, Whose.OURS, "trial", "echo there; cat; echo end 12")
+                        .inputOpen()
+                        .start());
+        for (Running one : all) {
+            await(
+                    "it runs: " + one.report(),
+                    () -> one.out().text().contains("there") || !one.alive());
+        }
+        // Every second one goes without a word, the others are none the worse for it.
+        for (int i = 0; i < all.size(); i += 2) {
+            all.get(i).signal("KILL");
+            all.get(i).end(SOON);
+        }
+        for (int i = 1; i < all.size(); i += 2) {
+            all.get(i).stdin().write(("me " + i + "\n").getBytes(StandardCharsets.UTF_8));
+            all.get(i).stdin().close();
+            assertThat(all.get(i).end(SOON).out())
+                    .isEqualTo("there\nme " + i + "\nend " + i + "\n");
+        }
+        await(
+                "no channel is left",
+                () ->
+                        scene.control(Whose.OURS, "channels")
+                                .out()
+                                .equals("The following connections are open:\r\n"));
+        await("what they ran is gone", () -> scene.sshd.processes().size() <= before);
+        scene.exit(Whose.OURS, master);
+    }
+
+    @Test
+    void what_a_client_that_speaks_ssh_has_the_server_listen_for_ends_with_it(Stage stage)
+            throws Exception {
+        Scene scene = new Scene(stage);
+        Running master = scene.master(Whose.OURS, "-M", "-N", "trial");
+        Pattern allocated = Pattern.compile("Allocated port ([0-9]+) for remote forward");
+        try (Peer peer = Peer.tcp(Peer::echo)) {
+            for (Whose whose : Whose.values()) {
+                Running client =
+                        through(
+                                        scene,
+                                        whose,
+                                        "-o",
+                                        "LogLevel=INFO",
+                                        "-N",
+                                        "-R",
+                                        "0:" + peer.target(),
+                                        "trial")
+                                .start();
+                await(
+                        "the server has answered: " + client.report(),
+                        () -> allocated.matcher(client.err().text()).find() || !client.alive());
+                Matcher said = allocated.matcher(client.err().text());
+                assertThat(said.find()).as(client.report()).isTrue();
+                String port = said.group(1);
+                SocketChannel open = Peer.connect(port);
+                Peer.write(open, "fro".getBytes(StandardCharsets.UTF_8));
+                assertThat(Peer.read(open, 3)).isEqualTo("fro".getBytes(StandardCharsets.UTF_8));
+                client.signal("KILL");
+                client.end(SOON);
+                assertThat(Peer.read(open, 1)).as("it ends with its client").isEmpty();
+                open.close();
+                await("nobody listens there", () -> refused(port));
+            }
+        }
+        scene.exit(Whose.OURS, master);
+    }
+
+    private static boolean refused(String port) {
+        try {
+            Peer.connect(port).close();
+            return false;
+        } catch (IOException e) {
+            return true;
+        }
+    }
+
     // --- our master
 
     @Test
@@ -405,6 +574,7 @@ final class MuxTrial {
         random.nextBytes(noise);
         HexFormat hex = HexFormat.of();
         byte[] hello = hex.parseHex("000000080000000100000004");
+        byte[] proxy = hex.parseHex("000000081000000f00000000");
         byte[] wish =
                 hex.parseHex(
                         "0000002b1000000200000001"
@@ -424,7 +594,15 @@ final class MuxTrial {
                         join(hello, hex.parseHex("00000008f00000000000000a")),
                         join(hello, wish),
                         join(hello, wish, new byte[3]),
-                        join(hello, hex.parseHex("0000000c100000060000000100000001")));
+                        join(hello, hex.parseHex("0000000c100000060000000100000001")),
+                        join(hello, proxy, noise),
+                        join(hello, proxy, hex.parseHex("0000000100")),
+                        join(hello, proxy, hex.parseHex("00000002005a")),
+                        join(hello, proxy, hex.parseHex("0000000200500000000100")),
+                        // The key exchange is not its business, nor is a channel of others'.
+                        join(hello, proxy, hex.parseHex("000000020014")),
+                        join(hello, proxy, hex.parseHex("00000006006100000000")),
+                        join(hello, proxy, hex.parseHex("0000000b005e000000000000000178")));
         for (byte[] bytes : rubbish) {
             try (SocketChannel socket = SocketChannel.open(StandardProtocolFamily.UNIX)) {
                 socket.connect(UnixDomainSocketAddress.of(scene.path));

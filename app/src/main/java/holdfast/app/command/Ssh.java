@@ -113,11 +113,15 @@ public final class Ssh {
             log.fatal(refusal);
             return Client.FAILED;
         }
-        boolean forks = config.forksAfterAuthentication() && settings.sharing().control() == null;
+        ClientSharing.Control control = settings.sharing().control();
+        boolean forks =
+                config.forksAfterAuthentication()
+                        && (control == null || control == ClientSharing.Control.PROXY);
         if (forks && !standsIn) {
             return front();
         }
         boolean shares = true;
+        MuxClient.Outcome.Proxied proxied = null;
         // One that stands in for the sake of ControlPersist has been told that there is no master.
         if (forks || !standsIn) {
             switch (join(settings, surroundings, log, forks, false)) {
@@ -125,6 +129,10 @@ public final class Ssh {
                     return status;
                 }
                 case MuxClient.Outcome.Bypass _ -> shares = false;
+                case MuxClient.Outcome.Proxied master -> {
+                    proxied = master;
+                    shares = false;
+                }
                 case MuxClient.Outcome.NoMaster _ -> {}
             }
         }
@@ -156,7 +164,9 @@ public final class Ssh {
                         new Askpass(settings.batchMode(), surroundings.environment(), log),
                         log,
                         LinkLoop.Watcher.NOBODY);
-        if (!shares) {
+        if (proxied != null) {
+            client.proxied(proxied.socket(), proxied.ours());
+        } else if (!shares) {
             client.alone();
         }
         if (standsIn && persists && !forks) {
@@ -225,7 +235,9 @@ public final class Ssh {
         }
         return switch (join(settings, surroundings, log, false, true)) {
             case MuxClient.Outcome.Done(int status) -> status;
-            case MuxClient.Outcome.NoMaster _, MuxClient.Outcome.Bypass _ -> {
+            case MuxClient.Outcome.NoMaster _,
+                    MuxClient.Outcome.Bypass _,
+                    MuxClient.Outcome.Proxied _ -> {
                 log.fatal("Failed to connect to new control master");
                 yield Client.FAILED;
             }

@@ -13,6 +13,7 @@ import holdfast.ssh.forward.X11;
 import holdfast.ssh.link.Deadlines;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
+import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Escapes;
 import holdfast.ssh.terminal.Prompter;
@@ -20,6 +21,7 @@ import holdfast.ssh.terminal.Signals;
 import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
@@ -27,6 +29,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
@@ -121,6 +124,10 @@ public final class Client {
     private static final Duration LAST_NEWS = Duration.ofSeconds(2);
 
     private volatile int killedBy;
+
+    /** When the session, or what there is in its place, began; System.nanoTime. */
+    private long began;
+
     private volatile @Nullable String fatal;
     private volatile @Nullable CountDownLatch over;
     private volatile boolean leftByEscape;
@@ -128,6 +135,7 @@ public final class Client {
     private volatile @Nullable Background service;
     private volatile @Nullable SharedConnection shared;
     private boolean mayShare = true;
+    private Connection.@Nullable Upstream upstream;
     private volatile boolean unheard;
 
     /** While {@code ~C} asks, an interrupt is for the line that is being typed. */
@@ -180,6 +188,18 @@ public final class Client {
     }
 
     /**
+     * Has the client take part in a master's connection, as {@code -O proxy} says, and share it
+     * with nobody.
+     *
+     * @param socket takes packets of SSH's connection protocol by now
+     * @param ours whether the master is one of ours
+     */
+    public Client proxied(ByteChannel socket, boolean ours) {
+        upstream = new Connection.Upstream(socket, ours);
+        return alone();
+    }
+
+    /**
      * Runs to the end.
      *
      * @return the exit status: the remote command's own, or {@link #FAILED}; what went wrong has
@@ -209,14 +229,14 @@ public final class Client {
                         log,
                         this::giveUp);
         ClientParts parts = new ClientParts(settings, prompter, log, this::toStderr, forwards);
+        Connection.Doubts doubts = screen == null ? new Unattended(clock::now) : screen;
+        Connection.Upstream master = upstream;
+        boolean attended = screen != null;
         try (Connection connection =
-                Connection.open(
-                        settings,
-                        parts,
-                        clock,
-                        watcher,
-                        screen == null ? new Unattended(clock::now) : screen,
-                        screen != null)) {
+                master == null
+                        ? Connection.open(settings, parts, clock, watcher, doubts, attended)
+                        : Connection.of(
+                                master, settings, parts, clock, watcher, doubts, attended)) {
             hostKeys = parts.hostKeyNews();
             watchIdle(connection);
             if (!forwarding(connection, forwards) || !sharing(connection, forwards)) {
@@ -234,6 +254,7 @@ public final class Client {
             ClientSide forwards,
             @Nullable Terminal tty,
             @Nullable Screen screen) {
+        began = System.nanoTime();
         try {
             learnHostKeysFirst(connection);
             localCommand();
@@ -609,6 +630,10 @@ public final class Client {
         if (wanted == null || !forwards.mayForward()) {
             return null;
         }
+        if (upstream != null) {
+            log.info("Warning: X11 is not forwarded over -O proxy: windows come to the master");
+            return null;
+        }
         X11 known = forwards.display();
         if (known != null) {
             return known; // one for all sessions: the cookie of the first is the server's to keep
@@ -891,10 +916,9 @@ public final class Client {
             }
             return FAILED;
         }
-        if (killedBy == TERM && settings.sessionType() == SessionType.NONE) {
-            return 0; // as OpenSSH: there was no status to come, and we were asked to end
-        }
-        if (killedBy != 0) {
+        // As OpenSSH: there was no status to come, and we were asked to end.
+        boolean asked = killedBy == TERM && settings.sessionType() == SessionType.NONE;
+        if (killedBy != 0 && !asked) {
             log.verbose("Killed by signal " + killedBy + ".");
             return FAILED;
         }
@@ -912,10 +936,30 @@ public final class Client {
             // For the person at the terminal, wherever the log goes.
             toStderr("Connection to " + settings.host() + " closed.\r\n");
         }
-        if (!lost && settings.forwards().stdio() != null) {
+        transferred(connection.transport().wire());
+        if (asked || (!lost && settings.forwards().stdio() != null)) {
+            log.debug("Exit status 0");
             return 0;
         }
         log.debug("Exit status " + (status == null ? -1 : status));
         return leftByEscape || status == null ? FAILED : status & 0xff;
+    }
+
+    /** What OpenSSH says of a connection at its end, which scripts read. */
+    private void transferred(Wire wire) {
+        double seconds = (System.nanoTime() - began) / 1e9;
+        log.verbose(
+                String.format(
+                        Locale.ROOT,
+                        "Transferred: sent %d, received %d bytes, in %.1f seconds",
+                        wire.written(),
+                        wire.heard(),
+                        seconds));
+        log.verbose(
+                String.format(
+                        Locale.ROOT,
+                        "Bytes per second: sent %.1f, received %.1f",
+                        wire.written() / seconds,
+                        wire.heard() / seconds));
     }
 }

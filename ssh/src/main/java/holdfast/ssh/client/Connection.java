@@ -12,7 +12,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.Route;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
-import holdfast.ssh.link.PromptStream;
+import holdfast.ssh.link.TcpStream;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.NetworkWatch;
@@ -147,11 +147,13 @@ final class Connection implements AutoCloseable {
         volatile @Nullable LinkLoop loop;
         volatile @Nullable TetherStream tether;
         final @Nullable Connection through;
+        final @Nullable Upstream upstream;
         private @Nullable Moment asked;
 
-        Opening(Doubts doubts, @Nullable Connection through) {
+        Opening(Doubts doubts, @Nullable Connection through, @Nullable Upstream upstream) {
             this.doubts = doubts;
             this.through = through;
+            this.upstream = upstream;
         }
 
         @Override
@@ -240,7 +242,7 @@ final class Connection implements AutoCloseable {
         boolean begun = false;
         Transport transport;
         LinkLoop loop;
-        Opening opening = new Opening(doubts, way.through());
+        Opening opening = new Opening(doubts, way.through(), null);
         Moorage moorage = new Moorage(settings, doubts, log, opening);
         way = moorage.under(way);
         try {
@@ -268,6 +270,7 @@ final class Connection implements AutoCloseable {
         try {
             loop.start("link");
             connection.authenticate(parts);
+            transport.wire().settle();
             open = true;
             return connection;
         } finally {
@@ -275,6 +278,65 @@ final class Connection implements AutoCloseable {
                 connection.close();
             }
         }
+    }
+
+    /**
+     * A connection that a master has, as one of our own ({@code -O proxy}).
+     *
+     * @param socket carries the packets of SSH's connection protocol
+     * @param ours whether the master is one of ours
+     */
+    record Upstream(ByteChannel socket, boolean ours) {}
+
+    /**
+     * Takes part in a master's connection.
+     *
+     * @throws ClientFailure when it is over already
+     */
+    static Connection of(
+            Upstream upstream,
+            ClientSettings settings,
+            ClientParts parts,
+            LinkClock clock,
+            LinkLoop.Watcher watcher,
+            Doubts doubts,
+            boolean attended)
+            throws ClientFailure {
+        // OpenSSH's master ends whoever asks the server for a sign of life.
+        LivenessPolicy policy =
+                upstream.ours()
+                        ? LivenessPolicy.client(
+                                settings.serverAliveInterval(),
+                                settings.serverAliveCountMax(),
+                                OPENING_LIMIT,
+                                attended)
+                        : new LivenessPolicy(Duration.ZERO, 0, null, null, false);
+        Way way =
+                new Way(
+                        upstream.socket(),
+                        null,
+                        null,
+                        null,
+                        clock.now(),
+                        OPENING_LIMIT,
+                        () -> {
+                            throw new IOException("the connection is a master's");
+                        });
+        Opening opening = new Opening(doubts, null, upstream);
+        LinkLoop loop = new LinkLoop(policy, clock, way.started(), opening, watcher);
+        opening.loop = loop;
+        boolean begun = false;
+        Transport transport;
+        try {
+            transport = start(parts.fitted(null, loop), settings, way, opening, loop, parts.log());
+            begun = true;
+        } finally {
+            if (!begun) {
+                way.close();
+            }
+        }
+        loop.start("link");
+        return new Connection(settings, parts.log(), transport, loop, opening, way);
     }
 
     private static Way way(
@@ -301,7 +363,7 @@ final class Connection implements AutoCloseable {
                 }
                 SocketChannel socket = dialed.channel();
                 yield new Way(
-                        new PromptStream(socket),
+                        stream(socket),
                         socket,
                         dialed.address(),
                         null,
@@ -338,6 +400,14 @@ final class Connection implements AutoCloseable {
                         () -> wayAgain(settings, parts, clock));
             }
         };
+    }
+
+    private static TcpStream stream(SocketChannel socket) throws ClientFailure {
+        try {
+            return new TcpStream(socket);
+        } catch (IOException e) {
+            throw new ClientFailure("ssh: " + Dialer.reason(e)); // out of descriptors
+        }
     }
 
     // --- the way again, when the session has lost its connection
@@ -624,23 +694,35 @@ final class Connection implements AutoCloseable {
                 new SessionFactory(factories) {
                     @Override
                     protected ClientSessionImpl doCreateSession(IoSession io) throws Exception {
+                        Transport.Naming naming =
+                                new Transport.Naming(
+                                        software(settings),
+                                        settings.host()
+                                                + ":"
+                                                + settings.port()
+                                                + " as '"
+                                                + settings.user()
+                                                + "'",
+                                        settings.protocol().warnsOfWeakCrypto());
+                        Upstream upstream = opening.upstream;
                         Transport made =
-                                new Transport(
-                                        getClient(),
-                                        io,
-                                        loop,
-                                        opening.ending,
-                                        opening.tether,
-                                        new Transport.Naming(
-                                                software(settings),
-                                                settings.host()
-                                                        + ":"
-                                                        + settings.port()
-                                                        + " as '"
-                                                        + settings.user()
-                                                        + "'",
-                                                settings.protocol().warnsOfWeakCrypto()),
-                                        debug);
+                                upstream == null
+                                        ? new Transport(
+                                                getClient(),
+                                                io,
+                                                loop,
+                                                opening.ending,
+                                                opening.tether,
+                                                naming,
+                                                debug)
+                                        : new DownstreamTransport(
+                                                getClient(),
+                                                io,
+                                                loop,
+                                                opening.ending,
+                                                upstream.ours(),
+                                                naming,
+                                                debug);
                         opening.transport = made;
                         return made;
                     }

@@ -175,6 +175,36 @@ class PacketSession extends ClientSessionImpl {
         }
     }
 
+    /**
+     * The same for packets as a master passes them (OpenSSH's ssh_packet_read_poll2_mux): a length,
+     * how much padding there is, and the payload.
+     */
+    final void decodeBare() throws Exception {
+        while (to - from >= LENGTH_BYTES) {
+            int length = length();
+            if (length < 2 || length > LONGEST) {
+                throw new Corrupt(null, "incomplete message", Corrupt.PACKET);
+            }
+            int body = from + LENGTH_BYTES;
+            if (to - body < length) {
+                return;
+            }
+            int padding = inbox[body] & 0xff;
+            int size = padding < length - 1 ? length - 1 - padding : length - 1;
+            Buffer whole = new ByteArrayBuffer(inbox, body + 1, size);
+            packet = whole;
+            handleMessage(whole);
+            from = body + length;
+        }
+    }
+
+    private int length() {
+        return ((inbox[from] & 0xff) << 24)
+                | ((inbox[from + 1] & 0xff) << 16)
+                | ((inbox[from + 2] & 0xff) << 8)
+                | (inbox[from + 3] & 0xff);
+    }
+
     private Buffer unpacked(Buffer payload) throws Exception {
         Compression compression = inCompression;
         if (compression == null
@@ -218,11 +248,7 @@ class PacketSession extends ClientSessionImpl {
             cipher.update(inbox, from, inCipherSize);
             inBlocksCount.incrementAndGet();
         }
-        int length =
-                ((inbox[from] & 0xff) << 24)
-                        | ((inbox[from + 1] & 0xff) << 16)
-                        | ((inbox[from + 2] & 0xff) << 8)
-                        | (inbox[from + 3] & 0xff);
+        int length = length();
         boolean aligned =
                 cipher == null || (length + (apart ? 0 : LENGTH_BYTES)) % inCipherSize == 0;
         if (length < SshConstants.SSH_PACKET_HEADER_LEN || length > LONGEST || !aligned) {

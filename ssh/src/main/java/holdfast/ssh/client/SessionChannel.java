@@ -256,14 +256,7 @@ final class SessionChannel extends AbstractClientChannel {
         }
         Wish wanted = wish;
         if (wanted != null) {
-            // All in one go: the writer is woken once.
-            Wire wire = ((Transport) getSession()).wire();
-            wire.hold();
-            try {
-                ask(wanted);
-            } finally {
-                wire.release();
-            }
+            ask(wanted);
         }
     }
 

@@ -19,6 +19,7 @@ import holdfast.ssh.terminal.Prompter;
 import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -72,6 +73,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                     Thread.ofPlatform().daemon().name("mux-session-", 1).factory());
 
     private final Set<Shared> sessions = ConcurrentHashMap.newKeySet();
+    private final Downstreams downstreams;
     private volatile @Nullable MuxMaster master;
 
     // Guarded by this.
@@ -100,6 +102,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         this.prompter = prompter;
         this.log = log;
         this.quit = quit;
+        downstreams = new Downstreams(connection.transport(), log);
         lastChange = connection.loop().clock().now();
         settings.forwards().local().forEach(spec -> asked.put(SharedForwards.local(spec), 0));
         settings.forwards().remote().forEach(spec -> asked.put(SharedForwards.remote(spec), 0));
@@ -132,6 +135,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
             return null;
         }
         made.master = listening;
+        connection.transport().passOn(made.downstreams);
         Terminal.ofProcess().onResize(made::resized);
         return made;
     }
@@ -515,6 +519,11 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         return session;
     }
 
+    @Override
+    public void carry(ByteChannel client) {
+        downstreams.carry(client);
+    }
+
     // --- forwards
 
     @Override
@@ -632,6 +641,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         for (Shared session : sessions) {
             all.put(session.channel().getChannelId(), session.channel().describe());
         }
+        all.putAll(downstreams.describe());
         StringBuilder text = new StringBuilder("The following connections are open:\r\n");
         all.values().forEach(line -> text.append(line).append("\r\n"));
         return text.toString();

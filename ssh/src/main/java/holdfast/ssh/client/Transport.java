@@ -43,7 +43,7 @@ import org.jspecify.annotations.Nullable;
  * MINA's client session with our eyes on it: it tells the link's loop what it hears, how far the
  * opening has come, and how it ended.
  */
-final class Transport extends PacketSession {
+class Transport extends PacketSession {
 
     /** OpenSSH's bounds on what may come before the identification line (kex.c). */
     private static final int LONGEST_LINE = 8192;
@@ -76,6 +76,9 @@ final class Transport extends PacketSession {
     private boolean offended;
     private byte[] shownHostKey = new byte[0];
     private volatile @Nullable AbstractClientChannel sending;
+
+    /** Clients of ours as a master whose packets we carry; null: there can be none. */
+    private volatile @Nullable Downstreams downstreams;
 
     /** ChannelTimeout; null: no channel has a limit. */
     private volatile @Nullable IdleChannels idle;
@@ -184,6 +187,11 @@ final class Transport extends PacketSession {
     /** The stream underneath. */
     Wire wire() {
         return (Wire) getIoSession();
+    }
+
+    /** Has {@code clients} look at each packet that comes for a channel before we do. */
+    void passOn(Downstreams clients) {
+        downstreams = clients;
     }
 
     /** Takes {@code channel} into the connection; it is still to be opened. */
@@ -299,12 +307,15 @@ final class Transport extends PacketSession {
     protected IoWriteFuture doWritePacket(Buffer buffer) throws IOException {
         encodeLock.lock();
         try {
-            return closedChannels.permits(buffer)
-                    ? super.doWritePacket(buffer)
-                    : ClosedChannels.dropped();
+            return closedChannels.permits(buffer) ? put(buffer) : ClosedChannels.dropped();
         } finally {
             encodeLock.unlock();
         }
+    }
+
+    /** Hands a packet to the stream; under the lock that orders packets. */
+    IoWriteFuture put(Buffer packet) throws IOException {
+        return super.doWritePacket(packet);
     }
 
     /** A peer that breaks the protocol is no stream that broke, though both are IOExceptions. */
@@ -329,7 +340,8 @@ final class Transport extends PacketSession {
         if (watched != null) {
             watched.came(buffer);
         }
-        if (!widened(buffer) && !pinged(buffer)) {
+        Downstreams beyond = downstreams;
+        if (!widened(buffer) && !pinged(buffer) && (beyond == null || !beyond.came(buffer))) {
             super.handleMessage(buffer);
         }
     }

@@ -329,8 +329,8 @@ public enum ServerKeyword {
             Map.ofEntries(
                     Map.entry(
                             CHROOT_DIRECTORY,
-                            "for internal-sftp; every other session is refused: \"This account is for"
-                                    + " file transfers only.\""),
+                            "a cage without bash has its shell say its path for $0, with -l in the"
+                                    + " place of the dash of a login shell"),
                     Map.entry(
                             ADDRESS_FAMILY,
                             "with inet6, a forward that listens on all addresses takes IPv4 too"),

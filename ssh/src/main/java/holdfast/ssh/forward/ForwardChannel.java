@@ -290,8 +290,13 @@ public final class ForwardChannel extends AbstractClientChannel {
             }
             tap = to;
         }
-        confirm();
-        flush();
+        forwarding.hold();
+        try {
+            confirm();
+            flush();
+        } finally {
+            forwarding.pass();
+        }
         to.wantRead(reading);
     }
 
@@ -406,7 +411,7 @@ public final class ForwardChannel extends AbstractClientChannel {
         Tap from = tap;
         if (from != null) {
             flush();
-            from.wantRead(reading);
+            pump(); // it is here already, as a rule: to ask the selector would take a thread more
         }
     }
 
@@ -485,53 +490,80 @@ public final class ForwardChannel extends AbstractClientChannel {
         if (from == null) {
             return;
         }
-        ByteBuffer scratch = SCRATCH.get();
+        forwarding.hold();
+        After after = After.TOLD;
         try {
-            for (int i = 0; i < TURN; i++) {
-                if (inputOver || isClosing()) {
-                    return;
-                }
-                int most = allowed();
-                if (most == 0) {
-                    starved.set(true);
-                    if (allowed() == 0 || !starved.compareAndSet(true, false)) {
-                        return; // whoever sees the window grow asks for more
-                    }
-                    continue;
-                }
-                if (!forwarding.pace().admits(() -> from.wantRead(reading))) {
-                    return;
-                }
-                ByteBuffer first = ahead;
-                if (first != null) {
-                    if (first.hasRemaining()) {
-                        send(first, Math.min(first.remaining(), most));
-                    } else {
-                        ahead = null;
-                    }
-                    continue;
-                }
-                int count;
-                try {
-                    count = from.read(scratch.clear().limit(most));
-                } catch (IOException e) {
-                    forwarding.log().debug2("channel " + getChannelId() + ": read: " + e);
-                    count = -1;
-                }
-                if (count < 0) {
-                    inputEnded();
-                    return;
-                }
-                if (count == 0) {
-                    break;
-                }
-                send(scratch.flip(), count);
-            }
-            from.wantRead(reading);
+            after = pump(from);
         } catch (IOException e) {
             forwarding.log().debug2("channel " + getChannelId() + ": " + e); // it is closing
             discard();
+        } finally {
+            if (after == After.MORE) {
+                forwarding.leave(); // the next packets can be made while these are written
+            } else {
+                forwarding.pass();
+            }
         }
+        if (after != After.TOLD) {
+            from.wantRead(reading);
+        }
+    }
+
+    /** What comes after a turn of reading. */
+    private enum After {
+        /** There may be more at once. */
+        MORE,
+        /** The tap has no more now. */
+        EMPTY,
+        /** It is over, or somebody has been asked to tell when it goes on. */
+        TOLD
+    }
+
+    private After pump(Tap from) throws IOException {
+        ByteBuffer scratch = SCRATCH.get();
+        for (int i = 0; i < TURN; i++) {
+            if (inputOver || isClosing()) {
+                return After.TOLD;
+            }
+            int most = allowed();
+            if (most == 0) {
+                starved.set(true);
+                if (allowed() == 0 || !starved.compareAndSet(true, false)) {
+                    return After.TOLD; // whoever sees the window grow asks for more
+                }
+                continue;
+            }
+            if (!forwarding.pace().admits(() -> from.wantRead(reading))) {
+                return After.TOLD;
+            }
+            ByteBuffer first = ahead;
+            if (first != null) {
+                if (first.hasRemaining()) {
+                    send(first, Math.min(first.remaining(), most));
+                } else {
+                    ahead = null;
+                }
+                continue;
+            }
+            int count;
+            try {
+                count = from.read(scratch.clear().limit(most));
+            } catch (IOException e) {
+                forwarding.log().debug2("channel " + getChannelId() + ": read: " + e);
+                count = -1;
+            }
+            if (count < 0) {
+                inputEnded();
+                return After.TOLD;
+            }
+            if (count > 0) {
+                send(scratch.flip(), count);
+            }
+            if (count < most) {
+                return After.EMPTY; // as a rule: to read once more would be for nothing
+            }
+        }
+        return After.MORE;
     }
 
     private void send(ByteBuffer bytes, int some) throws IOException {

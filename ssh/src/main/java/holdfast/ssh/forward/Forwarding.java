@@ -2,6 +2,7 @@ package holdfast.ssh.forward;
 
 import holdfast.ssh.config.ClientSettings.AddressFamily;
 import holdfast.ssh.link.Reclaim;
+import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.stream.SocketTap;
 import holdfast.ssh.stream.Tap;
@@ -69,6 +70,7 @@ public final class Forwarding {
 
     private final Session session;
     private final Log log;
+    private final @Nullable Wire wire;
     private final Pace pace = new Pace();
     private final Names names = new Names();
     private final Set<ForwardChannel> channels = ConcurrentHashMap.newKeySet();
@@ -84,6 +86,7 @@ public final class Forwarding {
     private Forwarding(Session session, Log log) {
         this.session = session;
         this.log = log;
+        this.wire = session.getIoSession() instanceof Wire one ? one : null;
     }
 
     /** The one of {@code session}, made on first use. */
@@ -118,6 +121,27 @@ public final class Forwarding {
 
     Pace pace() {
         return pace;
+    }
+
+    /** What is sent from now on goes out at {@link #pass} or {@link #leave}, if that is cheaper. */
+    void hold() {
+        if (wire != null) {
+            wire.hold();
+        }
+    }
+
+    /** Sends what is held as far as it goes without waiting. */
+    void pass() {
+        if (wire != null) {
+            wire.pass();
+        }
+    }
+
+    /** Leaves what is held to others to send, since there is more. */
+    void leave() {
+        if (wire != null) {
+            wire.release();
+        }
     }
 
     Names names() {
@@ -388,6 +412,7 @@ public final class Forwarding {
             channel.unregistered();
             return null;
         }
+        hold();
         try {
             ConnectionService service = session.getService(ConnectionService.class);
             service.registerChannel(channel);
@@ -398,6 +423,8 @@ public final class Forwarding {
             channel.discard();
             channel.unregistered();
             return null;
+        } finally {
+            pass();
         }
     }
 

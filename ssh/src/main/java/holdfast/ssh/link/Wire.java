@@ -7,8 +7,10 @@ import java.nio.channels.ByteChannel;
 import java.nio.channels.ClosedChannelException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -28,11 +30,11 @@ import org.jspecify.annotations.Nullable;
  * channel, and later a tether.
  *
  * <p>Two threads: the reader hands every byte that comes to MINA, the writer takes packets from a
- * queue and writes as many as there are in one go. A packet is never written by a thread that must
- * not wait, so that a full send buffer stops neither the reader nor the loop that judges the link.
- * A thread that sends in bulk and may wait can write the queue itself and spare two threads'
- * waking: {@link #hold} and {@link #flush}. What can queue up is bounded by the peer's channel
- * windows.
+ * queue and writes as many as there are in one go. A thread that must not wait never waits for a
+ * packet to be written, so that a full send buffer stops neither the reader nor the loop that
+ * judges the link. But one that {@link #hold holds} spares two threads' waking: it writes the queue
+ * itself, by {@link #flush} if it may wait, by {@link #pass} as far as goes without. What can queue
+ * up is bounded by the peer's channel windows.
  */
 public final class Wire extends AbstractCloseable implements IoSession {
 
@@ -94,6 +96,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
 
     private final long id = IDS.incrementAndGet();
     private final ByteChannel stream;
+    private final @Nullable InstantChannel instant;
     private final SocketAddress local;
     private final SocketAddress remote;
     private final IoHandler handler;
@@ -109,7 +112,10 @@ public final class Wire extends AbstractCloseable implements IoSession {
     private long written;
     private boolean writing;
     private boolean noMoreWrites;
-    private @Nullable Thread holder;
+    private final Set<Thread> holders = new HashSet<>();
+
+    private volatile boolean settled;
+    private volatile long heard; // the reader's to write
 
     private final Object readLock = new Object();
     private boolean suspended;
@@ -121,6 +127,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
             IoHandler handler,
             Listener listener) {
         this.stream = stream;
+        this.instant = stream instanceof InstantChannel able ? able : null;
         this.local = local;
         this.remote = remote;
         this.handler = handler;
@@ -138,7 +145,6 @@ public final class Wire extends AbstractCloseable implements IoSession {
     private void read() {
         ByteBuffer buffer = ByteBuffer.allocateDirect(FIRST_READ);
         Readable readable = Readable.readable(buffer);
-        long heard = 0;
         long pausedAt = 0;
         try {
             while (awaitResumed()) {
@@ -153,11 +159,22 @@ public final class Wire extends AbstractCloseable implements IoSession {
                 // A tether keeps the heads of its frames to itself: it never fills a buffer quite.
                 boolean full = buffer.remaining() < buffer.capacity() / NEARLY;
                 buffer.flip();
-                handler.messageReceived(this, readable);
-                heard += count;
-                if (!full && heard + spoken() - pausedAt >= POURING) {
+                boolean holds = settled;
+                if (holds) {
+                    hold();
+                }
+                try {
+                    handler.messageReceived(this, readable);
+                } finally {
+                    if (holds) {
+                        pass();
+                    }
+                }
+                long all = heard + count;
+                heard = all;
+                if (!full && all + written() - pausedAt >= POURING) {
                     LockSupport.parkNanos(this, PAUSE_NANOS);
-                    pausedAt = heard + spoken();
+                    pausedAt = all + written();
                 }
                 if (full && buffer.capacity() < READ_SIZE) {
                     buffer = ByteBuffer.allocateDirect(READ_SIZE);
@@ -174,7 +191,21 @@ public final class Wire extends AbstractCloseable implements IoSession {
         }
     }
 
-    private long spoken() {
+    /**
+     * The login is over: from now on whoever handles what is read waits for nobody, so that what is
+     * said to it can be written by the reader itself.
+     */
+    public void settle() {
+        settled = true;
+    }
+
+    /** How many bytes were read so far. */
+    public long heard() {
+        return heard;
+    }
+
+    /** How many bytes were written so far. */
+    public long written() {
         synchronized (queueLock) {
             return written;
         }
@@ -197,7 +228,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
 
     private void write() {
         while (awaitQueued()) {
-            writeQueued();
+            writeQueued(null);
         }
     }
 
@@ -218,23 +249,33 @@ public final class Wire extends AbstractCloseable implements IoSession {
         }
     }
 
-    /** Writes until the queue is empty, unless another thread is at it. */
-    private void writeQueued() {
+    /**
+     * Writes until the queue is empty, unless another thread is at it.
+     *
+     * @param to writes what goes without waiting, and the writer has the rest; null: waits
+     */
+    private void writeQueued(@Nullable InstantChannel to) {
         List<Pending> whole = new ArrayList<>();
         ByteBuffer some;
         synchronized (queueLock) {
             if (writing || noMoreWrites) {
                 return;
             }
-            writing = true;
             some = queue.oldest(WRITE_SIZE);
+            if (!some.hasRemaining() && pending.isEmpty()) {
+                return;
+            }
+            writing = true;
         }
         try {
-            while (true) {
+            boolean more = true;
+            while (more) {
                 int count = some.remaining();
-                while (some.hasRemaining()) {
-                    stream.write(some);
+                boolean full = false;
+                while (some.hasRemaining() && !full) {
+                    full = (to == null ? stream.write(some) : to.writeNow(some)) == 0 && to != null;
                 }
+                count -= some.remaining();
                 synchronized (queueLock) {
                     if (noMoreWrites) {
                         return;
@@ -245,15 +286,16 @@ public final class Wire extends AbstractCloseable implements IoSession {
                         whole.add(pending.removeFirst());
                     }
                     some = queue.oldest(WRITE_SIZE);
-                    writing = some.hasRemaining();
+                    more = some.hasRemaining() && !full;
+                    writing = more;
+                    if (full) {
+                        queueLock.notifyAll();
+                    }
                 }
                 for (Pending packet : whole) {
                     packet.setValue(true);
                 }
                 whole.clear();
-                if (!some.hasRemaining()) {
-                    return;
-                }
             }
         } catch (ClosedChannelException e) {
             closed(new End.WriteFailed(e), e);
@@ -263,24 +305,19 @@ public final class Wire extends AbstractCloseable implements IoSession {
     }
 
     /**
-     * From now until {@link #flush} what the calling thread queues wakes nobody. One thread at a
-     * time holds; for a second one nothing changes.
+     * From now until {@link #flush}, {@link #pass} or {@link #release} what the calling thread
+     * queues wakes nobody. It must not wait for an answer meanwhile.
      */
     public void hold() {
         synchronized (queueLock) {
-            if (holder == null) {
-                holder = Thread.currentThread();
-            }
+            holders.add(Thread.currentThread());
         }
     }
 
-    /**
-     * Ends {@link #hold}, if it is the calling thread's, and leaves what is queued to the writer.
-     */
+    /** Ends {@link #hold}, and leaves what is queued to the writer. */
     public void release() {
         synchronized (queueLock) {
-            if (Thread.currentThread().equals(holder)) {
-                holder = null;
+            if (holders.remove(Thread.currentThread()) && queue.held() > 0) {
                 queueLock.notifyAll();
             }
         }
@@ -289,11 +326,22 @@ public final class Wire extends AbstractCloseable implements IoSession {
     /** Ends {@link #hold}, and writes what is queued, by whomever; blocks as the stream does. */
     public void flush() {
         synchronized (queueLock) {
-            if (Thread.currentThread().equals(holder)) {
-                holder = null;
-            }
+            holders.remove(Thread.currentThread());
         }
-        writeQueued();
+        writeQueued(null);
+    }
+
+    /** Ends {@link #hold}: writes what goes without waiting, and leaves the rest to the writer. */
+    public void pass() {
+        InstantChannel to = instant;
+        if (to == null) {
+            release();
+            return;
+        }
+        synchronized (queueLock) {
+            holders.remove(Thread.currentThread());
+        }
+        writeQueued(to);
     }
 
     /** Queues a copy: the buffer is the caller's again at once. */
@@ -307,7 +355,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
                 queued += length;
                 packet = new Pending(queued);
                 pending.add(packet);
-                if (!writing && !Thread.currentThread().equals(holder)) {
+                if (!writing && !holders.contains(Thread.currentThread())) {
                     queueLock.notifyAll();
                 }
                 return packet;

@@ -42,10 +42,14 @@ public final class MuxClient {
 
         /** There is one, and it is of no use: make a connection, and leave its socket alone. */
         record Bypass() implements Outcome {}
-    }
 
-    /** What is said of the one word to a master that is not built. */
-    public static final String NO_PROXY = "holdfast ssh: -O proxy is not supported yet";
+        /**
+         * It takes the packets of SSH's connection protocol from us: {@code -O proxy}.
+         *
+         * @param ours whether it is a master of ours, which passes on what OpenSSH's does not
+         */
+        record Proxied(LocalSocket socket, boolean ours) implements Outcome {}
+    }
 
     private static final int FAILED = 255;
     private static final int HUP = 1;
@@ -150,14 +154,20 @@ public final class MuxClient {
         } catch (SystemException e) {
             return notConnected(path, e, session);
         }
-        try (MuxWire wire = new MuxWire(socket)) {
-            return speak(wire, path);
+        MuxWire wire = new MuxWire(socket);
+        Outcome outcome;
+        try {
+            outcome = speak(wire, path);
         } catch (Fatal e) {
             log.fatal(e.text());
-            return new Outcome.Done(FAILED);
+            outcome = new Outcome.Done(FAILED);
         } catch (Useless e) {
-            return new Outcome.Bypass();
+            outcome = new Outcome.Bypass();
         }
+        if (!(outcome instanceof Outcome.Proxied)) {
+            wire.close();
+        }
+        return outcome;
     }
 
     private Outcome notConnected(String path, SystemException why, boolean session) {
@@ -194,6 +204,10 @@ public final class MuxClient {
             }
             log.info("Warning: the master at " + path + " " + why + "; making a new connection.");
             throw new Useless();
+        }
+        if (control == ClientSharing.Control.PROXY) {
+            proxy(wire, path);
+            return new Outcome.Proxied(wire.socket(), askable);
         }
         if (control != null) {
             return new Outcome.Done(control(wire, control));
@@ -380,9 +394,36 @@ public final class MuxClient {
                         false);
                 sayUnlessQuiet("Stop listening request sent.\r\n");
             }
-            case PROXY -> throw new Fatal(NO_PROXY);
+            case PROXY -> throw new IllegalStateException("it is not the master's to do");
         }
         return 0;
+    }
+
+    /** From here on the socket carries packets of SSH, if this does not throw. */
+    private void proxy(MuxWire wire, String path) throws Fatal {
+        String who = "mux_client_proxy";
+        if (askable) {
+            MuxMessage.Told told = ask(wire, Ask.RECENT);
+            if (told == null || told.roundTripMillis() < 0) {
+                throw new Fatal(
+                        "The shared connection at "
+                                + path
+                                + " is stalled"
+                                + (told == null ? "" : ", " + silence(told)));
+            }
+        }
+        int request = nextRequest;
+        send(wire, new MuxMessage.Proxy(request));
+        switch (answer(wire, who, request)) {
+            case null -> throw new Fatal(who + ": read from master failed: Broken pipe");
+            case MuxMessage.ProxyGranted _ -> log.debug3(who + ": done: " + request);
+            case MuxMessage.PermissionDenied denied ->
+                    throw new Fatal("Master refused session request: " + denied.reason());
+            case MuxMessage.Failure failure ->
+                    throw new Fatal(who + ": master returned error: " + failure.reason());
+            case MuxMessage.Reply other ->
+                    throw new Fatal(who + ": unexpected response from master " + hex(other));
+        }
     }
 
     private void sayUnlessQuiet(String text) {

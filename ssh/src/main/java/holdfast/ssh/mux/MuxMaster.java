@@ -7,6 +7,7 @@ import holdfast.ssh.system.LocalSocket;
 import holdfast.ssh.system.PassedFile;
 import holdfast.ssh.system.SystemException;
 import java.io.IOException;
+import java.nio.channels.ByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
@@ -66,6 +67,12 @@ public final class MuxMaster implements AutoCloseable {
         /** The same for a connection to beyond the server. */
         @Nullable Session stdio(
                 MuxMessage.StdioForward wish, PassedFile in, PassedFile out, Reports to);
+
+        /**
+         * Carries the packets of a client that speaks SSH's connection protocol itself; returns
+         * when it is gone.
+         */
+        void carry(ByteChannel client);
 
         /** Begins a forward; the answer may come later, on another thread. */
         void open(Forward forward, Answer answer);
@@ -382,6 +389,16 @@ public final class MuxMaster implements AutoCloseable {
                 case Ask ask -> {
                     ask(ask);
                     yield true;
+                }
+                case MuxMessage.Proxy proxy -> {
+                    // OpenSSH's master asks nobody here; a session it would ask about.
+                    if (!permitted(
+                            proxy.request(), "Allow shared connection to " + host.name() + "? ")) {
+                        yield true;
+                    }
+                    tell(new MuxMessage.ProxyGranted(proxy.request()));
+                    host.carry(wire.socket());
+                    yield false;
                 }
                 case MuxMessage.Request other -> unsupported(other.type(), other.request());
                 case MuxMessage.Reply other -> unsupported(other.type(), other.request());

@@ -4,12 +4,15 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A user who has been let in.
  *
+ * @param root their root directory, ChrootDirectory with its tokens, found to be safe; null: the
+ *     machine's own
  * @param settings the configuration as Match blocks make it for this user and connection
  * @param proofs how they proved who they are, as ExposeAuthInfo writes it: {@code publickey
  *     ssh-ed25519 AAAA...}, one line for each method
@@ -18,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record Login(
         Account account,
+        @Nullable Path root,
         Permissions permissions,
         ServerSettings settings,
         List<String> proofs,

@@ -3,8 +3,10 @@ package holdfast.ssh.system;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,17 +31,58 @@ import org.jspecify.annotations.Nullable;
  * program gets the true one back by the redirection of a shell that execs it and is gone. That same
  * bash, where there is one, says a first argument that is not the program's path, as OpenSSH's
  * {@code bash} for {@code /bin/bash}.
+ *
+ * <p>In another root ({@link Cage}) {@code unshare --root --wd --setuid} comes last: it changes the
+ * root, then the directory, then the user, and execs what lies inside. Until then the process is
+ * root's, or with PAM, whose session runuser opens as the user, root's again: of all that root may
+ * do it keeps over runuser what is needed to become root anew, which also hides it from the user's
+ * other processes meanwhile. So nothing of the user's ever runs outside, and nothing that is inside
+ * ever has more than the user's rights.
+ *
+ * <p>What the client or the user put into the environment is not for the programs that run as root
+ * on the way, whose loader and libraries would obey it: it travels under other names ({@link
+ * #TRAVELS_AS}) and has its own again in a shell that runs as the user.
  */
 public final class Become {
+
+    /**
+     * Another root for a program: ChrootDirectory.
+     *
+     * @param directory where it begins, as seen inside; it can be entered
+     * @param bash as seen inside; null: it has none
+     * @param sh whether it has a /bin/sh
+     */
+    public record Cage(Path root, String directory, @Nullable Path bash, boolean sh) {}
+
+    /** Before the name of a variable that is for the program alone. */
+    private static final String TRAVELS_AS = "HOLDFAST_KEPT_";
+
+    /** What sshd itself sets, or a locale: nothing that a loader or a library runs code for. */
+    private static final Pattern HARMLESS =
+            Pattern.compile(
+                    "USER|LOGNAME|HOME|PATH|MAIL|SHELL|TERM|DISPLAY|HOLDFAST_X11|LANG"
+                            + "|(?:LC|SSH)_[A-Za-z0-9_]*");
+
+    /** What a shell can set: not bash's own constants, in which there is no harm. */
+    private static final Pattern SETTABLE =
+            Pattern.compile(
+                    "(?!(?:UID|EUID|PPID|SHELLOPTS|BASHOPTS|BASH_VERSINFO|_)$)"
+                            + "[A-Za-z_][A-Za-z0-9_]*");
 
     private static final List<Path> RUNUSER =
             List.of(Path.of("/usr/sbin/runuser"), Path.of("/sbin/runuser"));
     private static final List<Path> SETPRIV =
             List.of(Path.of("/usr/bin/setpriv"), Path.of("/bin/setpriv"));
+    private static final List<Path> UNSHARE =
+            List.of(Path.of("/usr/bin/unshare"), Path.of("/bin/unshare"));
     private static final List<Path> BASH = List.of(Path.of("/bin/bash"), Path.of("/usr/bin/bash"));
+    private static final Path SH = Path.of("/bin/sh");
 
     /** The program's errors where they belong; what it inherits besides is as ever. */
     private static final String RETURNED = " 2>&3 3>&-";
+
+    private static final String NAMED = "exec -a \"$0\" -- \"$@\"";
+    private static final String PLAIN = "exec \"$@\"";
 
     private Become() {}
 
@@ -48,62 +91,79 @@ public final class Become {
      * When this process is not root, or the user is root and PAM is not asked for, just that
      * program. What is added to the result's arguments is added to the program's.
      *
-     * @param argv0 the first argument, as {@code -bash}
+     * @param cage null: in the machine's own root
+     * @param argv0 the first argument, as {@code -bash}; in a cage without bash the program's path
      * @throws SystemException when the program that could do it is not there: never the program
-     *     itself as root
+     *     itself as root, and never outside its cage
      */
     public static Spawn as(
             Account account,
             boolean pam,
+            @Nullable Cage cage,
             Path program,
             String argv0,
             List<String> arguments,
             Map<String, String> environment)
             throws SystemException {
-        if (!Accounts.privileged() || (account.uid() == 0 && !pam)) {
+        if (cage == null && (!Accounts.privileged() || (account.uid() == 0 && !pam))) {
             Spawn spawn = Spawn.of(program).name(argv0).environment(environment);
             arguments.forEach(spawn::argument);
             return spawn;
         }
-        boolean login = argv0.startsWith("-") && arguments.isEmpty();
+        Map<String, String> carried = new LinkedHashMap<>();
+        String unpack = packed(environment, carried, cage);
+        Spawn spawn =
+                cage == null
+                        ? outside(
+                                account, pam, program, argv0, arguments.isEmpty(), carried, unpack)
+                        : inside(
+                                account,
+                                pam,
+                                cage,
+                                program,
+                                argv0,
+                                arguments.isEmpty(),
+                                carried,
+                                unpack);
+        arguments.forEach(spawn::argument);
+        return spawn;
+    }
+
+    /** Everything but the arguments, in the machine's own root. */
+    private static Spawn outside(
+            Account account,
+            boolean pam,
+            Path program,
+            String argv0,
+            boolean alone,
+            Map<String, String> environment,
+            String unpack)
+            throws SystemException {
+        boolean login = argv0.startsWith("-") && alone;
         Path bash = found(BASH);
         Spawn spawn;
         if (pam && login && bash != null && program.equals(account.shell())) {
             // Its shell is only to become the user's; --noprofile, or it would read the profile.
-            spawn =
-                    Spawn.of(must("runuser", RUNUSER))
-                            .environment(environment)
-                            .reported()
-                            .argument("-l")
-                            .argument("-s")
-                            .argument(bash.toString())
-                            .argument("-w")
-                            .argument(kept(environment))
-                            .argument(account.name())
-                            .argument("--")
-                            .argument("--noprofile");
-            return by(
-                    spawn,
-                    bash,
-                    "SHELL=\"$1\"; exec -a \"$0\" -- \"$@\"" + RETURNED,
-                    argv0,
-                    program);
+            return Spawn.of(must("runuser", RUNUSER))
+                    .environment(environment)
+                    .reported()
+                    .argument("-l")
+                    .argument("-s")
+                    .argument(bash.toString())
+                    .argument("-w")
+                    .argument(kept(environment))
+                    .argument(account.name())
+                    .argument("--")
+                    .argument("--noprofile")
+                    .argument("-p")
+                    .argument("-c")
+                    .argument(unpack + "SHELL=\"$1\"; " + NAMED + RETURNED)
+                    .argument(argv0)
+                    .argument(program.toString());
         }
         if (pam) {
-            spawn =
-                    Spawn.of(must("runuser", RUNUSER))
-                            .environment(environment)
-                            .reported()
-                            .argument("-u")
-                            .argument(account.name())
-                            .argument("--");
-            if (bash != null) {
-                spawn.argument(bash.toString());
-                by(spawn, bash, "exec -a \"$0\" -- \"$@\"" + RETURNED, argv0, program);
-            } else {
-                spawn.argument("/bin/sh");
-                by(spawn, null, "exec \"$@\"" + RETURNED, "sh", program);
-            }
+            spawn = runuser(account, environment);
+            shell(spawn, bash, unpack, RETURNED, argv0, program);
         } else {
             spawn =
                     Spawn.of(must("setpriv", SETPRIV))
@@ -112,9 +172,8 @@ public final class Become {
                             .argument("--regid=" + Integer.toUnsignedString(account.gid()))
                             .argument("--groups=" + groups(account))
                             .argument("--");
-            if (bash != null && !argv0.equals(program.toString())) {
-                spawn.argument(bash.toString());
-                by(spawn, bash, "exec -a \"$0\" -- \"$@\"", argv0, program);
+            if (!unpack.isEmpty() || (bash != null && !argv0.equals(program.toString()))) {
+                shell(spawn, bash, unpack, "", argv0, program);
             } else {
                 bash = null;
                 spawn.argument(program.toString());
@@ -124,18 +183,135 @@ public final class Become {
             // Every shell of /etc/shells takes it.
             spawn.argument("-l");
         }
-        arguments.forEach(spawn::argument);
         return spawn;
     }
 
-    /** A shell's script that becomes the program; what is added after it is the program's. */
-    private static Spawn by(
-            Spawn spawn, @Nullable Path bash, String script, String argv0, Path program) {
-        if (bash != null) {
-            // Nothing of the environment (BASH_ENV, functions) is run on the way.
-            spawn.argument("-p");
+    /** The same in another root. */
+    private static Spawn inside(
+            Account account,
+            boolean pam,
+            Cage cage,
+            Path program,
+            String argv0,
+            boolean alone,
+            Map<String, String> environment,
+            String unpack)
+            throws SystemException {
+        Path setpriv = must("setpriv", SETPRIV);
+        Path unshare = must("unshare", UNSHARE);
+        Spawn spawn;
+        if (pam) {
+            spawn =
+                    Spawn.of(setpriv)
+                            .environment(environment)
+                            .reported()
+                            .argument("--inh-caps=+setuid,+setpcap")
+                            .argument("--ambient-caps=+setuid,+setpcap")
+                            .argument("--securebits=+no_setuid_fixup")
+                            .argument("--")
+                            .argument(must("runuser", RUNUSER).toString())
+                            .argument("-u")
+                            .argument(account.name())
+                            .argument("--");
+            // Not bash, which would read files of the user's when SSH_CLIENT is there.
+            shell(spawn, null, "", RETURNED, setpriv.toString(), setpriv);
+            spawn.argument("--reuid=0")
+                    .argument("--securebits=-no_setuid_fixup")
+                    .argument("--inh-caps=-all")
+                    .argument("--ambient-caps=-all");
+        } else {
+            spawn =
+                    Spawn.of(setpriv)
+                            .environment(environment)
+                            .argument("--regid=" + Integer.toUnsignedString(account.gid()))
+                            .argument("--groups=" + groups(account));
         }
-        return spawn.argument("-c").argument(script).argument(argv0).argument(program.toString());
+        spawn.argument("--")
+                .argument(unshare.toString())
+                .argument("--root=" + cage.root())
+                .argument("--wd=" + cage.directory())
+                .argument("--setuid=" + Integer.toUnsignedString(account.uid()))
+                .argument("--");
+        Path bash = cage.bash();
+        if (bash != null || (cage.sh() && !unpack.isEmpty())) {
+            shell(spawn, bash, unpack, "", argv0, program);
+        } else {
+            spawn.argument(program.toString());
+        }
+        if (bash == null && argv0.startsWith("-") && alone) {
+            spawn.argument("-l");
+        }
+        return spawn;
+    }
+
+    private static Spawn runuser(Account account, Map<String, String> environment)
+            throws SystemException {
+        return Spawn.of(must("runuser", RUNUSER))
+                .environment(environment)
+                .reported()
+                .argument("-u")
+                .argument(account.name())
+                .argument("--");
+    }
+
+    /** A shell's script that becomes the program; what is added after it is the program's. */
+    private static void shell(
+            Spawn spawn,
+            @Nullable Path bash,
+            String first,
+            String redirected,
+            String argv0,
+            Path program) {
+        if (bash != null) {
+            // Nothing of the environment (BASH_ENV, functions) is run on the way, nor ~/.bashrc,
+            // which bash takes for its own wherever it finds SSH_CLIENT.
+            spawn.argument(bash.toString())
+                    .argument("--norc")
+                    .argument("-p")
+                    .argument("-c")
+                    .argument(first + NAMED + redirected)
+                    .argument(argv0);
+        } else {
+            spawn.argument(SH.toString())
+                    .argument("-c")
+                    .argument(first + PLAIN + redirected)
+                    .argument("sh");
+        }
+        spawn.argument(program.toString());
+    }
+
+    /**
+     * Puts the environment into {@code carried}, what is the program's alone under other names.
+     *
+     * <p>All of it is left out in a cage without a shell.
+     *
+     * @return a shell's words that give everything its name again
+     */
+    private static String packed(
+            Map<String, String> environment, Map<String, String> carried, @Nullable Cage cage) {
+        boolean shell = cage == null || cage.sh() || cage.bash() != null;
+        StringBuilder unpack = new StringBuilder();
+        environment.forEach((name, value) -> {
+            if (HARMLESS.matcher(name).matches()) {
+                carried.put(name, value);
+            } else if (!shell) {
+                // Nobody could give it its name.
+            } else if (SETTABLE.matcher(name).matches()) {
+                String as = TRAVELS_AS + name;
+                carried.put(as, value);
+                unpack.append("export ")
+                        .append(name)
+                        .append("=\"$")
+                        .append(as)
+                        .append("\"; unset ")
+                        .append(as)
+                        .append("; ");
+            } else if (cage == null || !name.startsWith("BASH_FUNC_")) {
+                // A shell of root's has functions from it.
+                carried.put(name, value);
+            }
+        });
+        return unpack.toString();
     }
 
     /** Names only: a comma separates them, and what has one is not kept. */

@@ -40,6 +40,10 @@ final class Descriptor {
         }
     }
 
+    boolean isOpen() {
+        return use.get() >= 0;
+    }
+
     /** False if it was closed before. */
     boolean close() {
         while (true) {

@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
 import java.nio.channels.ClosedChannelException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -17,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>One thread at a time reads; any may write, each write whole.
  */
-public final class LocalSocket implements AutoCloseable {
+public final class LocalSocket implements ByteChannel {
 
     /** sun_path of sockaddr_un, its closing zero included. */
     public static final int PATH_BYTES = 108;
@@ -243,6 +245,61 @@ public final class LocalSocket implements AutoCloseable {
             MemorySegment.copy(c, ValueLayout.JAVA_BYTE, 0, into, 0, into.length);
             return true;
         }
+    }
+
+    /** Reads what is there, waiting for the first byte; -1 at the end. */
+    @Override
+    public int read(ByteBuffer into) throws IOException {
+        int most = into.remaining();
+        if (most == 0) {
+            return 0;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment c = into.isDirect() ? MemorySegment.ofBuffer(into) : arena.allocate(most);
+            int count;
+            do {
+                count = call(READ, c.address(), most, 0);
+            } while (count == -Native.EINTR);
+            if (count == 0 || count == -Native.ECONNRESET) {
+                return -1;
+            }
+            Native.must("read", count);
+            if (into.isDirect()) {
+                into.position(into.position() + count);
+            } else {
+                into.put(c.asSlice(0, count).asByteBuffer());
+            }
+            return count;
+        }
+    }
+
+    /** Writes all of it, waiting while there is no room. */
+    @Override
+    public synchronized int write(ByteBuffer from) throws IOException {
+        int length = from.remaining();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment c;
+            if (from.isDirect()) {
+                c = MemorySegment.ofBuffer(from);
+            } else {
+                c = arena.allocate(Math.max(1, length));
+                c.copyFrom(MemorySegment.ofBuffer(from));
+            }
+            int at = 0;
+            while (at < length) {
+                int count = call(SEND, c.address() + at, length - at, MSG_NOSIGNAL);
+                if (count != -Native.EINTR) {
+                    at += Native.must("write", count);
+                }
+            }
+        }
+        from.position(from.limit());
+        return length;
+    }
+
+    @Override
+    public boolean isOpen() {
+        return descriptor.isOpen();
     }
 
     /** Writes all of it, waiting while there is no room. */

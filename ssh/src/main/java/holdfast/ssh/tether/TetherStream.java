@@ -14,6 +14,7 @@ import holdfast.core.tether.Tether;
 import holdfast.core.tether.TetherLine;
 import holdfast.core.tether.Traffic;
 import holdfast.core.time.Moment;
+import holdfast.ssh.link.InstantChannel;
 import holdfast.ssh.link.LinkClock;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -42,7 +43,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>One lock guards the tether, its carriers and the decision's state; nothing blocks under it.
  */
-public final class TetherStream implements ByteChannel {
+public final class TetherStream implements InstantChannel {
 
     /** Makes one more connection to the server. */
     @FunctionalInterface
@@ -624,6 +625,20 @@ public final class TetherStream implements ByteChannel {
             }
         }
         return before;
+    }
+
+    /** Without a tether as the connection does; with one nothing, for it may be between two. */
+    @Override
+    public int writeNow(ByteBuffer from) throws IOException {
+        synchronized (lock) {
+            if (closed) {
+                throw new ClosedChannelException();
+            }
+            if (mode != Mode.PLAIN) {
+                return 0;
+            }
+        }
+        return first instanceof InstantChannel instant ? instant.writeNow(from) : 0;
     }
 
     private void writeOurLine(ByteBuffer from) throws IOException {

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousCloseException;
-import java.nio.channels.ByteChannel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -26,7 +25,7 @@ import org.junit.jupiter.api.Timeout;
 class WireTest {
 
     /** A peer that says nothing and takes bytes only as it is allowed to. */
-    private static final class Peer implements ByteChannel {
+    private static final class Peer implements InstantChannel {
         final ByteArrayOutputStream taken = new ByteArrayOutputStream();
         final Semaphore writes = new Semaphore(0);
         final CountDownLatch closed = new CountDownLatch(1);
@@ -47,6 +46,19 @@ class WireTest {
         public int write(ByteBuffer bytes) throws IOException {
             lastWriter.set(Thread.currentThread());
             writes.acquireUninterruptibly();
+            return take(bytes);
+        }
+
+        @Override
+        public int writeNow(ByteBuffer bytes) throws IOException {
+            if (!writes.tryAcquire()) {
+                return 0;
+            }
+            lastWriter.set(Thread.currentThread());
+            return take(bytes);
+        }
+
+        private int take(ByteBuffer bytes) throws IOException {
             IOException failure = broken.get();
             if (failure != null) {
                 throw failure;
@@ -160,6 +172,7 @@ class WireTest {
         List<Thread> threads = new ArrayList<>();
         for (int t = 0; t < 4; t++) {
             boolean holds = t % 2 == 0;
+            boolean waits = t == 0;
             threads.add(
                     Thread.ofPlatform()
                             .start(() -> {
@@ -175,8 +188,10 @@ class WireTest {
                                         futures.add(wire.writeBuffer(packet));
                                         bytes[0] = 77; // the buffer is ours again at once
                                     }
-                                    if (holds) {
+                                    if (waits) {
                                         wire.flush();
+                                    } else if (holds) {
+                                        wire.pass();
                                     }
                                 }
                             }));
@@ -213,6 +228,49 @@ class WireTest {
         assertThat(future.isDone()).isFalse();
         wire.flush();
         assertThat(future.isWritten()).isTrue();
+        assertThat(peer.lastWriter).hasValue(Thread.currentThread());
+    }
+
+    @Test
+    void what_a_thread_passes_it_writes_itself_and_does_not_wait() throws Exception {
+        startAndSettle();
+        peer.writes.release(1);
+        wire.hold();
+        IoWriteFuture first = wire.writeBuffer(packet(1, 60_000));
+        IoWriteFuture second = wire.writeBuffer(packet(2, 60_000));
+        wire.pass();
+        assertThat(first.isWritten()).isTrue();
+        assertThat(second.isDone()).isFalse(); // the peer took 70,000 bytes of the two
+        // the writer has the rest
+        peer.writes.release(1_000_000);
+        assertThat(second.await(10_000)).isTrue();
+        assertThat(peer.taken()).hasSize(120_000).startsWith(1, 1).endsWith(2, 2);
+        assertThat(peer.lastWriter.get()).isNotSameAs(Thread.currentThread());
+        // and nothing is held any more
+        assertThat(wire.writeBuffer(packet(3, 5)).await(10_000)).isTrue();
+    }
+
+    @Test
+    void two_threads_may_hold_at_once() throws Exception {
+        startAndSettle();
+        peer.writes.release(1_000_000);
+        wire.hold();
+        IoWriteFuture ours = wire.writeBuffer(packet(1, 5));
+        Thread.ofPlatform()
+                .start(() -> {
+                    wire.hold();
+                    wire.writeBuffer(packet(2, 5));
+                    wire.pass();
+                })
+                .join();
+        // the other's pass wrote ours as well, and ours is still held
+        assertThat(ours.isWritten()).isTrue();
+        assertThat(peer.taken()).hasSize(10);
+        wire.writeBuffer(packet(3, 5));
+        Thread.sleep(50);
+        assertThat(peer.taken()).hasSize(10);
+        wire.pass();
+        assertThat(peer.taken()).hasSize(15);
         assertThat(peer.lastWriter).hasValue(Thread.currentThread());
     }
 

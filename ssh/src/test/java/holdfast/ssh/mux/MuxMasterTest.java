@@ -5,6 +5,7 @@ import holdfast.ssh.system.LocalSocket;
 import holdfast.ssh.system.PassedFile;
 import holdfast.ssh.system.Processes;
 import holdfast.ssh.system.SystemException;
+import java.nio.channels.ByteChannel;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -46,6 +47,9 @@ final class MuxMasterTest {
                 MuxMessage.StdioForward wish, PassedFile in, PassedFile out, MuxMaster.Reports to) {
             return null;
         }
+
+        @Override
+        public void carry(ByteChannel client) {}
 
         @Override
         public void open(MuxMessage.Forward forward, MuxMaster.Answer answer) {}
@@ -103,7 +107,7 @@ final class MuxMasterTest {
             while (came.size() < 3) {
                 Thread.onSpinWait();
             }
-            master.close();
+            Objects.requireNonNull(master).close();
             over.set(true);
             for (Thread thread : threads) {
                 thread.join();

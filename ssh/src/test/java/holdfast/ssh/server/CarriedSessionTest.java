@@ -139,6 +139,7 @@ final class CarriedSessionTest {
     private Login login() throws IOException {
         return new Login(
                 Accounts.named(System.getProperty("user.name")).orElseThrow(),
+                null,
                 Permissions.ALL,
                 config.global(),
                 List.of(),

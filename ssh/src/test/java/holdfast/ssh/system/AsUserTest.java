@@ -23,6 +23,8 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -197,6 +199,7 @@ final class AsUserTest {
                     Become.as(
                                     nobody,
                                     pam,
+                                    null,
                                     Path.of("/bin/bash"),
                                     "bash",
                                     List.of("-c", "id -un; echo \"$0 $COLOUR\"; id -G; exit 9"),
@@ -215,6 +218,7 @@ final class AsUserTest {
                             Become.as(
                                             nobody,
                                             pam,
+                                            null,
                                             Path.of("/bin/sh"),
                                             "/bin/sh",
                                             List.of("-c", "kill -USR1 $$"),
@@ -228,6 +232,7 @@ final class AsUserTest {
                     Become.as(
                                     nobody,
                                     pam,
+                                    null,
                                     Path.of("/bin/sh"),
                                     "/bin/sh",
                                     List.of("-c", "echo ready; : >" + ready + "; sleep 60"),
@@ -238,6 +243,142 @@ final class AsUserTest {
             hung.signal(Signal.HUP);
             assertThat(Run.exit(hung)).isEqualTo(new Exit(-1, 1, false));
             assertThat(Run.drink(hung.output()).get(30, TimeUnit.SECONDS)).isEqualTo("ready\n");
+        }
+    }
+
+    /** As root it would run whatever the user names there. */
+    @Test
+    void nothing_that_runs_as_root_on_the_way_obeys_what_the_user_put_into_the_environment()
+            throws Exception {
+        String preload = directory.resolve("none.so").toString();
+        for (boolean pam : new boolean[] {true, false}) {
+            Run run =
+                    Run.of(
+                            Become.as(
+                                            nobody,
+                                            pam,
+                                            null,
+                                            Path.of("/bin/sh"),
+                                            "sh",
+                                            List.of(
+                                                    "-c",
+                                                    "echo \"$LD_PRELOAD $LANG $X\"; export -p"),
+                                            Map.of(
+                                                    "LD_PRELOAD",
+                                                    preload,
+                                                    "LANG",
+                                                    "C",
+                                                    "X",
+                                                    "$y \"'"))
+                                    .stdio(Spawn.Stdio.PIPES));
+            assertThat(run.output()).startsWith(preload + " C $y \"'\n").doesNotContain("HOLDFAST");
+            assertThat(run.errors().lines())
+                    .singleElement(InstanceOfAssertFactories.STRING)
+                    .contains("'" + preload + "' from LD_PRELOAD cannot be preloaded");
+        }
+    }
+
+    @Test
+    void bash_reads_its_file_once_where_it_is_the_user_s_shell_for_a_command() throws Exception {
+        Path bash = Path.of("/bin/bash");
+        assumeTrue(Files.isExecutable(bash), "needs bash");
+        Files.writeString(directory.resolve(".bashrc"), "echo read\n");
+        Account here =
+                new Account(
+                        nobody.name(),
+                        nobody.uid(),
+                        nobody.gid(),
+                        nobody.group(),
+                        nobody.groups(),
+                        nobody.groupNames(),
+                        "",
+                        directory,
+                        bash);
+        Run run =
+                Run.of(
+                        Become.as(
+                                        here,
+                                        false,
+                                        null,
+                                        bash,
+                                        "bash",
+                                        List.of("-c", "echo in"),
+                                        Map.of(
+                                                "HOME",
+                                                directory.toString(),
+                                                "SSH_CLIENT",
+                                                "127.0.0.1 1 2"))
+                                .stdio(Spawn.Stdio.PIPES));
+        assertThat(run.output()).isIn("read\nin\n", "in\n"); // how bash was built
+    }
+
+    @Test
+    void in_a_cage_a_program_is_the_user_s_and_sees_nothing_else() throws Exception {
+        Path root = Files.createDirectory(directory.resolve("cage"));
+        for (String program : List.of("/bin/sh", "/bin/cat")) {
+            copied(root, Path.of(program));
+        }
+        Path in = Files.createDirectories(root.resolve("home/somebody"));
+        Files.setPosixFilePermissions(in, PosixFilePermissions.fromString("rwxrwxrwx"));
+        for (boolean pam : new boolean[] {true, false}) {
+            Child child =
+                    Become.as(
+                                    nobody,
+                                    pam,
+                                    new Become.Cage(root, "/home/somebody", null, true),
+                                    Path.of("/bin/sh"),
+                                    "sh",
+                                    List.of(
+                                            "-c",
+                                            "echo $$ >pid; read x; pwd; echo $LD_PRELOAD; echo /*;"
+                                                    + " unset LD_PRELOAD; cat /etc/passwd;"
+                                                    + " kill -9 $$"),
+                                    Map.of("LD_PRELOAD", "/x.so"))
+                            .stdio(Spawn.Stdio.PIPES)
+                            .start();
+            var output = Run.drink(child.output());
+            var errors = Run.drink(Objects.requireNonNull(child.errors()));
+            Path pid = in.resolve("pid");
+            awaitFile(pid);
+            while (!Files.readString(pid).endsWith("\n")) {
+                Thread.sleep(5);
+            }
+            Path process = Path.of("/proc", Files.readString(pid).strip());
+            assertThat(Files.readSymbolicLink(process.resolve("root"))).isEqualTo(root);
+            List<String> status = Files.readAllLines(process.resolve("status"));
+            String ids = "\t" + Integer.toUnsignedString(nobody.uid());
+            assertThat(status).contains("Uid:" + ids.repeat(4));
+            assertThat(status)
+                    .filteredOn(line -> line.matches("Cap(Inh|Prm|Eff|Amb):.*"))
+                    .hasSize(4)
+                    .allMatch(line -> line.endsWith("\t0000000000000000"));
+            try (Stream<Path> open = Files.list(process.resolve("fd"))) {
+                assertThat(open).hasSizeLessThanOrEqualTo(3);
+            }
+            child.input().write(ByteBuffer.wrap("\n".getBytes(US_ASCII)));
+            assertThat(output.get(30, TimeUnit.SECONDS)).startsWith("/home/somebody\n/x.so\n/bin ");
+            assertThat(errors.get(30, TimeUnit.SECONDS)).contains("/etc/passwd: No such file");
+            assertThat(Run.exit(child)).isEqualTo(new Exit(-1, 9, false));
+            Files.delete(pid);
+        }
+    }
+
+    /** A program with the libraries it needs, where it lies outside. */
+    private static void copied(Path root, Path program) throws Exception {
+        Process ldd = new ProcessBuilder("ldd", program.toString()).start();
+        List<String> needed = new ArrayList<>(List.of(program.toString()));
+        try (var lines = ldd.inputReader()) {
+            lines.lines()
+                    .flatMap(line -> Stream.of(line.strip().split("\\s+")))
+                    .filter(word -> word.startsWith("/"))
+                    .forEach(needed::add);
+        }
+        for (String each : needed) {
+            Path copy = root.resolve(each.substring(1));
+            Files.createDirectories(copy.getParent());
+            if (!Files.exists(copy)) {
+                Files.copy(Path.of(each).toRealPath(), copy);
+            }
         }
     }
 
@@ -257,6 +398,7 @@ final class AsUserTest {
                     Become.as(
                                     nobody,
                                     pam,
+                                    null,
                                     Path.of("/bin/sh"),
                                     "sh",
                                     List.of(
@@ -288,6 +430,7 @@ final class AsUserTest {
                             Become.as(
                                             account,
                                             pam,
+                                            null,
                                             account.shell(),
                                             "-" + account.shell().getFileName(),
                                             List.of(),
@@ -312,6 +455,7 @@ final class AsUserTest {
                     Become.as(
                                     account,
                                     pam,
+                                    null,
                                     account.shell(),
                                     "-" + account.shell().getFileName(),
                                     List.of(),

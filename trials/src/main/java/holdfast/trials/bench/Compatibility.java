@@ -7,7 +7,6 @@ import holdfast.ssh.config.Keyword;
 import holdfast.ssh.config.ServerCommandLine;
 import holdfast.ssh.config.ServerKeyword;
 import holdfast.ssh.config.Surroundings;
-import holdfast.ssh.mux.MuxClient;
 import holdfast.ssh.terminal.Escapes;
 import holdfast.trials.harness.Client;
 import java.io.IOException;
@@ -106,7 +105,10 @@ public final class Compatibility {
             String order = Character.toLowerCase(letter) + (letter < 'a' ? "2" : "1");
             String same =
                     client && letter == 'O'
-                            ? SAME + "; `-O proxy` is " + refused(MuxClient.NO_PROXY)
+                            ? SAME
+                                    + "; our master also passes on to an `-O proxy` client what"
+                                    + " the server answers, ends its forwards with it, and takes"
+                                    + " those of Unix sockets"
                             : SAME;
             rows.put(order + letter, refused ? refused(complaint) : same);
         }

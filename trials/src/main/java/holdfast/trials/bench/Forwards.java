@@ -17,8 +17,9 @@ import java.util.List;
  * {@code --connections N} (100), {@code --pairs N} (3), {@code --requests N} (2000), {@code
  * --cipher NAME}, {@code --markdown}.
  *
- * <p>Each client of a pair is a process of its own, which carries a fifth of the bytes unmeasured
- * first, since a forward is there for long; then whatever is asked of it one after another.
+ * <p>Each client of a pair is a process of its own. A forward is there for long, so what a young
+ * client does is told by itself and has no bound: its first bytes down and up, one connection, and
+ * its first connections with a request. Then come the cases, one after another.
  */
 final class Forwards {
 
@@ -47,8 +48,8 @@ final class Forwards {
                 cases.add(new Case(way, connections, false));
             }
         }
-        double[][] ours = new double[cases.size() + 2][pairs];
-        double[][] theirs = new double[cases.size() + 2][pairs];
+        double[][] ours = new double[cases.size() + FIGURES][pairs];
+        double[][] theirs = new double[cases.size() + FIGURES][pairs];
         Path directory = Files.createTempDirectory("hft");
         try (Sshd sshd = Sshd.start(directory.resolve("sshd"))) {
             for (int pair = 0; pair < pairs; pair++) {
@@ -76,21 +77,35 @@ final class Forwards {
         report(options, cases, ours, theirs, bytes, pairs);
     }
 
-    /** MB/s of each case, then microseconds of a request, and of a connection with one. */
+    /** What is told beside the cases: {@link #OTHERS}. */
+    private static final int FIGURES = 5;
+
+    private static final List<String> OTHERS =
+            List.of(
+                    "-L, request",
+                    "-L, connection and request",
+                    "young: -L, 1 at once, down",
+                    "young: -L, 1 at once, up",
+                    "young: -L, connection and request");
+
+    /** MB/s of each case, then {@link #OTHERS}: microseconds of what has a request, else MB/s. */
     private static double[] measure(
             Sshd sshd, Client client, String cipher, List<Case> cases, long bytes, int requests)
             throws IOException, InterruptedException {
-        double[] figures = new double[cases.size() + 2];
+        int others = cases.size();
+        double[] figures = new double[others + FIGURES];
         try (Forwarded forwarded = new Forwarded(sshd, client, cipher)) {
-            for (boolean down : new boolean[] {true, false}) {
-                forwarded.move(Forwarded.Way.LOCAL, down, 1, bytes / 10);
-            }
-            for (int i = 0; i < cases.size(); i++) {
+            figures[others + 2] = forwarded.move(Forwarded.Way.LOCAL, true, 1, bytes);
+            figures[others + 3] = forwarded.move(Forwarded.Way.LOCAL, false, 1, bytes);
+            figures[others + 4] = connection(forwarded, requests / 4);
+            for (int i = 0; i < others; i++) {
                 Case one = cases.get(i);
                 figures[i] = forwarded.move(one.way(), one.down(), one.connections(), bytes);
             }
-            figures[cases.size()] = request(forwarded, requests);
-            figures[cases.size() + 1] = connection(forwarded, Math.max(1, requests / 4));
+            request(forwarded, requests / 2);
+            figures[others] = request(forwarded, requests);
+            connection(forwarded, requests);
+            figures[others + 1] = connection(forwarded, requests);
         }
         return figures;
     }
@@ -100,12 +115,10 @@ final class Forwards {
         double[] micros = new double[requests];
         try (SocketChannel socket = forwarded.connect(Forwarded.Way.LOCAL)) {
             Forwarded.ask(socket, Forwarded.ECHO);
-            for (int i = -requests / 2; i < requests; i++) {
+            for (int i = 0; i < requests; i++) {
                 long from = System.nanoTime();
                 Forwarded.echo(socket, REQUEST);
-                if (i >= 0) {
-                    micros[i] = (System.nanoTime() - from) / 1e3;
-                }
+                micros[i] = (System.nanoTime() - from) / 1e3;
             }
         }
         return Measured.median(micros);
@@ -114,15 +127,13 @@ final class Forwards {
     /** The same where each request makes a connection first. */
     private static double connection(Forwarded forwarded, int requests) throws IOException {
         double[] micros = new double[requests];
-        for (int i = -requests / 2; i < requests; i++) {
+        for (int i = 0; i < requests; i++) {
             long from = System.nanoTime();
             try (SocketChannel socket = forwarded.connect(Forwarded.Way.LOCAL)) {
                 Forwarded.ask(socket, Forwarded.ECHO);
                 Forwarded.echo(socket, REQUEST);
             }
-            if (i >= 0) {
-                micros[i] = (System.nanoTime() - from) / 1e3;
-            }
+            micros[i] = (System.nanoTime() - from) / 1e3;
         }
         return Measured.median(micros);
     }
@@ -137,7 +148,7 @@ final class Forwards {
             throws IOException, InterruptedException {
         List<String> rows = new ArrayList<>();
         double least = Double.MAX_VALUE;
-        for (int i = 0; i < cases.size() + 2; i++) {
+        for (int i = 0; i < cases.size() + FIGURES; i++) {
             double our = Measured.median(ours[i]);
             double their = Measured.median(theirs[i]);
             boolean speed = i < cases.size();
@@ -151,10 +162,12 @@ final class Forwards {
                                             cases.get(i).way(),
                                             cases.get(i).connections(),
                                             Bulk.way(cases.get(i).down()))
-                            : i == cases.size() ? "-L, request" : "-L, connection and request";
-            String unit = speed ? "MB/s" : "µs";
+                            : OTHERS.get(i - cases.size());
+            boolean time = what.endsWith("request");
+            String unit = time ? "µs" : "MB/s";
+            String bound = time ? "≤ " + LATENCY_BOUND : "≥ " + SPEED_BOUND;
             rows.add(
-                    "| %s | %.0f %s | %.0f %s | %.2f | %s %.1f |"
+                    "| %s | %.0f %s | %.0f %s | %.2f | %s |"
                             .formatted(
                                     what,
                                     our,
@@ -162,8 +175,7 @@ final class Forwards {
                                     their,
                                     unit,
                                     our / their,
-                                    speed ? "≥" : "≤",
-                                    speed ? SPEED_BOUND : LATENCY_BOUND));
+                                    what.startsWith("young") ? "" : bound));
         }
         if (options.markdown()) {
             System.out.println(Machine.described());

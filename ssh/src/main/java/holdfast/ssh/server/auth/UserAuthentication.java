@@ -108,6 +108,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     /** Their password is right, and has expired. */
     private boolean mustChange;
 
+    /** Why the user's root directory cannot be what ChrootDirectory says. */
+    private @Nullable String unsafeRoot;
+
     private @Nullable KeyOptions options;
     private final List<PublicIdentity> usedKeys = new ArrayList<>();
     private final Set<String> proofs = new LinkedHashSet<>();
@@ -645,9 +648,20 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             return;
         }
         Permissions permissions = granted.permissions(settings.permitUserEnvironment());
+        Path root = null;
+        String configured = settings.chrootDirectory();
+        if (configured != null && !configured.equalsIgnoreCase("none")) {
+            try {
+                root = Chroot.of(configured, who, shared.machine().privileged(), journal);
+                journal.verbose("Changed root directory to \"" + root + "\"");
+            } catch (IOException e) {
+                unsafeRoot = e.getMessage();
+            }
+        }
         succeed(
                 new Login(
                         who,
+                        root,
                         mustChange ? permissions.toChangePassword() : permissions,
                         settings,
                         List.copyOf(proofs),
@@ -669,6 +683,13 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 farewell.whose = null;
                 transport.signalAuthenticationSuccess(
                         login.account().name(), CONNECTION, new ByteArrayBuffer());
+                String unsafe = unsafeRoot;
+                if (unsafe != null) {
+                    // As OpenSSH, whose process for the user ends there: they are in, and out.
+                    journal.fatal(unsafe);
+                    transport.close(false);
+                    return;
+                }
                 shared.hostKeys().announce(transport);
                 passOn();
             } catch (Exception e) {

@@ -78,7 +78,7 @@ public final class Forwards implements Server.Part {
 
         @Override
         public <T> T own(@Nullable Integer mask, Callable<T> task) throws Exception {
-            try (AsUser own = AsUser.of(login().account(), null, mask)) {
+            try (AsUser own = AsUser.of(login().account(), login().root(), mask)) {
                 return own.call(task);
             }
         }

@@ -4,14 +4,8 @@ import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.system.Account;
-import java.io.BufferedReader;
-import java.io.IOException;
-import java.io.InputStreamReader;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.nio.charset.CodingErrorAction;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -30,17 +24,13 @@ final class ChildEnvironment {
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     private static final String USER_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/games";
 
-    /** OpenSSH's bound on lines of an environment file. */
-    private static final int MAX_LINES = 1000;
-
-    private static final long MAX_FILE_BYTES = 256 * 1024;
-
     /**
      * What is known when a program is about to start; null: not there.
      *
      * @param accepted what the client set and AcceptEnv let through
      * @param display DISPLAY of a forwarded X11 server
      * @param original what the client asked for where something else runs
+     * @param own the lines of ~/.ssh/environment
      * @param ownZone TZ of the server itself
      */
     record Circumstances(
@@ -53,6 +43,7 @@ final class ChildEnvironment {
             @Nullable String original,
             @Nullable InetSocketAddress remote,
             @Nullable InetSocketAddress local,
+            List<String> own,
             @Nullable String ownZone) {}
 
     private final Map<String, String> environment = new LinkedHashMap<>();
@@ -102,7 +93,7 @@ final class ChildEnvironment {
                         }
                     };
             login.permissions().environment().forEach(listed);
-            read(account.home().resolve(".ssh/environment"), listed);
+            read(now.own(), account.home().resolve(".ssh/environment"), listed);
         }
         environment.putAll(settings.setEnv());
         if (settings.usePam()) {
@@ -141,9 +132,9 @@ final class ChildEnvironment {
     }
 
     /** ~/.ssh/environment: NAME=value, no quotes, # begins a comment line. */
-    private void read(Path file, BiConsumer<String, String> set) {
+    private void read(List<String> lines, Path file, BiConsumer<String, String> set) {
         int number = 0;
-        for (String line : lines(file)) {
+        for (String line : lines) {
             number++;
             String text = line.stripLeading();
             if (text.isEmpty() || text.charAt(0) == '#') {
@@ -160,7 +151,7 @@ final class ChildEnvironment {
 
     /** pam_env(8): comments to the end of the line, an optional "export", matching quotes. */
     private void pamEnvironment(Path file) {
-        for (String line : lines(file)) {
+        for (String line : Found.lines(file)) {
             int comment = line.indexOf('#');
             String text = (comment < 0 ? line : line.substring(0, comment)).strip();
             if (text.startsWith("export ") || text.startsWith("export\t")) {
@@ -183,29 +174,5 @@ final class ChildEnvironment {
                 put(name, value);
             }
         }
-    }
-
-    private static List<String> lines(Path file) {
-        List<String> lines = new ArrayList<>();
-        try {
-            if (!Files.isRegularFile(file) || Files.size(file) > MAX_FILE_BYTES) {
-                return lines;
-            }
-            try (BufferedReader reader =
-                    new BufferedReader(
-                            new InputStreamReader(
-                                    Files.newInputStream(file),
-                                    StandardCharsets.UTF_8
-                                            .newDecoder()
-                                            .onMalformedInput(CodingErrorAction.REPLACE)))) {
-                String line;
-                while (lines.size() < MAX_LINES && (line = reader.readLine()) != null) {
-                    lines.add(line);
-                }
-            }
-        } catch (IOException e) {
-            // As OpenSSH: what cannot be read is not there.
-        }
-        return lines;
     }
 }

@@ -26,7 +26,9 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -34,6 +36,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import org.apache.sshd.client.future.DefaultOpenFuture;
 import org.apache.sshd.client.future.OpenFuture;
 import org.apache.sshd.common.SshConstants;
@@ -72,9 +75,6 @@ final class SessionChannel extends AbstractServerChannel {
 
     /** What OpenSSH's monitor could take of one request, and more than any terminal's. */
     private static final int LONGEST_NAME = 4096;
-
-    private static final Path SYSTEM_RC = Path.of("/etc/ssh/sshrc");
-    private static final Path BASH = Path.of("/bin/bash");
 
     private static final Path PASSWD = Path.of("/usr/bin/passwd");
 
@@ -428,8 +428,14 @@ final class SessionChannel extends AbstractServerChannel {
             return false;
         }
         Session session = getSession();
-        return sessions.openAgent(
-                login.account(), tap -> AgentChannel.open(session, service, tap, peer.log()));
+        try {
+            return sessions.openAgent(
+                    login, tap -> AgentChannel.open(session, service, tap, peer.log()));
+        } catch (IOException e) {
+            peer.log().error("agent forwarding: " + e);
+            debugToClient("Agent forwarding disabled: mkdtemp() failed: " + reason(e));
+            return false;
+        }
     }
 
     /** session.c session_x11_req and session_setup_x11fwd. */
@@ -457,7 +463,7 @@ final class SessionChannel extends AbstractServerChannel {
             peer.log().debug("X11 forwarding disabled in server configuration file.");
             return false;
         }
-        if (xauth == null || !Files.exists(xauth)) {
+        if (xauth == null || !there(login, xauth)) {
             debugToClient("No xauth program; cannot forward X11.");
             return false;
         }
@@ -495,6 +501,20 @@ final class SessionChannel extends AbstractServerChannel {
                             xauth);
         }
         return true;
+    }
+
+    private static String reason(IOException e) {
+        return e instanceof NoSuchFileException
+                ? "No such file or directory"
+                : e instanceof AccessDeniedException
+                        ? "Permission denied"
+                        : String.valueOf(e.getMessage());
+    }
+
+    private static boolean there(Login login, Path file) throws IOException {
+        return login.root() == null
+                ? Files.exists(file)
+                : Found.own(login, () -> Files.exists(file));
     }
 
     /** Tells the client, which shows it with -v. */
@@ -588,7 +608,11 @@ final class SessionChannel extends AbstractServerChannel {
             afterwards =
                     terminal == null
                             ? () -> only(EXPIRED, true, 1)
-                            : () -> newPassword(login, terminal);
+                            : () ->
+                                    found(
+                                            login,
+                                            false,
+                                            found -> newPassword(login, found, terminal));
             return true;
         }
         if (wrongService) {
@@ -599,20 +623,27 @@ final class SessionChannel extends AbstractServerChannel {
         if (runs == Subsystem.SFTP && command != null) {
             return transfer(new String(command, StandardCharsets.UTF_8));
         }
-        if (settings.chrootDirectory() != null) {
-            peer.log().error("ChrootDirectory is served for internal-sftp only; session refused");
-            afterwards = () -> only("This account is for file transfers only.\n", true, 255);
-            return true;
-        }
-        String closed = settings.usePam() ? null : Greeting.nologin(login.account());
-        if (closed != null) {
-            afterwards = () -> only(closed, true, 254);
-            return true;
-        }
         byte[] runsCommand = command;
         String asWasAsked = original;
-        afterwards = () -> run(login, runsCommand, asWasAsked, terminal);
+        afterwards =
+                () ->
+                        found(
+                                login,
+                                terminal != null && runsCommand == null,
+                                found -> run(login, found, runsCommand, asWasAsked, terminal));
         return true;
+    }
+
+    private void found(Login login, boolean greeted, Consumer<Found> then) {
+        Found found;
+        try {
+            found = Found.by(login, greeted);
+        } catch (IOException e) {
+            peer.log().error("session " + place + ": " + e.getMessage());
+            only("", true, 255);
+            return;
+        }
+        then.accept(found);
     }
 
     /** Has packets marked for what they are now: IPQoS. On an errand's thread. */
@@ -627,19 +658,20 @@ final class SessionChannel extends AbstractServerChannel {
     }
 
     /** passwd(1) in place of whatever was asked for. */
-    private void newPassword(Login login, Pty terminal) {
+    private void newPassword(Login login, Found found, Pty terminal) {
         Account account = login.account();
         try {
             Spawn spawn =
                     Become.as(
                                     account,
                                     login.settings().usePam(),
+                                    found.cage(login),
                                     PASSWD,
                                     PASSWD.toString(),
                                     List.of(),
                                     Map.of("PATH", "/usr/bin:/bin", "HOME", "/"))
-                            .terminal(terminal)
-                            .directory(account.home(), Path.of("/"));
+                            .terminal(terminal);
+            enter(spawn, account);
             attach(spawn.start(), terminal, CHANGE_NOW);
         } catch (SystemException e) {
             only(PASSWD + ": " + e.words() + "\n", true, 1);
@@ -682,15 +714,20 @@ final class SessionChannel extends AbstractServerChannel {
     /** Starts a program as the user. On an errand's thread, after the answer. */
     private void run(
             Login login,
+            Found found,
             byte @Nullable [] command,
             @Nullable String original,
             @Nullable Pty terminal) {
         Account account = login.account();
         ServerSettings settings = login.settings();
+        if (found.nologin() != null) {
+            only(found.nologin(), true, 254);
+            return;
+        }
         interactive(terminal != null || x11 != null);
         Path agent = sessions.agent();
         Shown display = x11;
-        Path proofs = settings.exposeAuthInfo() ? sessions.proofs(account, login.proofs()) : null;
+        Path proofs = settings.exposeAuthInfo() ? sessions.proofs(login) : null;
         ChildEnvironment environment =
                 ChildEnvironment.of(
                         login,
@@ -704,33 +741,40 @@ final class SessionChannel extends AbstractServerChannel {
                                 original,
                                 peer.peer(),
                                 peer.local(),
+                                found.environment(),
                                 System.getenv("TZ")));
         StringBuilder greeting = new StringBuilder();
         if (terminal != null) {
-            greeting.append(Greeting.of(login, command != null));
+            greeting.append(Greeting.of(login, command != null, found));
         }
         environment.complaints().forEach(line -> greeting.append(line).append('\n'));
         Path shell = account.shell();
+        if (!found.shell()) {
+            only(greeting + "" + shell + ": No such file or directory\n", true, 1);
+            return;
+        }
         String shellName = String.valueOf(shell.getFileName());
         Child running;
         try {
             String name = command == null ? "-" + shellName : shellName;
             List<String> arguments = command == null ? List.of() : List.of("-c");
-            Path rc = rc(login);
+            Path rc = rc(login, found);
             Spawn spawn =
                     rc == null && display == null
                             ? Become.as(
                                     account,
                                     settings.usePam(),
+                                    found.cage(login),
                                     shell,
                                     name,
                                     arguments,
                                     environment.map())
-                            : afterRc(login, rc, display, name, arguments, environment.map());
+                            : afterRc(
+                                    login, found, rc, display, name, arguments, environment.map());
             if (command != null) {
                 spawn.argument(command);
             }
-            spawn.directory(account.home(), Path.of("/"));
+            enter(spawn, account);
             if (terminal == null) {
                 spawn.stdio(Spawn.Stdio.PIPES);
             } else {
@@ -763,17 +807,23 @@ final class SessionChannel extends AbstractServerChannel {
         }
     }
 
+    /** At home, or in the root directory. */
+    private void enter(Spawn spawn, Account account) {
+        if (login().root() == null) {
+            spawn.directory(account.home(), Path.of("/"));
+        }
+    }
+
     /** The script that runs before the user's program; null: none. */
-    private @Nullable Path rc(Login login) {
-        Path own = login.account().home().resolve(".ssh/rc");
+    private @Nullable Path rc(Login login, Found found) {
         if (!subsystem
                 && login.settings().forceCommand() == null
                 && login.permissions().userRc()
                 && login.settings().permitUserRc()
-                && Files.exists(own)) {
-            return own;
+                && found.userRc() != null) {
+            return found.userRc();
         }
-        return Files.exists(SYSTEM_RC) ? SYSTEM_RC : null;
+        return found.systemRc();
     }
 
     /**
@@ -785,14 +835,16 @@ final class SessionChannel extends AbstractServerChannel {
      */
     private static Spawn afterRc(
             Login login,
+            Found found,
             @Nullable Path rc,
             @Nullable Shown display,
             String name,
             List<String> arguments,
             Map<String, String> environment)
             throws SystemException {
-        boolean bash = Files.isExecutable(BASH);
-        List<String> words = new ArrayList<>(bash ? List.of("-p", "-c") : List.of("-c"));
+        Path bash = found.bash();
+        List<String> words =
+                new ArrayList<>(bash != null ? List.of("--norc", "-p", "-c") : List.of("-c"));
         Map<String, String> with = new LinkedHashMap<>(environment);
         String first = rc == null ? "\"$1\" -q -" : "/bin/sh \"$1\"";
         if (display != null) {
@@ -803,20 +855,21 @@ final class SessionChannel extends AbstractServerChannel {
                     rc == null ? "remove " + entry + "\nadd " + entry + " " + proof : proof);
             first = "x=$" + X11_LINES + "; unset " + X11_LINES + "; printf %s \"$x\" | " + first;
         } else {
-            first += " </dev/null";
+            first = ": | " + first; // a root directory need not have a /dev/null
         }
-        words.add(first + "; shift; exec " + (bash ? "-a \"$0\" -- " : "") + "\"$@\"");
+        words.add(first + "; shift; exec " + (bash != null ? "-a \"$0\" -- " : "") + "\"$@\"");
         Path before = rc != null ? rc : Objects.requireNonNull(display).xauth();
         words.addAll(List.of(name, before.toString(), login.account().shell().toString()));
-        if (!bash && arguments.isEmpty()) {
+        if (bash == null && arguments.isEmpty()) {
             // Every shell of /etc/shells takes it.
             words.add("-l");
         }
         words.addAll(arguments);
-        Path program = bash ? BASH : Path.of("/bin/sh");
+        Path program = bash != null ? bash : Path.of("/bin/sh");
         return Become.as(
                 login.account(),
                 login.settings().usePam(),
+                found.cage(login),
                 program,
                 program.toString(),
                 words,
@@ -915,7 +968,7 @@ final class SessionChannel extends AbstractServerChannel {
         Login login = login();
         SftpSession made;
         try {
-            made = new SftpSession(this, peer, SftpOptions.parse(command), Chroot.of(login));
+            made = new SftpSession(this, peer, SftpOptions.parse(command), Found.home(login));
         } catch (IllegalArgumentException | IOException e) {
             peer.log().error(String.valueOf(e.getMessage()));
             afterwards = () -> only("", true, 255);

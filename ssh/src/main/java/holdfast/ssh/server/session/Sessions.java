@@ -1,5 +1,6 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.server.Login;
 import holdfast.ssh.stream.SocketTap;
 import holdfast.ssh.system.Account;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.util.BitSet;
+import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
 import org.apache.sshd.common.session.Session;
@@ -35,6 +37,9 @@ final class Sessions {
     private @Nullable Path agent;
     private SocketTap.@Nullable Listening listening;
     private @Nullable Path proofs;
+
+    /** Whose the agent's socket and the file are; null: there is neither. */
+    private @Nullable Login owner;
 
     private Sessions() {}
 
@@ -97,35 +102,47 @@ final class Sessions {
     }
 
     /**
-     * Opens the agent's socket, {@code /tmp/ssh-XXXXXXXXXX/agent.PID}, which belongs to the user
-     * and to nobody else.
+     * Opens the agent's socket, {@code /tmp/ssh-XXXXXXXXXX/agent.PID} as seen in the user's root
+     * directory, which belongs to the user and to nobody else.
      *
      * @return false: there is one already
      */
-    synchronized boolean openAgent(Account account, Consumer<SocketTap> accepted)
-            throws IOException {
+    synchronized boolean openAgent(Login login, Consumer<SocketTap> accepted) throws IOException {
         if (agent != null || over) {
             return false;
         }
         Path directory = Path.of("/tmp", "ssh-" + random(10));
+        Path socket = directory.resolve("agent." + ProcessHandle.current().pid());
+        ServerSocketChannel channel = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+        try {
+            within(
+                    login,
+                    () -> {
+                        bind(channel, directory, socket, login.account());
+                        return socket;
+                    });
+            listening = SocketTap.listen(channel, accepted);
+            agent = socket;
+            owner = login;
+            return true;
+        } catch (IOException e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    private static void bind(
+            ServerSocketChannel channel, Path directory, Path socket, Account account)
+            throws IOException {
         Files.createDirectory(
                 directory,
                 PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-        Path socket = directory.resolve("agent." + ProcessHandle.current().pid());
-        ServerSocketChannel channel = null;
         try {
-            channel = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
             channel.bind(UnixDomainSocketAddress.of(socket));
             Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
             give(socket, account);
             give(directory, account);
-            listening = SocketTap.listen(channel, accepted);
-            agent = socket;
-            return true;
         } catch (IOException e) {
-            if (channel != null) {
-                channel.close();
-            }
             Files.deleteIfExists(socket);
             Files.deleteIfExists(directory);
             throw e;
@@ -133,22 +150,51 @@ final class Sessions {
     }
 
     /** The file ExposeAuthInfo speaks of, made when first asked for; null: could not be made. */
-    synchronized @Nullable Path proofs(Account account, Iterable<String> lines) {
+    synchronized @Nullable Path proofs(Login login) {
         if (proofs == null && !over) {
             Path file = Path.of("/tmp", "sshauth." + random(15));
+            String text = String.join("\n", login.proofs()) + "\n";
             try {
-                Files.createFile(
-                        file,
-                        PosixFilePermissions.asFileAttribute(
-                                PosixFilePermissions.fromString("rw-------")));
+                within(
+                        login,
+                        () -> {
+                            write(file, text, login.account());
+                            return file;
+                        });
                 proofs = file;
-                Files.writeString(file, String.join("\n", lines) + "\n", StandardCharsets.UTF_8);
-                give(file, account);
+                owner = login;
             } catch (IOException e) {
                 return null;
             }
         }
         return proofs;
+    }
+
+    private static void write(Path file, String text, Account account) throws IOException {
+        Files.createFile(
+                file,
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        try {
+            Files.writeString(file, text, StandardCharsets.UTF_8);
+            give(file, account);
+        } catch (IOException e) {
+            Files.deleteIfExists(file);
+            throw e;
+        }
+    }
+
+    /** With our own rights, which are quicker; in another root directory with the user's. */
+    private static <T> T within(Login login, Callable<T> task) throws IOException {
+        if (login.root() != null) {
+            return Found.own(login, task);
+        }
+        try {
+            return task.call();
+        } catch (IOException | RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IOException(e.getMessage(), e);
+        }
     }
 
     /** A file of ours becomes the user's; only root may give, and need. */
@@ -174,22 +220,41 @@ final class Sessions {
             listening.close();
             listening = null;
         }
+        Path socket = agent;
+        Path file = proofs;
+        Login whose = owner;
+        agent = null;
+        proofs = null;
+        if (whose != null && whose.root() != null) {
+            Errands.once(() -> {
+                try {
+                    Found.own(whose, () -> remove(socket, file));
+                } catch (IOException | RuntimeException e) {
+                    // It lies where only its owner comes to.
+                }
+            });
+        } else {
+            remove(socket, file);
+        }
+    }
+
+    /** Always true: what could not be removed stays. */
+    private static boolean remove(@Nullable Path socket, @Nullable Path file) {
         try {
-            if (agent != null) {
-                Files.deleteIfExists(agent);
-                Files.deleteIfExists(agent.resolve("..").normalize());
+            if (socket != null) {
+                Files.deleteIfExists(socket);
+                Files.deleteIfExists(socket.resolve("..").normalize());
             }
         } catch (IOException e) {
             // The user may have put something beside it: then it is theirs to clean up.
         }
         try {
-            if (proofs != null) {
-                Files.deleteIfExists(proofs);
+            if (file != null) {
+                Files.deleteIfExists(file);
             }
         } catch (IOException e) {
             // /tmp went away
         }
-        agent = null;
-        proofs = null;
+        return true;
     }
 }

@@ -1,5 +1,8 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.ServerTokens;
+import holdfast.ssh.server.Login;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpOptions;
 import holdfast.ssh.server.sftp.SftpServer;
@@ -11,6 +14,8 @@ import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.RejectedExecutionException;
 import org.apache.sshd.common.SshConstants;
@@ -71,23 +76,41 @@ final class SftpSession {
     /**
      * One that {@link #start} is to begin.
      *
+     * @param home where names begin that are not absolute, as seen in the user's root directory
      * @throws IOException in OpenSSH's words if the directory to begin in cannot be told
      */
-    SftpSession(SessionChannel channel, ServerTransport peer, SftpOptions options, Chroot chroot)
+    SftpSession(SessionChannel channel, ServerTransport peer, SftpOptions options, String home)
             throws IOException {
         this.channel = channel;
         this.peer = peer;
         String given = options.start();
-        String start = given == null ? "" : Chroot.expand(given, channel.login().account());
-        String home = chroot.home();
+        Login login = channel.login();
+        Account account = login.account();
+        String start = given == null ? "" : expand(given, account);
         String begin = start.startsWith("/") ? start : start.isEmpty() ? home : home + "/" + start;
-        Account account = channel.login().account();
         InetSocketAddress from = peer.peer();
         String client = from == null ? "UNKNOWN" : from.getAddress().getHostAddress();
-        user = AsUser.of(account, chroot.root(), options.umask() < 0 ? null : options.umask());
+        user = AsUser.of(account, login.root(), options.umask() < 0 ? null : options.umask());
         server =
                 new SftpServer(
                         options, account, begin, client, peer.log(), new Inbox(), new Outbox());
+    }
+
+    /** The tokens of sftp-server's -d: %h or %d home, %u name, %U number. */
+    private static String expand(String text, Account account) throws IOException {
+        String home = account.home().toString();
+        Map<Character, String> tokens =
+                new HashMap<>(
+                        ServerTokens.ofUser(
+                                account.name(), Integer.toUnsignedLong(account.uid()), home));
+        tokens.put('d', home);
+        try {
+            return ServerTokens.expand(
+                    text.equals("~") || text.startsWith("~/") ? home + text.substring(1) : text,
+                    tokens);
+        } catch (ConfigException e) {
+            throw new IOException(e.text(), e);
+        }
     }
 
     /** Has the first turn now: whether this can act as the user is then known. */

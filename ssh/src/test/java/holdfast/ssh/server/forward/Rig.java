@@ -60,6 +60,7 @@ final class Rig implements AutoCloseable {
                             transport.admit(
                                     new Login(
                                             account,
+                                            null,
                                             permissions,
                                             started.settings(),
                                             List.of(),

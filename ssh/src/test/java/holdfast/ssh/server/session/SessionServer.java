@@ -90,6 +90,7 @@ final class SessionServer implements AutoCloseable {
                     transport.admit(
                             new Login(
                                     account,
+                                    null,
                                     permissions,
                                     settings,
                                     List.of("publickey test"),
