@@ -1,5 +1,7 @@
 package holdfast.ssh.mux;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.LocalSocket;
 import holdfast.ssh.system.PassedFile;
@@ -84,12 +86,12 @@ final class MuxMasterTest {
         for (int round = 0; round < 100; round++) {
             String path = directory.resolve("m" + round).toString();
             MuxMaster master =
-                    Objects.requireNonNull(
-                            MuxMaster.listen(
-                                    path,
-                                    Processes.user(),
-                                    new Nobody(),
-                                    new Log(Log.Level.QUIET, line -> {})));
+                    MuxMaster.listen(
+                            path,
+                            Processes.user(),
+                            new Nobody(),
+                            new Log(Log.Level.QUIET, line -> {}));
+            assertThat(master).isNotNull();
             List<LocalSocket> came = new CopyOnWriteArrayList<>();
             AtomicBoolean over = new AtomicBoolean();
             Runnable coming =
