@@ -11,29 +11,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.parallel.Execution;
-import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** The demo's play, in half the time. */
 @Timeout(60)
-@Execution(ExecutionMode.CONCURRENT)
 class DemoTest {
-
-    private static List<Path> before = List.of();
-
-    @BeforeAll
-    static void look() throws IOException {
-        before = left();
-    }
-
-    @AfterAll
-    static void nothing_is_left() throws IOException {
-        assertThat(left()).isEqualTo(before);
-    }
 
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
@@ -54,7 +37,8 @@ class DemoTest {
     }
 
     @Test
-    void the_silent_connection_dies_and_the_kept_one_lives() {
+    void the_silent_connection_dies_and_the_kept_one_lives() throws Exception {
+        List<Path> before = left();
         Demo.Scene scene = new Demo.Scene(Duration.ofSeconds(2), 1, 4, Duration.ofSeconds(1));
         int status = play(scene, false);
         assertThat(status).as(out.toString(StandardCharsets.UTF_8)).isZero();
@@ -68,6 +52,7 @@ class DemoTest {
                 .noneMatch(l -> l.contains("plain") && l.contains("has the line"))
                 .anyMatch(l -> l.startsWith("Next: "));
         assertThat(lines()).allSatisfy(l -> assertThat(l).hasSizeLessThanOrEqualTo(80));
+        assertThat(left()).isEqualTo(before);
     }
 
     @Test

@@ -80,8 +80,8 @@ public final class TetherListener implements AutoCloseable {
     /** For so long a tether is held that may not have logged in yet. */
     static final Duration YOUNG_HOLD = Duration.ofSeconds(60);
 
-    /** How long all clients together have to be told that it stops. */
-    private static final Duration LAST_WORDS = Duration.ofMillis(100);
+    /** How long all clients together may take to be told that it stops; who reads takes none. */
+    private static final Duration LAST_WORDS = Duration.ofSeconds(2);
 
     /** Connecting to the target. */
     private static final int CONNECTING_MILLIS = 10_000;

@@ -434,7 +434,7 @@ final class TetherListenerTest {
 
     @Test
     void whoever_is_carried_when_it_stops_is_told_so_whatever_else_goes_on() throws Exception {
-        for (int i = 0; i < 50; i++) {
+        for (int i = 0; i < 20; i++) {
             listen(10);
             Rightful one = rightful();
             Thread asks =
