@@ -164,7 +164,7 @@ record KeyCheck(
                             + " found: "
                             + named);
             if (!authorised(options, certificate != null, where)) {
-                log.error("Refused by key options");
+                refuse("Refused by key options");
                 return null;
             }
             if (certificate == null) {
@@ -173,11 +173,11 @@ record KeyCheck(
             }
             KeyOptions granted = KeyOptions.of(certificate, log);
             if (granted == null) {
-                log.error("Invalid certificate options");
+                refuse("Invalid certificate options");
                 return null;
             }
             if (!authorised(granted, false, where)) {
-                log.error("Refused by certificate options");
+                refuse("Refused by certificate options");
                 return null;
             }
             String principals = options.principals();
@@ -202,7 +202,7 @@ record KeyCheck(
                 }
             }
             if (refusal != null) {
-                log.error(refusal);
+                refuse(refusal);
                 return null;
             }
             log.verbose(accepted(certificate) + " found at " + where);
@@ -319,6 +319,11 @@ record KeyCheck(
         return false;
     }
 
+    private void refuse(String why) {
+        log.error(why);
+        toClient.accept(why);
+    }
+
     private void tell(String text) {
         log.debug(text);
         toClient.accept(text);
@@ -377,34 +382,34 @@ record KeyCheck(
         }
         boolean listed = principalsFile != null || settings.authorizedPrincipalsCommand() != null;
         if (listed && byPrincipal == null) {
-            log.error("Certificate does not contain an authorized principal");
+            refuse("Certificate does not contain an authorized principal");
             return null;
         }
         String refusal =
                 certificate.refusal(Certificate.Kind.USER, listed ? null : account.name(), now);
         if (refusal != null) {
-            log.error(refusal);
+            refuse(refusal);
             return null;
         }
         KeyOptions granted = KeyOptions.of(certificate, log);
         if (granted == null) {
-            log.error("Invalid certificate options");
+            refuse("Invalid certificate options");
             return null;
         }
         if (!authorised(granted, false, "cert")) {
-            log.error("Refused by certificate options");
+            refuse("Refused by certificate options");
             return null;
         }
         KeyOptions result = granted;
         if (byPrincipal != null) {
             if (!authorised(byPrincipal, false, "principals")) {
-                log.error("Refused by certificate principals options");
+                refuse("Refused by certificate principals options");
                 return null;
             }
             try {
                 result = byPrincipal.and(granted);
             } catch (KeyOptions.Bad e) {
-                log.error(e.reason());
+                refuse(e.reason());
                 return null;
             }
         }
