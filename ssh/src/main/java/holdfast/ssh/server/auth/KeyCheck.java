@@ -13,7 +13,11 @@ import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.format.DateTimeFormatter;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -40,6 +44,9 @@ record KeyCheck(
 
     /** So many broken lines of a file are told of at each look, and no more. */
     private static final int TOLD = 5;
+
+    private static final DateTimeFormatter TIME =
+            DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ss", Locale.ROOT);
 
     /** What the key may do, or null if it may not even log in. */
     @Nullable KeyOptions allowed(PublicIdentity key, @Nullable Certificate certificate) {
@@ -229,7 +236,7 @@ record KeyCheck(
     /** Whether the conditions of a key's options hold here and now (auth_authorise_keyopts). */
     private boolean authorised(KeyOptions options, boolean authorityAllowed, String where) {
         if (options.expires() != 0 && options.expires() < now) {
-            return no(where + ": entry expired");
+            return no(where + ": entry expired at " + time(options.expires()));
         }
         if (options.principals() != null && !options.certAuthority()) {
             return no(where + ": principals on non-CA key");
@@ -298,6 +305,9 @@ record KeyCheck(
                     .forEach((name, value) ->
                             tell(where + ": environment: " + Safe.text(name + "=" + value)));
         }
+        if (options.expires() != 0) {
+            log.debug(where + ": expires at " + time(options.expires()));
+        }
         String principals = options.principals();
         if (principals != null) {
             log.debug(where + ": authorized principals: \"" + Safe.text(principals) + "\"");
@@ -312,6 +322,11 @@ record KeyCheck(
         if (settings.allowTcpForwarding().remote()) {
             options.permitListen().forEach(one -> log.debug(where + ": permitted listen: " + one));
         }
+    }
+
+    /** As OpenSSH's format_absolute_time has it. */
+    private static String time(long seconds) {
+        return TIME.format(Instant.ofEpochSecond(seconds).atZone(ZoneId.systemDefault()));
     }
 
     private boolean no(String why) {
