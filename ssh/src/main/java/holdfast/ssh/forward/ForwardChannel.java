@@ -411,7 +411,11 @@ public final class ForwardChannel extends AbstractClientChannel {
         Tap from = tap;
         if (from != null) {
             flush();
-            pump(); // it is here already, as a rule: to ask the selector would take a thread more
+            try {
+                pump(); // it is here already, as a rule: to ask the selector takes a thread more
+            } catch (RuntimeException e) {
+                reading.failed(e); // it is this channel's end, and not the connection's
+            }
         }
     }
 
