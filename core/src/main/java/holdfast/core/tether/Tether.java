@@ -3,6 +3,8 @@ package holdfast.core.tether;
 import holdfast.core.time.Moment;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -265,6 +267,11 @@ public final class Tether {
         return next;
     }
 
+    /** How many bytes {@link #write} has taken in all. */
+    public long written() {
+        return outbox.written();
+    }
+
     /** How many of this end's bytes were ever put on a carrier. */
     public long sent() {
         return outbox.sent();
@@ -384,75 +391,85 @@ public final class Tether {
         }
 
         /**
-         * Writes what is to be sent next.
+         * What is to be sent next, as pieces to be written in this order: what is kept is among
+         * them where it lies. From here on it counts as sent.
          *
-         * @param length at least 128
-         * @return how many bytes were written; 0: nothing is to be said now
+         * @param most how many bytes in all; at least 128
+         * @return none: nothing is to be said now
          */
-        public int fill(byte[] into, int offset, int length, Moment now) {
+        public ByteBuffer[] next(int most, Moment now) {
             if (this != current || closeSent) {
-                return 0;
+                return NOTHING;
             }
-            int at = offset;
-            int end = offset + length;
+            List<ByteBuffer> pieces = new ArrayList<>(4);
             boolean data = sendAt < outbox.written();
+            byte[] heads = new byte[Math.min(most, MOST_HEADS)];
+            int end = heads.length;
+            int at = 0;
             if (heldDue && id != null) {
-                at = new Frame.Held(holdSeconds, id).write(into, at);
+                at = new Frame.Held(holdSeconds, id).write(heads, at);
                 heldDue = false;
                 heldToken = pings + 1;
                 ping(now);
             }
             if (pingDue && fits(at, end)) {
-                at = new Frame.Ping(++pings).write(into, at);
+                at = new Frame.Ping(++pings).write(heads, at);
                 pinged = pingAsked;
                 pingDue = false;
             }
             if (pongDue >= 0 && fits(at, end)) {
-                at = new Frame.Pong(pongDue).write(into, at);
+                at = new Frame.Pong(pongDue).write(heads, at);
                 pongDue = -1;
             }
             long tell = toTell();
             if (tell > toldAt && (data || ackNow(now)) && fits(at, end)) {
-                at = new Frame.Ack(tell - toldAt).write(into, at);
+                at = new Frame.Ack(tell - toldAt).write(heads, at);
                 toldAt = tell;
                 ackDue = null;
             }
-            while (sendAt < outbox.written() && end - at > FRAME_OVERHEAD) {
-                int some =
-                        (int)
-                                Math.min(
-                                        Math.min(Frame.MOST_DATA, outbox.written() - sendAt),
-                                        end - at - FRAME_OVERHEAD);
-                at = Frame.head(Frame.DATA, some, into, at);
-                at += outbox.send(sendAt, into, at, some);
-                sendAt += some;
+            int told = 0;
+            int left = most - at;
+            while (sendAt < outbox.written()
+                    && left > FRAME_OVERHEAD
+                    && at + FRAME_OVERHEAD <= end) {
+                ByteBuffer some =
+                        outbox.kept(sendAt, Math.min(Frame.MOST_DATA, left - FRAME_OVERHEAD));
+                int head = Frame.head(Frame.DATA, some.remaining(), heads, at) - at;
+                at += head;
+                left -= head + some.remaining();
+                pieces.add(ByteBuffer.wrap(heads, told, at - told));
+                pieces.add(some);
+                told = at;
+                sendAt += some.remaining();
             }
-            if (closing >= 0 && sendAt == outbox.written() && fits(at, end)) {
-                at = new Frame.Close(closing).write(into, at);
+            outbox.sentTo(sendAt);
+            if (closing >= 0
+                    && sendAt == outbox.written()
+                    && left >= Frame.LONGEST_CONTROL
+                    && fits(at, end)) {
+                at = new Frame.Close(closing).write(heads, at);
                 closeSent = true;
             }
-            return at - offset;
+            if (at > told) {
+                pieces.add(ByteBuffer.wrap(heads, told, at - told));
+            }
+            return pieces.toArray(ByteBuffer[]::new);
         }
 
         /**
-         * Whether everything that was written has been put on this carrier, so that what is written
-         * next may be sent from where it comes: see {@link #announce}.
-         */
-        public boolean level() {
-            return this == current && sendAt == outbox.written() && closing < 0;
-        }
-
-        /**
-         * Says that the next {@code count} bytes on the carrier are those that have just been
-         * written while it was {@link #level}: writes their head; they themselves are to follow.
+         * The same, copied into one array.
          *
-         * @param count at most {@link Frame#MOST_DATA}
+         * @param length at least 128
+         * @return how many bytes were written; 0: nothing is to be said now
          */
-        public void announce(int count, ByteBuffer heads) {
-            byte[] head = new byte[FRAME_OVERHEAD];
-            heads.put(head, 0, Frame.head(Frame.DATA, count, head, 0));
-            sendAt += count;
-            outbox.sentTo(sendAt);
+        public int fill(byte[] into, int offset, int length, Moment now) {
+            int at = offset;
+            for (ByteBuffer piece : next(length, now)) {
+                int some = piece.remaining();
+                piece.get(into, at, some);
+                at += some;
+            }
+            return at - offset;
         }
 
         /** Reads what the carrier brought; nothing if it is no longer the current one. */
@@ -567,7 +584,13 @@ public final class Tether {
         }
     }
 
+    /** The head of a DATA frame, at most. */
     private static final int FRAME_OVERHEAD = 1 + 3;
+
+    /** What is not data in one sending: some frames of other kinds, and the heads of sixteen. */
+    private static final int MOST_HEADS = 3 * Frame.LONGEST_CONTROL + 16 * FRAME_OVERHEAD;
+
+    private static final ByteBuffer[] NOTHING = {};
 
     private static boolean fits(int at, int end) {
         return end - at >= Frame.LONGEST_CONTROL;

@@ -386,39 +386,80 @@ final class TetherTest {
     void the_outbox_never_gives_what_it_does_not_hold() {
         Outbox outbox = new Outbox(4096);
         outbox.write(ByteBuffer.allocate(10));
-        byte[] into = new byte[10];
-        assertThatThrownBy(() -> outbox.send(11, into, 0, 1))
-                .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> outbox.kept(11, 1)).isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> outbox.acknowledge(1))
                 .as("never sent")
                 .isInstanceOf(IllegalArgumentException.class);
-        outbox.send(0, into, 0, 10);
+        outbox.sentTo(10);
         outbox.acknowledge(4);
-        assertThatThrownBy(() -> outbox.send(3, into, 0, 1))
-                .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> outbox.kept(3, 1)).isInstanceOf(IllegalArgumentException.class);
+        assertThat(outbox.kept(10, 1).hasRemaining()).isFalse();
     }
 
     @Test
-    void what_is_next_goes_straight_to_the_program_and_is_kept_only_for_sending_again() {
+    void an_outbox_gives_every_byte_where_it_was_put_within_its_bound() {
+        long seed = new SplittableRandom().nextLong();
+        System.out.println("TetherTest seed " + seed);
+        SplittableRandom dice = new SplittableRandom(seed);
+        for (int bound = 1; bound <= 4 << 20; bound *= 8) {
+            Outbox outbox = new Outbox(bound);
+            for (int step = 0; step < 400; step++) {
+                ByteBuffer some = ByteBuffer.allocate(dice.nextInt(Math.min(bound, 100_000) + 1));
+                for (int i = 0; i < some.capacity(); i++) {
+                    some.put(i, byteAt(outbox.written() + i));
+                }
+                int room = outbox.room();
+                assertThat(outbox.write(some)).isEqualTo(Math.min(room, some.capacity()));
+                long from =
+                        outbox.acknowledged()
+                                + dice.nextLong(outbox.written() - outbox.acknowledged() + 1);
+                for (long at = from; at < outbox.written(); ) {
+                    ByteBuffer kept = outbox.kept(at, 1 + dice.nextInt(100_000));
+                    assertThat(kept.get(0)).as("seed " + seed).isEqualTo(byteAt(at));
+                    at += kept.remaining();
+                    assertThat(kept.get(kept.limit() - 1)).isEqualTo(byteAt(at - 1));
+                }
+                outbox.sentTo(outbox.written());
+                if (dice.nextInt(10) > 0) {
+                    outbox.acknowledge(from);
+                } else {
+                    outbox.acknowledge(outbox.written());
+                    assertThat(outbox.room()).isEqualTo(bound);
+                    if (dice.nextBoolean()) {
+                        outbox.trim();
+                        assertThat(outbox.memory()).isZero();
+                    }
+                }
+                assertThat(outbox.memory()).as("seed " + seed).isLessThanOrEqualTo(bound);
+                assertThat(outbox.room())
+                        .as("what is acknowledged in part is all that is lost")
+                        .isGreaterThanOrEqualTo(
+                                (int)
+                                        (bound
+                                                - (outbox.written() - from)
+                                                - Math.max(1, bound / 16)));
+            }
+        }
+    }
+
+    private static byte byteAt(long offset) {
+        return (byte) (offset * 0x9E3779B97F4A7C15L >>> 56);
+    }
+
+    @Test
+    void what_is_next_goes_straight_to_the_program() {
         hold();
-        byte[] text = Bytes.ascii("straight through");
-        ByteBuffer heads = ByteBuffer.allocate(4096);
-        assertThat(up.level()).isTrue();
-        assertThat(client.write(ByteBuffer.wrap(text))).isEqualTo(text.length);
-        up.announce(text.length, heads);
-        assertThat(up.wants(NOW)).isFalse();
-        heads.flip();
-        ByteBuffer both = ByteBuffer.allocate(heads.remaining() + text.length);
-        both.put(heads).put(text).flip();
+        write(client, "straight through");
+        ByteBuffer both = ByteBuffer.wrap(fill(up, NOW));
         // As a reader does it: what is left of the frames moves to the front.
         ByteBuffer out = both.duplicate();
         Tether.News news = down.received(both, out, NOW);
-        assertThat(news.bytes()).isEqualTo(text.length);
+        assertThat(news.bytes()).isEqualTo(16);
         assertThat(news.fault()).isNull();
         assertThat(new String(both.array(), 0, out.position(), StandardCharsets.US_ASCII))
                 .isEqualTo("straight through");
         assertThat(server.waiting()).isZero();
-        assertThat(server.taken()).isEqualTo(text.length);
+        assertThat(server.taken()).isEqualTo(16);
         move(down, up);
         assertThat(client.acknowledged()).isFalse();
         byte[] late = fill(down, at(1));

@@ -93,6 +93,11 @@ public final class TcpStream implements InstantChannel, GatheringByteChannel {
         return channel.write(from);
     }
 
+    /** The same of several; how many bytes. */
+    public long writeNow(ByteBuffer[] from) throws IOException {
+        return channel.write(from);
+    }
+
     @Override
     public int write(ByteBuffer from) throws IOException {
         if (!from.hasRemaining()) {

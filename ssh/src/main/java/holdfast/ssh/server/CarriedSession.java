@@ -7,7 +7,6 @@ import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.tether.CarrierState;
 import holdfast.core.tether.CarrierStep;
 import holdfast.core.tether.Carriers;
-import holdfast.core.tether.Frame;
 import holdfast.core.tether.Greeting;
 import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resumption;
@@ -27,6 +26,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -39,7 +39,6 @@ import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.util.Readable;
 import org.apache.sshd.common.util.buffer.Buffer;
-import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
 import org.apache.sshd.common.util.closeable.AbstractCloseable;
 import org.jspecify.annotations.Nullable;
 
@@ -55,12 +54,6 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     /** Of one write: more is gained by no system call, and this much waits for the network. */
     private static final int MOST_OUT = 64 * 1024;
-
-    /** What a packet leaves free before it, so that it can be written where it lies. */
-    static final int FRAME_ROOM = 4;
-
-    /** What is kept for an idle connection's writes. */
-    private static final int LEAST_OUT = 2 * 1024;
 
     /** How long the last bytes and CLOSE may take to be read by a client that still reads. */
     private static final Duration FAREWELL = Duration.ofSeconds(2);
@@ -81,17 +74,16 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         HANDED_OVER
     }
 
-    /** A packet of SSH's that has not found room among what is kept. */
-    private static final class Waiting extends AbstractIoWriteFuture {
-        private final byte[] bytes;
-        private int at;
-        private final int end;
+    /** A packet of SSH's that has not found room among what is kept, or is on its way. */
+    private static final class Packet extends AbstractIoWriteFuture {
+        private final ByteBuffer bytes;
 
-        Waiting(Buffer buffer) {
+        /** Where it ends in the stream, once all of it is kept. */
+        private long end;
+
+        Packet(Buffer buffer) {
             super("write", null);
-            bytes = buffer.array();
-            at = buffer.rpos();
-            end = at + buffer.available();
+            bytes = ByteBuffer.wrap(buffer.array(), buffer.rpos(), buffer.available());
         }
     }
 
@@ -119,9 +111,8 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     private @Nullable CarrierState carriers;
     private final Traffic traffic = new Traffic();
     private CarrierPolicy policy = CarrierPolicy.server(ASK_AFTER, LET_GO_AFTER);
-    private final ArrayDeque<Waiting> waiting = new ArrayDeque<>(0);
-    private @Nullable Waiting straight; // kept already, and on its way in its own memory
-    private byte @Nullable [] out;
+    private final ArrayDeque<Packet> waiting = new ArrayDeque<>(0);
+    private final ArrayDeque<Packet> going = new ArrayDeque<>(0); // kept, and not yet sent
     private boolean writing;
     private boolean delivering;
     private @Nullable Moment parkedAt;
@@ -426,18 +417,17 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     private void drop() {
         carrier = null;
         writing = false;
-        out = null;
         settle();
         parkedAt = now();
         Objects.requireNonNull(tether).park();
     }
 
-    /** Under the lock: what was on its way has its place among what is kept, whoever brings it. */
+    /** Under the lock: what was on its way is kept, whoever brings it. */
     private void settle() {
-        Waiting kept = straight;
-        straight = null;
-        if (kept != null) {
-            gate.apart(() -> kept.setValue(true));
+        if (!going.isEmpty()) {
+            List<Packet> kept = new ArrayList<>(going);
+            going.clear();
+            gate.apart(() -> kept.forEach(packet -> packet.setValue(true)));
         }
     }
 
@@ -478,7 +468,6 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
             if (carried != null) {
                 io = next;
                 carrier = carried;
-                out = null;
                 settle();
                 writing = true; // until the answer is on its way
                 away = parkedAt == null ? null : now().since(parkedAt);
@@ -494,7 +483,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         gate.carries(next, this);
         older.close(true);
         transport().resumed(peer(next), away);
-        send(next, new ByteArrayBuffer(served.answer()));
+        send(next, ByteBuffer.wrap(served.answer()));
         carried(next, ByteBuffer.wrap(rest));
         return true;
     }
@@ -552,141 +541,95 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         if (mode != Mode.TETHERED) {
             return io.writeBuffer(buffer);
         }
-        Waiting packet = new Waiting(buffer);
+        Packet packet = new Packet(buffer);
         boolean gone;
-        Buffer framed = null;
-        IoSession to;
         synchronized (lock) {
-            to = io;
             gone = over || farewell != null;
             if (!gone) {
-                framed = framed(packet);
-                if (framed == null) {
-                    waiting.add(packet);
-                }
+                waiting.add(packet);
             }
         }
         if (gone) {
             packet.setValue(new ClosedChannelException());
-        } else if (framed == null) {
-            flush();
         } else {
-            send(to, framed);
+            flush();
         }
         return packet;
     }
 
-    /**
-     * Under the lock: a packet that nothing is before, with its frame's head in front of it, where
-     * {@link ServerTransport} leaves room; it is kept, too. Null: it must wait.
-     */
-    private @Nullable Buffer framed(Waiting packet) {
-        Tether stream = tether;
-        Tether.Carrier on = carrier;
-        Moment now = now();
-        int length = packet.end - packet.at;
-        if (stream == null
-                || on == null
-                || writing
-                || !waiting.isEmpty()
-                || packet.at < FRAME_ROOM
-                || length > Frame.MOST_DATA
-                || stream.room() < length
-                || !on.level()
-                || on.wants(now)) {
-            return null;
-        }
-        stream.write(packet.bytes, packet.at, length);
-        ByteBuffer head = ByteBuffer.allocate(FRAME_ROOM);
-        on.announce(length, head);
-        int start = packet.at - head.position();
-        System.arraycopy(head.array(), 0, packet.bytes, start, head.position());
-        writing = true;
-        straight = packet;
-        out = null;
-        spoke(now);
-        arm();
-        return new ByteArrayBuffer(packet.bytes, start, packet.end - start);
-    }
-
-    private void send(IoSession to, Buffer bytes) {
-        try {
-            to.writeBuffer(bytes).addListener(done -> written(to, done.isWritten()));
-        } catch (IOException e) {
-            lost(to, false);
-        }
-    }
-
-    /** Takes into the tether what there is room for; under the lock. Those taken are whole. */
-    private List<Waiting> fill(Tether stream) {
-        List<Waiting> whole = List.of();
-        Waiting first;
+    /** Takes into the tether what there is room for; under the lock. */
+    private void keep(Tether stream) {
+        Packet first;
         while ((first = waiting.peek()) != null) {
-            first.at += stream.write(first.bytes, first.at, first.end - first.at);
-            if (first.at < first.end) {
-                break;
+            stream.write(first.bytes);
+            if (first.bytes.hasRemaining()) {
+                return;
             }
-            waiting.remove();
+            first.end = stream.written();
+            going.add(waiting.remove());
+        }
+    }
+
+    /** What is kept is as good as sent while nobody carries; under the lock. */
+    private List<Packet> done(Tether stream) {
+        List<Packet> whole = List.of();
+        long sent = carrier == null ? stream.written() : writing ? 0 : stream.sent();
+        Packet first;
+        while ((first = going.peek()) != null && first.end <= sent) {
             if (whole.isEmpty()) {
                 whole = new ArrayList<>(2);
             }
-            whole.add(first);
+            whole.add(going.remove());
         }
         return whole;
     }
 
     /** Sends what there is to send, unless a write is under way, whose end comes back here. */
     private void flush() {
-        List<Waiting> whole;
+        List<Packet> whole;
         IoSession to;
-        byte[] bytes = null;
-        int count = 0;
+        ByteBuffer[] pieces = {};
         synchronized (lock) {
             Tether stream = tether;
             if (stream == null || over) {
                 return;
             }
-            whole = fill(stream);
+            keep(stream);
+            whole = done(stream);
             if (farewell != null && waiting.isEmpty()) {
                 stream.finish(closeReason);
             }
             Tether.Carrier on = carrier;
             to = io;
-            if (on != null && !writing && on.wants(now())) {
+            Moment now = now();
+            if (on != null && !writing && on.wants(now)) {
                 long before = stream.sent();
-                bytes = room(stream);
-                count = on.fill(bytes, 0, bytes.length, now());
-                writing = count > 0;
+                pieces = on.next(MOST_OUT, now);
+                writing = pieces.length > 0;
                 if (stream.sent() > before) {
-                    spoke(now());
+                    spoke(now);
                 }
-            } else if (!writing) {
-                out = null;
             }
             arm();
         }
-        for (Waiting packet : whole) {
+        for (Packet packet : whole) {
             packet.setValue(true);
         }
-        if (count > 0 && bytes != null) {
-            send(to, new ByteArrayBuffer(bytes, 0, count));
+        if (pieces.length > 0) {
+            send(to, pieces);
         }
     }
 
-    /** As much as there is to send, within bounds. */
-    private byte[] room(Tether stream) {
-        byte[] there = out;
-        long wanted = stream.unsent() + 2L * Frame.LONGEST_CONTROL;
-        if (there == null || (there.length < wanted && there.length < MOST_OUT)) {
-            there = new byte[wanted <= LEAST_OUT ? LEAST_OUT : MOST_OUT];
-            out = there;
+    private void send(IoSession to, ByteBuffer... pieces) {
+        try {
+            NetworkSession.write(to, pieces).addListener(done -> written(to, done.isWritten()));
+        } catch (IOException e) {
+            lost(to, false);
         }
-        return there;
     }
 
     private void written(IoSession to, boolean well) {
         Farewell last = null;
-        Waiting kept;
         if (!well) {
             lost(to, false);
             return;
@@ -696,14 +639,9 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                 return;
             }
             writing = false;
-            kept = straight;
-            straight = null;
             if (tether != null && tether.finished()) {
                 last = farewell;
             }
-        }
-        if (kept != null) {
-            kept.setValue(true);
         }
         if (last == null) {
             flush();
@@ -855,8 +793,8 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     @Override
     protected void doCloseImmediately() {
-        List<Waiting> unsent;
-        List<byte[]> last = List.of();
+        List<Packet> unsent;
+        List<ByteBuffer> last = List.of();
         Farewell waits;
         synchronized (lock) {
             Tether stream = tether;
@@ -892,34 +830,28 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     }
 
     /** Under the lock: what is still to be sent, and CLOSE, without which the client comes back. */
-    private List<byte[]> lastWords(Tether stream) {
-        List<byte[]> all = new ArrayList<>();
+    private List<ByteBuffer> lastWords(Tether stream) {
+        List<ByteBuffer> all = new ArrayList<>();
         Tether.Carrier on = carrier;
         if (on != null && !over && !stream.finished() && stream.peerClosed() < 0) {
             stream.finish(closeReason);
-            while (on.wants(now())) {
-                byte[] bytes = new byte[LEAST_OUT];
-                int count = on.fill(bytes, 0, bytes.length, now());
-                if (count == 0) {
-                    break;
-                }
-                all.add(Arrays.copyOf(bytes, count));
+            boolean more = true;
+            while (more && on.wants(now())) {
+                more = Collections.addAll(all, on.next(MOST_OUT, now()));
             }
         }
         return all;
     }
 
     /** Gives the last connection back, having said what is left to be said, if it can be. */
-    private void leave(List<byte[]> last) {
+    private void leave(List<ByteBuffer> last) {
         IoSession old = io;
         if (last.isEmpty()) {
             old.close(true);
             return;
         }
         try {
-            for (byte[] bytes : last) {
-                old.writeBuffer(new ByteArrayBuffer(bytes));
-            }
+            NetworkSession.write(old, last.toArray(ByteBuffer[]::new));
             afterFarewell(() -> old.close(true));
             old.close(false);
         } catch (IOException e) {

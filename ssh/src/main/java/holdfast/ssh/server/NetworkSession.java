@@ -4,16 +4,26 @@ import java.io.IOException;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousSocketChannel;
+import java.nio.channels.CompletionHandler;
+import java.time.Duration;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
 import org.apache.sshd.common.FactoryManager;
 import org.apache.sshd.common.io.IoHandler;
 import org.apache.sshd.common.io.IoServiceFactory;
 import org.apache.sshd.common.io.IoServiceFactoryFactory;
+import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.io.IoWriteFuture;
 import org.apache.sshd.common.io.nio2.Nio2CompletionHandler;
 import org.apache.sshd.common.io.nio2.Nio2Service;
 import org.apache.sshd.common.io.nio2.Nio2ServiceFactory;
 import org.apache.sshd.common.io.nio2.Nio2ServiceFactoryFactory;
 import org.apache.sshd.common.io.nio2.Nio2Session;
 import org.apache.sshd.common.util.Readable;
+import org.apache.sshd.common.util.buffer.Buffer;
+import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
+import org.apache.sshd.core.CoreModuleProperties;
 
 /**
  * A TCP connection that has little memory while little comes, as an idle one for its life, and
@@ -41,6 +51,14 @@ final class NetworkSession extends Nio2Session {
         }
     }
 
+    /**
+     * What one write brings together. Among MINA's writes, each of which has one buffer, a mark
+     * stands for it, which counts as written when all of it is.
+     */
+    private record Gathered(byte[] mark, ByteBuffer[] pieces) {}
+
+    private final Queue<Gathered> gathered = new ConcurrentLinkedQueue<>();
+    private final Duration patience;
     private int cameLast;
 
     private NetworkSession(
@@ -51,6 +69,7 @@ final class NetworkSession extends Nio2Session {
             SocketAddress acceptedAt)
             throws IOException {
         super(service, mina, handler, socket, acceptedAt);
+        patience = CoreModuleProperties.NIO2_MIN_WRITE_TIMEOUT.getRequired(mina);
     }
 
     /** For a server all of whose connections are of this kind. */
@@ -100,5 +119,62 @@ final class NetworkSession extends Nio2Session {
         } else {
             startReading(ByteBuffer.allocate(wanted));
         }
+    }
+
+    /**
+     * Writes these pieces, in this order, where they lie: they are the writer's until it is done.
+     */
+    static IoWriteFuture write(IoSession to, ByteBuffer... pieces) throws IOException {
+        if (to instanceof NetworkSession session) {
+            Gathered all = new Gathered(new byte[1], pieces);
+            session.gathered.add(all);
+            return session.writeBuffer(new ByteArrayBuffer(all.mark));
+        }
+        Buffer together = new ByteArrayBuffer();
+        for (ByteBuffer piece : pieces) {
+            byte[] bytes = new byte[piece.remaining()];
+            piece.get(bytes);
+            together.putRawBytes(bytes);
+        }
+        return to.writeBuffer(together);
+    }
+
+    @Override
+    protected void doWriteCycle(
+            ByteBuffer buffer, Nio2CompletionHandler<Integer, Object> completion) {
+        for (Gathered all : gathered) {
+            if (buffer.hasArray() && buffer.array() == all.mark) {
+                gather(all, buffer, completion);
+                return;
+            }
+        }
+        super.doWriteCycle(buffer, completion);
+    }
+
+    private void gather(
+            Gathered all, ByteBuffer mark, Nio2CompletionHandler<Integer, Object> completion) {
+        getSocket()
+                .write(
+                        all.pieces,
+                        0,
+                        all.pieces.length,
+                        patience.toMillis(),
+                        TimeUnit.MILLISECONDS,
+                        null,
+                        new CompletionHandler<Long, Object>() {
+                            @Override
+                            public void completed(Long count, Object attachment) {
+                                if (!all.pieces[all.pieces.length - 1].hasRemaining()) {
+                                    gathered.remove(all);
+                                    mark.get();
+                                }
+                                completion.completed(count.intValue(), attachment);
+                            }
+
+                            @Override
+                            public void failed(Throwable why, Object attachment) {
+                                completion.failed(why, attachment);
+                            }
+                        });
     }
 }

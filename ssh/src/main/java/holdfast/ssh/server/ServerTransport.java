@@ -58,9 +58,6 @@ public final class ServerTransport extends OneKeyExchange {
      */
     public static final AttributeKey<String> KIND = new AttributeKey<>();
 
-    /** A packet of so many bytes is worth being written where it lies. */
-    private static final int LARGE = 1024;
-
     /** More of what a client says goes into no line of the log. */
     private static final int LONGEST_WORDS = 256;
 
@@ -490,28 +487,10 @@ public final class ServerTransport extends OneKeyExchange {
             if (!closedChannels.permits(buffer)) {
                 return ClosedChannels.dropped();
             }
-            makeRoom(buffer);
             return super.doWritePacket(buffer);
         } finally {
             encodeLock.unlock();
         }
-    }
-
-    /**
-     * Moves a large packet back a little, to where the head of a tether's frame has room before it.
-     * It cannot be made there: MINA's own streams know by heart where a packet begins.
-     */
-    private void makeRoom(Buffer packet) {
-        int from = packet.rpos();
-        int to = SshConstants.SSH_PACKET_HEADER_LEN + CarriedSession.FRAME_ROOM;
-        int length = packet.available();
-        if (carried == null || !carried.tethered() || from >= to || length < LARGE) {
-            return;
-        }
-        packet.wpos(to + length);
-        byte[] bytes = packet.array();
-        System.arraycopy(bytes, from, bytes, to, length);
-        packet.rpos(to);
     }
 
     /** Takes one line and not a byte more (RFC 4253 section 4.2). */

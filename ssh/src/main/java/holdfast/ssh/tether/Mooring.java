@@ -279,11 +279,10 @@ final class Mooring {
     }
 
     private void write(SocketChannel to, Tether.Carrier on, byte[] first) {
-        byte[] out = new byte[CHUNK];
         try {
             TetherListener.write(to, first);
             while (true) {
-                int count;
+                ByteBuffer[] pieces;
                 long before;
                 boolean last;
                 Moment spoke = now();
@@ -295,12 +294,11 @@ final class Mooring {
                         return;
                     }
                     before = tether.sent();
-                    count = on.fill(out, 0, out.length, now());
+                    pieces = on.next(CHUNK, now());
                     last = tether.finished();
                 }
-                ByteBuffer some = ByteBuffer.wrap(out, 0, count);
-                while (some.hasRemaining()) {
-                    to.write(some);
+                while (pieces.length > 0 && pieces[pieces.length - 1].hasRemaining()) {
+                    to.write(pieces);
                 }
                 synchronized (this) {
                     if (on.equals(carrier) && tether.sent() > before) {

@@ -6,7 +6,6 @@ import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.tether.CarrierState;
 import holdfast.core.tether.CarrierStep;
 import holdfast.core.tether.Carriers;
-import holdfast.core.tether.Frame;
 import holdfast.core.tether.Greeting;
 import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resuming;
@@ -16,6 +15,7 @@ import holdfast.core.tether.Traffic;
 import holdfast.core.time.Moment;
 import holdfast.ssh.link.InstantChannel;
 import holdfast.ssh.link.LinkClock;
+import holdfast.ssh.link.TcpStream;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.nio.ByteBuffer;
@@ -78,14 +78,14 @@ public final class TetherStream implements InstantChannel {
         void said(String line);
     }
 
-    /** One read or write of a carrier. */
+    /** One read of the lines. */
     private static final int CHUNK = 64 * 1024;
+
+    /** One write of a carrier at most: a PING waits for no more than this. */
+    private static final int MOST_OUT = 256 * 1024;
 
     /** What is due and cannot be said yet is not looked at more often. */
     private static final Duration LEAST_WAIT = Duration.ofMillis(5);
-
-    /** So many frames go out in one write at most. */
-    private static final int MOST_PIECES = 64;
 
     /** How long at most until a sleep of the machine is noticed. */
     private static final Duration LOOK_ROUND = Duration.ofSeconds(2);
@@ -109,6 +109,10 @@ public final class TetherStream implements InstantChannel {
         PLAIN,
         TETHERED
     }
+
+    /** What a thread that could not wait has left of a write. */
+    private record Unfinished(
+            Tether.Carrier on, ByteChannel to, ByteBuffer[] pieces, Moment spoke) {}
 
     private final ByteChannel first;
     private final TetherKey key;
@@ -142,6 +146,7 @@ public final class TetherStream implements InstantChannel {
     private @Nullable IOException broken;
     private boolean eof;
     private boolean writing;
+    private @Nullable Unfinished unfinished; // a write that could not wait; `writing` stays set
     private boolean closed;
     private long dataSent;
     private final Traffic traffic = new Traffic();
@@ -153,12 +158,6 @@ public final class TetherStream implements InstantChannel {
     // The reader's own.
     private final ByteBuffer incoming = ByteBuffer.allocate(CHUNK);
     private final byte[] readable = new byte[CHUNK];
-
-    // Of the one thread that writes straight through; `writing` makes it one.
-    private final byte[] control = new byte[2 * Frame.LONGEST_CONTROL];
-    private final ByteBuffer heads = ByteBuffer.allocateDirect(4096);
-    private final ByteBuffer[] pieces = new ByteBuffer[2 * MOST_PIECES];
-    private int pieceCount;
 
     /**
      * @param first a connected stream on which nothing has been said yet
@@ -339,6 +338,7 @@ public final class TetherStream implements InstantChannel {
         }
         int before = into.position();
         received(on, raw.flip().position(before), into);
+        flush(false);
         return into.position() - before;
     }
 
@@ -403,6 +403,7 @@ public final class TetherStream implements InstantChannel {
             if (rest > 0) {
                 if (mode == Mode.TETHERED && carrier != null) {
                     received(carrier, ByteBuffer.wrap(bytes, used, rest), null);
+                    writeInTime();
                 } else {
                     into.put(bytes, used, rest);
                     used += rest;
@@ -547,7 +548,6 @@ public final class TetherStream implements InstantChannel {
             if (!mailbox.isEmpty()) {
                 lookNow(decider);
             }
-            writeInTime();
         }
         if (resumable != null) {
             watcher.held(resumable);
@@ -627,18 +627,26 @@ public final class TetherStream implements InstantChannel {
         return before;
     }
 
-    /** Without a tether as the connection does; with one nothing, for it may be between two. */
+    /** With a tether: takes what there is room for, and sends of it what goes without waiting. */
     @Override
     public int writeNow(ByteBuffer from) throws IOException {
+        int took;
         synchronized (lock) {
             if (closed) {
                 throw new ClosedChannelException();
             }
-            if (mode != Mode.PLAIN) {
-                return 0;
+            if (broken != null) {
+                throw broken;
             }
+            if (mode == Mode.PLAIN) {
+                return first instanceof InstantChannel instant ? instant.writeNow(from) : 0;
+            }
+            took = tether == null ? 0 : tether.write(from);
         }
-        return first instanceof InstantChannel instant ? instant.writeNow(from) : 0;
+        if (took > 0) {
+            flush(false);
+        }
+        return took;
     }
 
     private void writeOurLine(ByteBuffer from) throws IOException {
@@ -665,111 +673,105 @@ public final class TetherStream implements InstantChannel {
     }
 
     private void writeTethered(ByteBuffer from) throws IOException {
-        ByteBuffer straight = null;
-        Tether.Carrier on;
-        ByteChannel to;
-        Moment spoke = clock.now();
         synchronized (lock) {
             Tether stream = tether;
             if (stream == null) {
                 return;
             }
-            on = carrier;
-            to = channel;
-            boolean level =
-                    on != null
-                            && !writing
-                            && to instanceof GatheringByteChannel
-                            && on.level()
-                            && stream.room() > 0;
-            if (level && on != null) {
-                // What else is due goes first; the data is not there yet.
-                heads.clear().put(control, 0, on.fill(control, 0, control.length, spoke));
-            }
-            int start = from.position();
-            int took = stream.write(from);
-            if (took == 0) {
+            if (stream.write(from) == 0) {
                 if (stream.peerClosed() >= 0) {
                     throw new IOException("Broken pipe");
                 }
                 await();
                 return;
             }
-            if (level && on != null) {
-                writing = true;
-                straight = from.duplicate().position(start).limit(start + took);
-                frames(on, straight);
-            }
         }
-        if (straight != null && on != null && to instanceof GatheringByteChannel gathering) {
-            IOException failed = null;
-            try {
-                while (pieces[pieceCount - 1].hasRemaining()) {
-                    gathering.write(pieces, 0, pieceCount);
-                }
-            } catch (IOException e) {
-                failed = e;
-            } catch (RuntimeException e) {
-                failed = new IOException(e); // else nobody would write any more
-            }
-            written(on, spoke, failed);
-        }
-        flush();
+        flush(true);
     }
 
-    /** Under the lock: {@code data}, which is kept already, as frames, behind what is in heads. */
-    private void frames(Tether.Carrier on, ByteBuffer data) {
-        pieceCount = 0;
-        int headAt = 0;
-        while (data.hasRemaining()) {
-            int some = Math.min(data.remaining(), Frame.MOST_DATA);
-            on.announce(some, heads);
-            pieces[pieceCount++] = heads.slice(headAt, heads.position() - headAt);
-            headAt = heads.position();
-            pieces[pieceCount++] = data.slice(data.position(), some);
-            data.position(data.position() + some);
-        }
-    }
-
-    /** Sends until there is nothing to send, unless another thread is at it. */
-    private void flush() {
-        byte[] out = null;
+    /**
+     * Sends until there is nothing to send, unless another thread is at it.
+     *
+     * @param waits whether this thread may wait for the carrier; else another has the rest
+     */
+    private void flush(boolean waits) {
         while (true) {
             Tether.Carrier on;
             ByteChannel to;
-            int count;
+            ByteBuffer[] pieces;
             Moment spoke = clock.now();
             synchronized (lock) {
                 on = carrier;
                 to = channel;
-                if (writing || on == null || to == null || !on.wants(clock.now())) {
+                if (writing || on == null || to == null || !on.wants(spoke)) {
+                    writeInTime();
                     return;
                 }
-                if (out == null) {
-                    out = OUT.get();
+                if (!waits && !(to instanceof TcpStream)) {
+                    lookNow(scribe);
+                    return;
                 }
-                count = on.fill(out, 0, out.length, clock.now());
-                if (count == 0) {
+                pieces = on.next(MOST_OUT, spoke);
+                if (pieces.length == 0) {
                     return;
                 }
                 writing = true;
             }
-            IOException failed = null;
-            try {
-                ByteBuffer some = ByteBuffer.wrap(out, 0, count);
-                while (some.hasRemaining()) {
-                    to.write(some);
-                }
-            } catch (IOException e) {
-                failed = e;
-            } catch (RuntimeException e) {
-                failed = new IOException(e); // else nobody would write any more
+            if (!send(on, to, pieces, spoke, waits)) {
+                return;
             }
-            written(on, spoke, failed);
         }
     }
 
-    /** A write is over, which {@code writing} was set for. */
+    /** Writes these pieces, for which {@code writing} is set; false: there is some left. */
+    private boolean send(
+            Tether.Carrier on, ByteChannel to, ByteBuffer[] pieces, Moment spoke, boolean waits) {
+        IOException failed = null;
+        try {
+            ByteBuffer last = pieces[pieces.length - 1];
+            if (!waits && to instanceof TcpStream instant) {
+                while (last.hasRemaining() && instant.writeNow(pieces) > 0) {
+                    // as much as goes
+                }
+                if (last.hasRemaining()) {
+                    synchronized (lock) {
+                        unfinished = new Unfinished(on, to, pieces, spoke);
+                        lookNow(scribe);
+                    }
+                    return false;
+                }
+            } else if (to instanceof GatheringByteChannel gathering) {
+                while (last.hasRemaining()) {
+                    gathering.write(pieces);
+                }
+            } else {
+                ByteBuffer all = together(pieces);
+                while (all.hasRemaining()) {
+                    to.write(all);
+                }
+            }
+        } catch (IOException e) {
+            failed = e;
+        } catch (RuntimeException e) {
+            failed = new IOException(e); // else nobody would write any more
+        }
+        written(on, spoke, failed);
+        return true;
+    }
+
+    private static ByteBuffer together(ByteBuffer[] pieces) {
+        int length = 0;
+        for (ByteBuffer piece : pieces) {
+            length += piece.remaining();
+        }
+        ByteBuffer all = ByteBuffer.allocate(length);
+        for (ByteBuffer piece : pieces) {
+            all.put(piece);
+        }
+        return all.flip();
+    }
+
+    /** A write is over, which {@code writing} was set for; what came meanwhile is the caller's. */
     private void written(Tether.Carrier on, Moment spoke, @Nullable IOException failed) {
         synchronized (lock) {
             writing = false;
@@ -781,7 +783,6 @@ public final class TetherStream implements InstantChannel {
                 }
             }
             dataSent = sent;
-            writeInTime();
             if (closed || (tether != null && tether.finished())) {
                 lock.notifyAll();
             }
@@ -791,15 +792,15 @@ public final class TetherStream implements InstantChannel {
         }
     }
 
-    /** The bytes of one write, the thread's own: two threads at most write a stream. */
-    private static final ThreadLocal<byte[]> OUT = ThreadLocal.withInitial(() -> new byte[CHUNK]);
-
     private void writeWhatIsLeft() {
         Moment lingers = Moment.ZERO;
         while (true) {
             Moment next = Moment.ZERO;
+            Unfinished left;
             synchronized (lock) {
-                if (!toWrite()) {
+                left = unfinished;
+                unfinished = null;
+                if (left == null && !toWrite()) {
                     if (closed || broken != null) {
                         return;
                     }
@@ -813,7 +814,10 @@ public final class TetherStream implements InstantChannel {
                 }
             }
             if (next.equals(Moment.ZERO)) {
-                flush();
+                if (left != null) {
+                    send(left.on, left.to, left.pieces, left.spoke, true);
+                }
+                flush(true);
                 lingers = clock.now().plus(LINGER);
             } else {
                 sleepUntil(next);
@@ -1025,6 +1029,7 @@ public final class TetherStream implements InstantChannel {
                                 resumed.carrier(),
                                 ByteBuffer.wrap(some.array(), used, count - used),
                                 null);
+                        writeInTime();
                         lock.notifyAll();
                         return true;
                     }

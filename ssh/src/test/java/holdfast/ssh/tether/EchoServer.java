@@ -37,6 +37,7 @@ final class EchoServer implements AutoCloseable {
     private volatile boolean deaf;
     private volatile boolean mute;
     private volatile @Nullable String lastWord;
+    private boolean stalled; // guarded by the lock
 
     EchoServer(boolean offers) throws IOException {
         this.offers = offers;
@@ -66,6 +67,14 @@ final class EchoServer implements AutoCloseable {
     /** What the current connection brings is no longer heard, and nothing is said on it. */
     void blackhole() {
         deaf = true;
+    }
+
+    /** Reads no connection until told to: what comes fills the kernel's buffers. */
+    void stall(boolean on) {
+        synchronized (lock) {
+            stalled = on;
+            lock.notifyAll();
+        }
     }
 
     /** From now on it takes what comes and gives nothing back. */
@@ -126,7 +135,7 @@ final class EchoServer implements AutoCloseable {
             if (carrier != null) {
                 carry(one, carrier, bytes, used, count - used);
             }
-        } catch (IOException e) {
+        } catch (IOException | InterruptedException e) {
             // cut, or the test is over
         }
     }
@@ -184,7 +193,7 @@ final class EchoServer implements AutoCloseable {
     }
 
     private void carry(SocketChannel one, Tether.Carrier carrier, byte[] bytes, int at, int rest)
-            throws IOException {
+            throws IOException, InterruptedException {
         Thread writer =
                 Thread.ofPlatform().daemon().name("echo-writer").start(() -> write(one, carrier));
         int offset = at;
@@ -213,6 +222,9 @@ final class EchoServer implements AutoCloseable {
                     return;
                 }
                 lock.notifyAll();
+                while (stalled) {
+                    lock.wait();
+                }
             }
             offset = 0;
             count = one.read(ByteBuffer.wrap(bytes));

@@ -7,7 +7,9 @@ import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.tether.CarrierState;
 import holdfast.core.time.Moment;
 import holdfast.ssh.link.LinkClock;
+import holdfast.ssh.link.TcpStream;
 import java.io.IOException;
+import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.ClosedChannelException;
@@ -64,7 +66,7 @@ final class TetherStreamTest {
             };
 
     private TetherStream stream(EchoServer server) throws IOException {
-        return stream(server, server.connect());
+        return stream(server, new TcpStream(server.connect()));
     }
 
     private TetherStream stream(EchoServer server, ByteChannel first) {
@@ -74,7 +76,7 @@ final class TetherStreamTest {
                 1 << 20,
                 CarrierPolicy.client(Duration.ofSeconds(30), 1),
                 new LinkClock(),
-                server::connect,
+                () -> new TcpStream(server.connect()),
                 watcher,
                 Duration.ofDays(366));
     }
@@ -151,6 +153,37 @@ final class TetherStreamTest {
             assertThat(stream.tethered()).isTrue();
             say(stream, "hello");
             assertThat(hear(stream, 5)).isEqualTo("hello");
+        }
+    }
+
+    @Test
+    void who_must_not_wait_leaves_what_does_not_go_at_once_to_another() throws Exception {
+        try (EchoServer server = new EchoServer(true);
+                SocketChannel small =
+                        server.connect().setOption(StandardSocketOptions.SO_SNDBUF, 16_384);
+                TetherStream stream = stream(server, new TcpStream(small))) {
+            open(stream);
+            // Not read, the kernel's buffers take less than the tether has room for.
+            server.stall(true);
+            ByteBuffer much = ByteBuffer.allocate(1 << 20);
+            for (int i = 0; i < much.capacity(); i++) {
+                much.put(i, (byte) (i * 0x9E3779B9 >>> 24));
+            }
+            while (much.hasRemaining() && stream.writeNow(much) > 0) {
+                // as much as there is room for, which is all but what was not acknowledged yet
+            }
+            int went = much.position();
+            assertThat(went).isGreaterThan(900_000);
+            server.stall(false);
+            FutureTask<Integer> rest = new FutureTask<>(() -> stream.write(much));
+            Thread.ofPlatform().daemon().start(rest);
+            byte[] back = new byte[much.capacity()];
+            ByteBuffer into = ByteBuffer.wrap(back);
+            while (into.hasRemaining()) {
+                assertThat(stream.read(into)).isPositive();
+            }
+            assertThat(rest.get(30, TimeUnit.SECONDS)).isEqualTo(much.capacity() - went);
+            assertThat(back).isEqualTo(much.array());
         }
     }
 
