@@ -73,7 +73,10 @@ final class DisplayTrial {
             Sshd sshd = stage.holdfastSshd("X11Forwarding yes", "UsePAM " + pam);
             String[] words = withXauth(stage, question(stage) + "; echo ready; cat");
             Running client =
-                    somebody.ssh(stage, sshd, words).env("DISPLAY", display.name()).start();
+                    somebody.ssh(stage, sshd, words)
+                            .env("DISPLAY", display.name())
+                            .inputOpen()
+                            .start();
             client.out().await("ready", SOON);
             List<String> said = client.out().text().lines().toList();
             assertThat(said.getFirst()).as(client.err().text()).isEqualTo("welcome");
