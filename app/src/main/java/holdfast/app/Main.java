@@ -15,13 +15,13 @@ public final class Main {
     /** What {@code -V} and {@code --version} print, and the first line of {@code -v}. */
     public static final String VERSION = Software.VERSION;
 
-    private static final String USAGE =
+    static final String USAGE =
             """
             usage: holdfast COMMAND [ARGUMENT...]
 
               ssh [OPTION...] [USER@]HOST [COMMAND]   log in or run a command, as ssh does, and say when the link is dead
               sshd [OPTION...]                        serve logins, as sshd does, and notice the dead; sshd status, sshd --here
-              demo                                    see a connection die and another live, in half a minute
+              demo                                    see a connection die and another live, in a quarter of a minute
               lab --listen ADDRESS:PORT --to HOST     trouble your own connections as networks do; see lab --help
               tether --listen PORT --to HOST:PORT     keep connections of any ssh to any sshd over lost ones; see tether --help
               --version                               print the version

@@ -17,7 +17,13 @@ import com.tngtech.archunit.core.domain.JavaFieldAccess;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.library.dependencies.SlicesRuleDefinition;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 /** The rules of the house, each with its reason: see ARCHITECTURE.md. */
@@ -27,6 +33,9 @@ final class HouseTest {
             new ClassFileImporter()
                     .withImportOption(new ImportOption.DoNotIncludeTests())
                     .importPackages("holdfast");
+
+    /** The tests of a module run in its directory. */
+    private static final Path MAP = Path.of("../ARCHITECTURE.md");
 
     private static final String[] CLOCKS_AND_THREADS_OF_LANG = {
         "java.lang.Thread",
@@ -263,6 +272,56 @@ final class HouseTest {
                 .beFreeOfCycles()
                 .because("what goes round in a circle can be understood only as a whole")
                 .check(HOUSE);
+    }
+
+    @Test
+    void the_map_names_every_package_and_none_that_is_not_there() throws IOException {
+        TreeSet<String> there = new TreeSet<>();
+        for (JavaClass one : HOUSE) {
+            if (one.getPackageName().matches("holdfast\\.(core|ssh|lab|app)\\..+")) {
+                there.add(one.getPackageName().replaceFirst("^holdfast\\.(\\w+)\\.", "$1 "));
+            }
+        }
+        TreeSet<String> told = new TreeSet<>();
+        TreeSet<String> mentioned = new TreeSet<>();
+        String room = "";
+        for (String line : Files.readAllLines(MAP)) {
+            Matcher row =
+                    Pattern.compile("(core|ssh|lab|app|   ) +([a-z.]+)  +\\S.*").matcher(line);
+            if (line.startsWith("trials ")) {
+                break; // a room that this one does not see
+            }
+            if (!row.matches()) {
+                continue;
+            }
+            room = row.group(1).isBlank() ? room : row.group(1);
+            told.add(room + " " + row.group(2));
+            Matcher other = Pattern.compile("\\b[a-z]+\\.[a-z]+\\b").matcher(line);
+            while (other.find()) {
+                mentioned.add(room + " " + other.group());
+            }
+        }
+        assertThat(there).containsAll(told);
+        there.removeAll(told);
+        assertThat(mentioned).as("packages that have no row of their own").containsAll(there);
+    }
+
+    @Test
+    void what_the_map_calls_a_class_is_one() throws IOException {
+        TreeSet<String> there = new TreeSet<>(Set.of(".HouseTest", ".SshServer")); // MINA's
+        for (JavaClass one : HOUSE) {
+            there.add("." + one.getName().replace('$', '.'));
+        }
+        Matcher named =
+                Pattern.compile("`((?:[a-z]+\\.)*[A-Z]\\w+(?:\\.[A-Z]\\w+)*)[^`A-Z]*`")
+                        .matcher(Files.readString(MAP));
+        int count = 0;
+        while (named.find()) {
+            String name = "." + named.group(1);
+            assertThat(there).as(name).anyMatch(full -> full.endsWith(name));
+            count++;
+        }
+        assertThat(count).isGreaterThan(20);
     }
 
     private static DescribedPredicate<JavaClass> named(String name) {

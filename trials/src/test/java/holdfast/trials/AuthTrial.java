@@ -15,7 +15,6 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -25,7 +24,6 @@ final class AuthTrial {
 
     private static final Duration SOON = Duration.ofSeconds(20);
     private static final String PASS_PHRASE = "correct horse";
-    private static final AtomicInteger USERS = new AtomicInteger(1);
 
     @Test
     void a_key_file_of_each_type_and_format_is_taken(Stage stage) throws Exception {
@@ -198,7 +196,7 @@ final class AuthTrial {
     void a_wrong_password_may_be_tried_three_times(Stage stage) throws Exception {
         Stage.needsRoot("a user is made for it");
         Sshd sshd = stage.sshd("PasswordAuthentication yes");
-        try (Somebody somebody = Somebody.made(stage)) {
+        try (Somebody somebody = Somebody.withPassword(stage)) {
             Terminal terminal = stage.terminal(200, 40);
             Terminal.Foreground running =
                     terminal.begin(
@@ -230,7 +228,7 @@ final class AuthTrial {
     void two_methods_in_turn_are_both_gone_through(Stage stage) throws Exception {
         Stage.needsRoot("a user is made for it");
         Path keys = Files.createTempDirectory("hftkeys");
-        try (Somebody somebody = Somebody.made(stage)) {
+        try (Somebody somebody = Somebody.withPassword(stage)) {
             // The server reads it as that user.
             Files.setPosixFilePermissions(keys, PosixFilePermissions.fromString("rwxr-xr-x"));
             Path file = keys.resolve("authorized");
@@ -275,7 +273,7 @@ final class AuthTrial {
             throws Exception {
         Stage.needsRoot("a user is made for it");
         Sshd sshd = stage.sshd(settings);
-        try (Somebody somebody = Somebody.made(stage)) {
+        try (Somebody somebody = Somebody.withPassword(stage)) {
             Terminal terminal = stage.terminal(200, 40);
             Terminal.Foreground running =
                     terminal.begin(
@@ -299,52 +297,6 @@ final class AuthTrial {
             assertThat(running.end(SOON)).isZero();
             assertThat(terminal.screen()).doesNotContain(Somebody.PASSWORD);
             assertThat(sshd.log()).contains("Accepted " + method);
-        }
-    }
-
-    /** A throw-away user of this machine with a known password. */
-    private record Somebody(String name) implements AutoCloseable {
-
-        static final String PASSWORD = "battery-staple";
-
-        static Somebody made(Stage stage) throws InterruptedException {
-            String name =
-                    "hft" + ProcessHandle.current().pid() % 100_000 + "x" + USERS.getAndIncrement();
-            Ended made =
-                    stage.run(
-                                    "useradd",
-                                    "--no-create-home",
-                                    "--home-dir",
-                                    "/tmp",
-                                    "--shell",
-                                    "/bin/sh",
-                                    name)
-                            .end(SOON);
-            assertThat(made.status()).as(made.err()).isZero();
-            Somebody somebody = new Somebody(name);
-            Runtime.getRuntime().addShutdownHook(new Thread(somebody::remove));
-            Ended set = stage.run("chpasswd").input(name + ":" + PASSWORD + "\n").end(SOON);
-            assertThat(set.status()).as(set.err()).isZero();
-            return somebody;
-        }
-
-        @Override
-        public void close() {
-            remove();
-        }
-
-        private void remove() {
-            try {
-                new ProcessBuilder("userdel", "--force", name)
-                        .redirectErrorStream(true)
-                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                        .start()
-                        .waitFor();
-            } catch (IOException e) {
-                throw new java.io.UncheckedIOException(e);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
         }
     }
 

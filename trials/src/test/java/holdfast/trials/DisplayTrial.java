@@ -2,25 +2,21 @@ package holdfast.trials;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.trials.harness.Display;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Running;
+import holdfast.trials.harness.Script;
 import holdfast.trials.harness.Sshd;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Execution;
@@ -34,63 +30,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class DisplayTrial {
 
     private static final Duration SOON = Duration.ofSeconds(60);
-    private static final String COOKIE = "00112233445566778899aabbccddeeff";
-
-    /** An X11 server of few words: it keeps what its visitors say first, and answers. */
-    private static final class Display implements AutoCloseable {
-        private final ServerSocket socket;
-        final BlockingQueue<byte[]> visitors = new LinkedBlockingQueue<>();
-
-        Display() throws IOException {
-            socket = new ServerSocket(0, 10, InetAddress.getLoopbackAddress());
-            Thread.ofPlatform().daemon().name("display").start(this::serve);
-        }
-
-        /** As in DISPLAY. */
-        String name() {
-            return "127.0.0.1:" + (socket.getLocalPort() - 6000) + ".0";
-        }
-
-        private void serve() {
-            try {
-                while (true) {
-                    try (Socket visitor = socket.accept()) {
-                        byte[] begun = visitor.getInputStream().readNBytes(48);
-                        if (begun.length > 0) {
-                            visitors.add(begun);
-                            visitor.getOutputStream()
-                                    .write("welcome".getBytes(StandardCharsets.US_ASCII));
-                        }
-                    }
-                }
-            } catch (IOException e) {
-                // the display is taken down
-            }
-        }
-
-        @Override
-        public void close() throws IOException {
-            socket.close();
-        }
-    }
-
-    private static Path script(Stage stage, String name, String... lines) throws IOException {
-        Path script =
-                Files.createFile(
-                        stage.directory().resolve(name),
-                        PosixFilePermissions.asFileAttribute(
-                                PosixFilePermissions.fromString("rwxr-xr-x")));
-        Files.setPosixFilePermissions(script, PosixFilePermissions.fromString("rwxr-xr-x"));
-        return Files.writeString(script, "#!/bin/sh\n" + String.join("\n", lines) + "\n");
-    }
 
     /** The client's xauth, so that nobody's real ~/.Xauthority is asked. */
     private static String[] withXauth(Stage stage, String... rest) throws IOException {
-        Path xauth =
-                script(
-                        stage,
-                        "xauth-here",
-                        "[ \"$1\" = list ] && echo \"x MIT-MAGIC-COOKIE-1 " + COOKIE + "\"");
+        Path xauth = Display.xauth(stage.directory().resolve("xauth-here"));
         String[] first = {"-o", "XAuthLocation=" + xauth, "-o", "ForwardX11Trusted=yes", "-X"};
         String[] all = Arrays.copyOf(first, first.length + rest.length);
         System.arraycopy(rest, 0, all, first.length, rest.length);
@@ -99,9 +42,8 @@ final class DisplayTrial {
 
     /** An X11 client of one question, with the cookie that xauth(1) has for the display. */
     private static Path question(Stage stage) throws IOException {
-        return script(
-                stage,
-                "x-client",
+        return Script.at(
+                stage.directory().resolve("x-client"),
                 "exec bash -c '",
                 "d=${DISPLAY#localhost:}; d=${d%.*}",
                 "c=$(xauth list | sed -n \"s,^[^ ]*/unix:$d  MIT-MAGIC-COOKIE-1  ,,p\")",
@@ -131,20 +73,20 @@ final class DisplayTrial {
             Sshd sshd = stage.holdfastSshd("X11Forwarding yes", "UsePAM " + pam);
             String[] words = withXauth(stage, question(stage) + "; echo ready; cat");
             Running client =
-                    somebody.ssh(stage, sshd, words).env("DISPLAY", display.name()).start();
+                    somebody.ssh(stage, sshd, words)
+                            .env("DISPLAY", display.name())
+                            .inputOpen()
+                            .start();
             client.out().await("ready", SOON);
             List<String> said = client.out().text().lines().toList();
             assertThat(said.getFirst()).as(client.err().text()).isEqualTo("welcome");
             assertThat(said.get(1)).matches("localhost:[1-9][0-9]+\\.0");
             assertThat(said.get(2)).as("the cookie is in the environment").isEqualTo("0");
-            byte[] begun = display.visitors.poll(30, TimeUnit.SECONDS);
-            assertThat(begun).isNotNull();
-            assertThat(HexFormat.of().formatHex(Arrays.copyOfRange(begun, 32, 48)))
-                    .isEqualTo(COOKIE);
+            assertThat(display.cookieOfNext()).isEqualTo(Display.COOKIE);
             Path authority = somebody.home.resolve(".Xauthority");
             assertThat(Files.getOwner(authority).getName()).isEqualTo(somebody.name);
             assertThat(HexFormat.of().formatHex(Files.readAllBytes(authority)))
-                    .doesNotContain(COOKIE);
+                    .doesNotContain(Display.COOKIE);
 
             // The display goes with its session, and nothing else does.
             int port = 6000 + Integer.parseInt(said.get(1).replaceAll("localhost:|\\.0", ""));

@@ -267,6 +267,25 @@ final class MuxTrial {
         }
     }
 
+    /** A shell of 90 by 30, which has heard by the end that its terminal is another size. */
+    private static Terminal.Foreground shellThatKnowsItsSize(Terminal tty, String words)
+            throws Exception {
+        Terminal.Foreground shell =
+                tty.begin(
+                        words
+                                + " -t trial 'stty -echo; echo size $(stty size);"
+                                + " while read -r a; do echo got $a $(stty size); done'");
+        tty.await("size 30 90", SOON);
+        tty.resize(70, 20);
+        await(
+                "its size is known",
+                () -> {
+                    tty.line("s");
+                    return tty.screen().contains("got s 20 70");
+                });
+        return shell;
+    }
+
     @Test
     void a_session_with_a_terminal_is_the_persons_own(Stage stage) throws Exception {
         Scene scene = new Scene(stage);
@@ -275,19 +294,7 @@ final class MuxTrial {
             Terminal tty = stage.terminal(90, 30);
             String modes = tty.modes();
             String words = String.join(" ", scene.ssh(pair.client()).argv());
-            Terminal.Foreground shell =
-                    tty.begin(
-                            words
-                                    + " -t trial 'stty -echo; echo size $(stty size);"
-                                    + " while read -r a; do echo got $a $(stty size); done'");
-            tty.await("size 30 90", SOON);
-            tty.resize(70, 20);
-            await(
-                    "its size is known",
-                    () -> {
-                        tty.line("s");
-                        return tty.screen().contains("got s 20 70");
-                    });
+            Terminal.Foreground shell = shellThatKnowsItsSize(tty, words);
             tty.line("~C");
             tty.await("~C escape not available to multiplexed sessions", SOON);
             tty.key("Enter");
@@ -360,19 +367,7 @@ final class MuxTrial {
             Terminal tty = stage.terminal(90, 30);
             String modes = tty.modes();
             String words = String.join(" ", through(scene, pair.client()).argv());
-            Terminal.Foreground shell =
-                    tty.begin(
-                            words
-                                    + " -t trial 'stty -echo; echo size $(stty size);"
-                                    + " while read -r a; do echo got $a $(stty size); done'");
-            tty.await("size 30 90", SOON);
-            tty.resize(70, 20);
-            await(
-                    "its size is known",
-                    () -> {
-                        tty.line("s");
-                        return tty.screen().contains("got s 20 70");
-                    });
+            Terminal.Foreground shell = shellThatKnowsItsSize(tty, words);
             tty.type("~.");
             assertThat(shell.end(SOON)).as("%s", pair).isEqualTo(255);
             assertThat(tty.modes()).isEqualTo(modes);

@@ -3,26 +3,17 @@ package holdfast.trials;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Command;
+import holdfast.trials.harness.Display;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
+import holdfast.trials.harness.Script;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Terminal;
-import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
-import java.net.Socket;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
-import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.List;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -35,56 +26,7 @@ final class ReachTrial {
 
     private static final Duration SOON = Duration.ofSeconds(30);
 
-    private static final String COOKIE = "0123456789abcdeffedcba9876543210";
-
     // --- X11
-
-    /** A display that takes one cookie, and keeps what its visitors began with. */
-    private static final class Display implements AutoCloseable {
-        private final ServerSocket socket;
-        final BlockingQueue<byte[]> visitors = new LinkedBlockingQueue<>();
-
-        Display() throws IOException {
-            socket = new ServerSocket(0, 10, InetAddress.getLoopbackAddress());
-            Thread.ofPlatform().daemon().name("display").start(this::serve);
-        }
-
-        /** As in DISPLAY. */
-        String name() {
-            return "127.0.0.1:" + (socket.getLocalPort() - 6000) + ".0";
-        }
-
-        private void serve() {
-            try {
-                while (true) {
-                    try (Socket visitor = socket.accept()) {
-                        byte[] begun = visitor.getInputStream().readNBytes(48);
-                        if (begun.length > 0) {
-                            visitors.add(begun);
-                            visitor.getOutputStream()
-                                    .write("welcome".getBytes(StandardCharsets.US_ASCII));
-                        }
-                    }
-                }
-            } catch (IOException e) {
-                // the display is taken down
-            }
-        }
-
-        @Override
-        public void close() throws IOException {
-            socket.close();
-        }
-    }
-
-    private static Path script(Stage stage, String name, String... lines) throws IOException {
-        Path script =
-                Files.createFile(
-                        stage.directory().resolve(name),
-                        PosixFilePermissions.asFileAttribute(
-                                PosixFilePermissions.fromString("rwxr-xr-x")));
-        return Files.writeString(script, "#!/bin/sh\n" + String.join("\n", lines) + "\n");
-    }
 
     @Test
     void a_display_is_forwarded_and_the_server_never_learns_its_cookie(Stage stage)
@@ -96,17 +38,15 @@ final class ReachTrial {
                         "X11Forwarding yes",
                         "X11UseLocalhost yes",
                         "AddressFamily inet",
-                        "XAuthLocation " + script(stage, "xauth-there", "cat >" + stored));
-        Path here =
-                script(
-                        stage,
-                        "xauth-here",
-                        "[ \"$1\" = list ] && echo \"x MIT-MAGIC-COOKIE-1 " + COOKIE + "\"");
+                        "XAuthLocation "
+                                + Script.at(
+                                        stage.directory().resolve("xauth-there"),
+                                        "cat >" + stored));
+        Path here = Display.xauth(stage.directory().resolve("xauth-here"));
         // An X11 client of one question: byte order, version, protocol and cookie; then it listens.
         Path client =
-                script(
-                        stage,
-                        "x-client",
+                Script.at(
+                        stage.directory().resolve("x-client"),
                         "exec bash -c '",
                         "d=${DISPLAY#*:}; d=${d%.*}",
                         "c=${1:-$(sed -n \"s/^add .* //p\" " + stored + " | tail -1)}",
@@ -119,11 +59,10 @@ final class ReachTrial {
                 Command command = forwarding(stage, sshd, theirs, here, client.toString());
                 Ended ended = command.env("DISPLAY", display.name()).end(SOON);
                 assertThat(ended.out()).as(ended.err()).isEqualTo("welcome");
-                byte[] begun = display.visitors.poll(30, TimeUnit.SECONDS);
-                assertThat(begun).isNotNull();
-                assertThat(HexFormat.of().formatHex(Arrays.copyOfRange(begun, 32, 48)))
-                        .isEqualTo(COOKIE);
-                assertThat(Files.readString(stored)).contains("add ").doesNotContain(COOKIE);
+                assertThat(display.cookieOfNext()).isEqualTo(Display.COOKIE);
+                assertThat(Files.readString(stored))
+                        .contains("add ")
+                        .doesNotContain(Display.COOKIE);
 
                 Ended wrong =
                         forwarding(stage, sshd, theirs, here, client + " " + "00".repeat(16))
@@ -132,7 +71,7 @@ final class ReachTrial {
                 assertThat(wrong.out()).isEmpty();
                 assertThat(wrong.err())
                         .contains("X11 connection rejected because of wrong authentication.");
-                assertThat(display.visitors).isEmpty();
+                assertThat(display.nobodyElseCame()).isTrue();
             }
             throughOneMaster(stage, sshd, here, client, display);
         }
@@ -169,7 +108,7 @@ final class ReachTrial {
                             .env("DISPLAY", display.name())
                             .end(SOON);
             assertThat(ended.out()).as(ended.err()).isEqualTo("welcome");
-            assertThat(display.visitors.poll(30, TimeUnit.SECONDS)).isNotNull();
+            assertThat(display.cookieOfNext()).isEqualTo(Display.COOKIE);
         }
         master.signal("TERM");
         master.end(SOON);
@@ -227,9 +166,8 @@ final class ReachTrial {
     void a_command_may_know_the_hosts(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
         Path command =
-                script(
-                        stage,
-                        "keys",
+                Script.at(
+                        stage.directory().resolve("keys"),
                         "echo \"$@\" >>" + stage.directory().resolve("asked"),
                         "cat " + sshd.knownHosts());
         String[] words = {

@@ -7,6 +7,7 @@ import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
+import holdfast.trials.harness.Script;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Trees;
 import java.io.IOException;
@@ -289,7 +290,7 @@ final class ServerLoginTrial {
             assertThat(shell.out().text()).doesNotContain("\nin");
             // A password typed at a prompt without more: let in to change it, as with a key.
             Path answers =
-                    script(
+                    Script.at(
                             stage.directory().resolve("answers"),
                             "case $1 in *[Nn]ew*) echo " + fresh + ";; *) echo " + old + ";; esac");
             Ended typed = asking(stage, sshd, somebody, answers, "password", "echo in").end(SOON);
@@ -300,7 +301,7 @@ final class ServerLoginTrial {
                     asking(stage, sshd, somebody, answers, "keyboard-interactive", "echo in")
                             .end(SOON);
             assertThat(changed.out()).as("%s%s", changed.err(), sshd.log()).isEqualTo("in\n");
-            Path newAnswer = script(stage.directory().resolve("new-answer"), "echo " + fresh);
+            Path newAnswer = Script.at(stage.directory().resolve("new-answer"), "echo " + fresh);
             Ended again = asking(stage, sshd, somebody, newAnswer, "password", "echo in").end(SOON);
             assertThat(again.out()).as(again.err()).isEqualTo("in\n");
             assertThat(sshd.log()).doesNotContain(old, fresh);
@@ -326,12 +327,6 @@ final class ServerLoginTrial {
                 .env("SSH_ASKPASS", answers.toString())
                 .env("SSH_ASKPASS_REQUIRE", "force")
                 .env("DISPLAY", ":none");
-    }
-
-    private static Path script(Path file, String line) throws IOException {
-        Files.writeString(file, "#!/bin/sh\n" + line + "\n");
-        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
-        return file;
     }
 
     /** OpenSSH's client with that key and no other. */

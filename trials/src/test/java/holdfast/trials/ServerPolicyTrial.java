@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
+import holdfast.trials.harness.Script;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Trees;
 import java.nio.file.Files;
@@ -308,7 +309,7 @@ final class ServerPolicyTrial {
             Files.setPosixFilePermissions(place, PosixFilePermissions.fromString("rwxr-xr-x"));
             Path told = told(stage);
             Path program =
-                    script(
+                    Script.at(
                             place.resolve("keys"),
                             "echo \"$(id -un) $PWD $*\" >> " + told,
                             "[ -e " + place + "/broken ] && exit 3",
@@ -372,7 +373,7 @@ final class ServerPolicyTrial {
             Files.setPosixFilePermissions(place, PosixFilePermissions.fromString("rwxr-xr-x"));
             Path told = told(stage);
             Path program =
-                    script(
+                    Script.at(
                             place.resolve("principals"),
                             "echo \"$(id -un) $*\" >> " + told,
                             "echo '# those who may'",
@@ -479,11 +480,5 @@ final class ServerPolicyTrial {
         Path told = Files.createFile(stage.directory().resolve("told"));
         Files.setPosixFilePermissions(told, PosixFilePermissions.fromString("rw-rw-rw-"));
         return told;
-    }
-
-    private static Path script(Path file, String... lines) throws Exception {
-        Files.writeString(file, "#!/bin/sh\n" + String.join("\n", lines) + "\n");
-        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
-        return file;
     }
 }

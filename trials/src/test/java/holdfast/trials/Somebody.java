@@ -4,9 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Quietly;
 import holdfast.trials.harness.Sshd;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -16,10 +15,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** A throw-away user of this machine, with a home and without a password. */
+/** A throw-away user of this machine, with a home. */
 final class Somebody implements AutoCloseable {
 
     private static final Duration SOON = Duration.ofSeconds(60);
+
+    static final String PASSWORD = "battery-staple";
 
     private static final AtomicInteger USERS = new AtomicInteger();
 
@@ -31,7 +32,18 @@ final class Somebody implements AutoCloseable {
         home = Path.of("/home", name);
     }
 
-    /** One at a time: the system's files of users have one lock. */
+    /** With {@link #PASSWORD}. */
+    static Somebody withPassword(Stage stage) throws Exception {
+        Somebody somebody = made(stage);
+        synchronized (Somebody.class) {
+            Ended set =
+                    stage.run("chpasswd").input(somebody.name + ":" + PASSWORD + "\n").end(SOON);
+            assertThat(set.status()).as(set.err()).isZero();
+        }
+        return somebody;
+    }
+
+    /** Without a password. One at a time: the system's files of users have one lock. */
     static synchronized Somebody made(Stage stage) throws Exception {
         // The list of keys lies there, and is read with the user's rights.
         Files.setPosixFilePermissions(
@@ -72,18 +84,8 @@ final class Somebody implements AutoCloseable {
         if (!Files.exists(home)) {
             return;
         }
-        try {
-            synchronized (Somebody.class) {
-                new ProcessBuilder("userdel", "--force", "--remove", name)
-                        .redirectErrorStream(true)
-                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                        .start()
-                        .waitFor();
-            }
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+        synchronized (Somebody.class) {
+            Quietly.run(List.of("userdel", "--force", "--remove", name));
         }
     }
 }

@@ -24,7 +24,7 @@ import java.util.concurrent.CountDownLatch;
  */
 final class Here {
 
-    private static final String USAGE =
+    static final String USAGE =
             """
             usage: holdfast sshd --here [-p PORT] [-o OPTION]...
 

@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 /** {@code holdfast sshd status} and {@code drop}: asks a server that runs on this machine. */
 final class SshdStatus {
 
-    private static final String USAGE =
+    static final String USAGE =
             """
             usage: holdfast sshd status [--json] [--pid PID]
                    holdfast sshd drop [--pid PID] ID

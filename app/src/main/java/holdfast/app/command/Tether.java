@@ -60,6 +60,10 @@ public final class Tether {
             At the client:   ssh -p 2222 -o ProxyCommand='holdfast tether --connect %h:%p' host
             """;
 
+    /** Those with a value. */
+    static final List<String> OPTIONS =
+            List.of("--listen", "--to", "--connect", "--hold", "--buffer", "--most");
+
     private static final int LEAST_BUFFER = 64 * 1024;
     private static final int MOST_BUFFER = 32 * 1024 * 1024;
     private static final int CONNECT_MILLIS = 5_000;
@@ -120,8 +124,7 @@ public final class Tether {
                 verbose = true;
                 continue;
             }
-            if (!List.of("--listen", "--to", "--connect", "--hold", "--buffer", "--most")
-                    .contains(option)) {
+            if (!OPTIONS.contains(option)) {
                 throw new Wrong("unknown option \"" + option + "\"; see holdfast tether --help");
             }
             if (!glued && i + 1 == arguments.size()) {

@@ -2,9 +2,8 @@ package holdfast.app.command;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.app.Page;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
@@ -16,20 +15,17 @@ import org.junit.jupiter.api.Test;
 /** Holds the manual page, the help and the lab itself to the same words. */
 class LabManualTest {
 
-    /** The tests of a module run in its directory. */
-    private static final Path PAGE = Path.of("../docs/man/holdfast-lab.1");
-
-    private static List<String> page = List.of();
+    private static Page page = new Page(List.of());
 
     @BeforeAll
     static void read() throws IOException {
-        page = Files.readAllLines(PAGE);
+        page = Page.read("holdfast-lab.1");
     }
 
     @Test
     void every_option_has_one_entry_in_the_order_of_the_code_and_no_other_has() {
         List<String> told = new ArrayList<>();
-        for (String line : section("DESCRIPTION")) {
+        for (String line : page.section("DESCRIPTION")) {
             if (line.startsWith(".It Fl -")) {
                 told.add(line.split(" ", 4)[2].replaceFirst("^-", "--"));
             }
@@ -41,7 +37,7 @@ class LabManualTest {
     @Test
     void the_synopsis_names_every_option_once() {
         List<String> told = new ArrayList<>();
-        for (String line : section("SYNOPSIS")) {
+        for (String line : page.section("SYNOPSIS")) {
             Matcher option = Pattern.compile("Fl -(\\S+)").matcher(line);
             while (option.find()) {
                 told.add("--" + option.group(1));
@@ -80,7 +76,7 @@ class LabManualTest {
     @Test
     void everything_that_a_script_can_do_is_told_and_nothing_else() {
         TreeSet<String> told = new TreeSet<>();
-        for (String line : section("SCRIPTS")) {
+        for (String line : page.section("SCRIPTS")) {
             if (line.startsWith(".It Cm ")) {
                 told.add(line.substring(7).replaceFirst(" (Op )?Ar .*| Op Ar .*", ""));
             }
@@ -97,7 +93,7 @@ class LabManualTest {
     void a_number_may_follow_where_the_page_says_so() {
         for (LabScript.Act act : LabScript.Act.values()) {
             String entry = ".It Cm " + act.spelled + (act.ofOne ? " Op Ar number" : "");
-            assertThat(section("SCRIPTS")).contains(entry);
+            assertThat(page.section("SCRIPTS")).contains(entry);
         }
     }
 
@@ -140,18 +136,8 @@ class LabManualTest {
         return line.matches("\\.(It )?Cm ((\\S+ )*)?" + Pattern.quote(word) + "( .*)?");
     }
 
-    private static List<String> section(String title) {
-        int from = page.indexOf(".Sh " + title);
-        assertThat(from).as("section " + title).isNotNegative();
-        int to = from + 1;
-        while (to < page.size() && !page.get(to).startsWith(".Sh ")) {
-            to++;
-        }
-        return page.subList(from + 1, to);
-    }
-
     private static List<String> entry(String option) {
-        List<String> lines = section("DESCRIPTION");
+        List<String> lines = page.section("DESCRIPTION");
         int from = 0;
         while (!(lines.get(from) + " ").startsWith(".It Fl " + option.substring(1) + " ")) {
             from++;

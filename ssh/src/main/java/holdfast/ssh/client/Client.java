@@ -13,7 +13,6 @@ import holdfast.ssh.forward.X11;
 import holdfast.ssh.link.Deadlines;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
-import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Escapes;
 import holdfast.ssh.terminal.Prompter;
@@ -29,7 +28,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
@@ -124,9 +122,6 @@ public final class Client {
     private static final Duration LAST_NEWS = Duration.ofSeconds(2);
 
     private volatile int killedBy;
-
-    /** When the session, or what there is in its place, began; System.nanoTime. */
-    private long began;
 
     private volatile @Nullable String fatal;
     private volatile @Nullable CountDownLatch over;
@@ -254,7 +249,6 @@ public final class Client {
             ClientSide forwards,
             @Nullable Terminal tty,
             @Nullable Screen screen) {
-        began = System.nanoTime();
         try {
             learnHostKeysFirst(connection);
             localCommand();
@@ -936,30 +930,12 @@ public final class Client {
             // For the person at the terminal, wherever the log goes.
             toStderr("Connection to " + settings.host() + " closed.\r\n");
         }
-        transferred(connection.transport().wire());
+        connection.traffic().forEach(log::verbose);
         if (asked || (!lost && settings.forwards().stdio() != null)) {
             log.debug("Exit status 0");
             return 0;
         }
         log.debug("Exit status " + (status == null ? -1 : status));
         return leftByEscape || status == null ? FAILED : status & 0xff;
-    }
-
-    /** What OpenSSH says of a connection at its end, which scripts read. */
-    private void transferred(Wire wire) {
-        double seconds = (System.nanoTime() - began) / 1e9;
-        log.verbose(
-                String.format(
-                        Locale.ROOT,
-                        "Transferred: sent %d, received %d bytes, in %.1f seconds",
-                        wire.written(),
-                        wire.heard(),
-                        seconds));
-        log.verbose(
-                String.format(
-                        Locale.ROOT,
-                        "Bytes per second: sent %.1f, received %.1f",
-                        wire.written() / seconds,
-                        wire.heard() / seconds));
     }
 }

@@ -30,6 +30,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -81,20 +82,27 @@ final class Connection implements AutoCloseable {
     private final Log log;
     private final Transport transport;
     private final LinkLoop loop;
+    private final LinkClock clock;
     private final AtomicReference<Ending> ending;
     private final CountDownLatch ended;
     private volatile Way way;
     private volatile boolean interactive;
 
+    /** Since when it can be used. */
+    private volatile Moment opened;
+
     private Connection(
             ClientSettings settings,
             Log log,
+            LinkClock clock,
             Transport transport,
             LinkLoop loop,
             Opening opening,
             Way way) {
         this.settings = settings;
         this.log = log;
+        this.clock = clock;
+        this.opened = clock.now();
         this.transport = transport;
         this.loop = loop;
         this.ending = opening.ending;
@@ -237,45 +245,56 @@ final class Connection implements AutoCloseable {
             boolean attended,
             @Nullable Allowance allowance)
             throws ClientFailure {
-        Log log = parts.log();
         Way way = way(settings, parts, clock, allowance);
-        boolean begun = false;
-        Transport transport;
-        LinkLoop loop;
         Opening opening = new Opening(doubts, way.through(), null);
-        Moorage moorage = new Moorage(settings, doubts, log, opening);
+        Moorage moorage = new Moorage(settings, doubts, parts.log(), opening);
         way = moorage.under(way);
-        try {
-            LivenessPolicy policy =
-                    LivenessPolicy.client(
-                            settings.serverAliveInterval(),
-                            settings.serverAliveCountMax(),
-                            way.limit(),
-                            attended);
-            loop = new LinkLoop(policy, clock, way.started(), opening, watcher);
-            opening.loop = loop;
-            moorage.otherwise = policy;
-            InetSocketAddress address = way.address();
-            SshClient factories = parts.fitted(address == null ? null : address.getAddress(), loop);
-            transport = start(factories, settings, way, opening, loop, log);
-            begun = true;
-        } finally {
-            if (!begun) {
-                way.close();
-            }
-        }
-        Connection connection = new Connection(settings, log, transport, loop, opening, way);
+        LivenessPolicy policy =
+                LivenessPolicy.client(
+                        settings.serverAliveInterval(),
+                        settings.serverAliveCountMax(),
+                        way.limit(),
+                        attended);
+        moorage.otherwise = policy;
+        Connection connection = begun(settings, parts, clock, watcher, policy, opening, way);
         moorage.connection = connection;
         boolean open = false;
         try {
-            loop.start("link");
             connection.authenticate(parts);
-            transport.wire().settle();
+            connection.transport.wire().settle();
+            connection.opened = clock.now();
             open = true;
             return connection;
         } finally {
             if (!open) {
                 connection.close();
+            }
+        }
+    }
+
+    /** Starts what reads, writes and judges {@code way}, which is closed when that fails. */
+    private static Connection begun(
+            ClientSettings settings,
+            ClientParts parts,
+            LinkClock clock,
+            LinkLoop.Watcher watcher,
+            LivenessPolicy policy,
+            Opening opening,
+            Way way)
+            throws ClientFailure {
+        LinkLoop loop = new LinkLoop(policy, clock, way.started(), opening, watcher);
+        opening.loop = loop;
+        InetSocketAddress address = way.address();
+        boolean begun = false;
+        try {
+            SshClient factories = parts.fitted(address == null ? null : address.getAddress(), loop);
+            Transport transport = start(factories, settings, way, opening, loop, parts.log());
+            loop.start("link");
+            begun = true;
+            return new Connection(settings, parts.log(), clock, transport, loop, opening, way);
+        } finally {
+            if (!begun) {
+                way.close();
             }
         }
     }
@@ -323,20 +342,7 @@ final class Connection implements AutoCloseable {
                             throw new IOException("the connection is a master's");
                         });
         Opening opening = new Opening(doubts, null, upstream);
-        LinkLoop loop = new LinkLoop(policy, clock, way.started(), opening, watcher);
-        opening.loop = loop;
-        boolean begun = false;
-        Transport transport;
-        try {
-            transport = start(parts.fitted(null, loop), settings, way, opening, loop, parts.log());
-            begun = true;
-        } finally {
-            if (!begun) {
-                way.close();
-            }
-        }
-        loop.start("link");
-        return new Connection(settings, parts.log(), transport, loop, opening, way);
+        return begun(settings, parts, clock, watcher, policy, opening, way);
     }
 
     private static Way way(
@@ -977,6 +983,24 @@ final class Connection implements AutoCloseable {
                                             + refused.text()));
             case Ending.Left _ -> List.of();
         };
+    }
+
+    /** What went over it while it could be used, in the words of OpenSSH's that scripts read. */
+    List<String> traffic() {
+        Wire wire = transport.wire();
+        double seconds = opened.until(clock.now()).toNanos() / 1e9;
+        return List.of(
+                String.format(
+                        Locale.ROOT,
+                        "Transferred: sent %d, received %d bytes, in %.1f seconds",
+                        wire.written(),
+                        wire.heard(),
+                        seconds),
+                String.format(
+                        Locale.ROOT,
+                        "Bytes per second: sent %.1f, received %.1f",
+                        wire.written() / seconds,
+                        wire.heard() / seconds));
     }
 
     private static String resetByPeer(String reason) {

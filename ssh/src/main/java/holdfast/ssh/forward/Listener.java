@@ -132,19 +132,15 @@ final class Listener implements AutoCloseable {
             List<InetAddress> addresses, int port, Log log, Consumer<SocketTap> accepted) {
         List<ServerSocketChannel> bound = new ArrayList<>(2);
         int actual = port;
-        boolean everywhere = false;
         for (int i = 0; i < addresses.size(); i++) {
             InetAddress address = addresses.get(i);
-            if (everywhere && address.isAnyLocalAddress()) {
-                continue; // the socket for :: takes IPv4 as well
+            if (taken(address, bound)) {
+                continue;
             }
             String where = "[" + Forwarding.host(address) + "]:" + actual;
-            boolean six = address instanceof Inet6Address;
             ServerSocketChannel socket = null;
             try {
-                socket =
-                        ServerSocketChannel.open(
-                                six ? StandardProtocolFamily.INET6 : StandardProtocolFamily.INET);
+                socket = open(address);
                 log.debug(
                         "Local forwarding listening on "
                                 + Forwarding.host(address)
@@ -157,7 +153,6 @@ final class Listener implements AutoCloseable {
                     log.debug("Allocated listen port " + actual);
                 }
                 bound.add(socket);
-                everywhere = six && address.isAnyLocalAddress();
             } catch (IOException | UnsupportedOperationException e) {
                 closeQuietly(socket);
                 String line = "bind " + where + ": " + reason(e);
@@ -184,20 +179,15 @@ final class Listener implements AutoCloseable {
     static @Nullable Listener exactly(
             List<InetAddress> addresses, int port, Log log, Consumer<SocketTap> accepted) {
         List<ServerSocketChannel> bound = new ArrayList<>(2);
-        boolean everywhere = false;
         for (InetAddress address : addresses) {
-            boolean six = address instanceof Inet6Address;
-            if (everywhere && address.isAnyLocalAddress()) {
+            if (taken(address, bound)) {
                 continue;
             }
             ServerSocketChannel socket = null;
             try {
-                socket =
-                        ServerSocketChannel.open(
-                                six ? StandardProtocolFamily.INET6 : StandardProtocolFamily.INET);
+                socket = open(address);
                 socket.bind(new InetSocketAddress(address, port), BACKLOG);
                 bound.add(socket);
-                everywhere = six && address.isAnyLocalAddress();
             } catch (IOException | UnsupportedOperationException e) {
                 closeQuietly(socket);
                 log.debug2("x11_create_display_inet: bind port " + port + ": " + reason(e));
@@ -208,6 +198,21 @@ final class Listener implements AutoCloseable {
             }
         }
         return bound.isEmpty() ? null : listening(bound, port, null, log, accepted);
+    }
+
+    /** Whether one of {@code bound} takes it as well: that of :: does so with all of IPv4. */
+    private static boolean taken(InetAddress address, List<ServerSocketChannel> bound) {
+        return address.isAnyLocalAddress()
+                && bound.stream()
+                        .map(socket -> socket.socket().getInetAddress())
+                        .anyMatch(has -> has instanceof Inet6Address && has.isAnyLocalAddress());
+    }
+
+    private static ServerSocketChannel open(InetAddress address) throws IOException {
+        return ServerSocketChannel.open(
+                address instanceof Inet6Address
+                        ? StandardProtocolFamily.INET6
+                        : StandardProtocolFamily.INET);
     }
 
     /** Whether it is the address that is missing, and not the port that is taken. */

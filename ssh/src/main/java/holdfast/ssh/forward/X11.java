@@ -2,8 +2,8 @@ package holdfast.ssh.forward;
 
 import holdfast.ssh.config.ClientProtocol;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.system.BoundedOutput;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,8 +13,6 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,7 +33,7 @@ public final class X11 {
     private static final int FIRST_PORT = 6000;
 
     /** A display that does not answer holds the login up for no longer. */
-    private static final int XAUTH_SECONDS = 20;
+    private static final Duration XAUTH_LIMIT = Duration.ofSeconds(20);
 
     private static final int MOST_OUTPUT = 64 * 1024;
 
@@ -217,10 +215,8 @@ public final class X11 {
                 words.add("timeout");
                 words.add(Long.toString(wanted.timeout().toSeconds() + SLACK_SECONDS));
             }
-            String made = run(words, log);
-            return made == null
-                    ? null
-                    : listed(run(List.of(xauth, "-f", file.toString(), "list", named), log));
+            run(words, log);
+            return listed(run(List.of(xauth, "-f", file.toString(), "list", named), log));
         } finally {
             Files.deleteIfExists(file);
             Files.deleteIfExists(directory);
@@ -228,36 +224,18 @@ public final class X11 {
     }
 
     /** The first line of {@code xauth list}: display, protocol, data. */
-    private static String @Nullable [] listed(@Nullable String output) {
-        if (output == null || output.isBlank()) {
-            return null;
-        }
+    private static String @Nullable [] listed(String output) {
         String[] words = output.lines().findFirst().orElse("").strip().split("\\s+", -1);
         return words.length < 3 ? null : new String[] {words[1], words[2]};
     }
 
-    /** What a program says; null: it failed. No cookie is among the words. */
-    private static @Nullable String run(List<String> words, Log log) throws IOException {
+    /** What xauth says. No cookie is among the words. */
+    private static String run(List<String> words, Log log) throws IOException {
         log.debug2("x11_get_proto: " + String.join(" ", words));
-        Process process =
-                new ProcessBuilder(words)
-                        .redirectInput(Path.of("/dev/null").toFile())
-                        .redirectError(ProcessBuilder.Redirect.DISCARD)
-                        .start();
-        CompletableFuture<Void> alarm =
-                CompletableFuture.runAsync(
-                        process::destroyForcibly,
-                        CompletableFuture.delayedExecutor(XAUTH_SECONDS, TimeUnit.SECONDS));
-        try (InputStream out = process.getInputStream()) {
-            String said = new String(out.readNBytes(MOST_OUTPUT), StandardCharsets.ISO_8859_1);
-            return process.waitFor() == 0 ? said : null;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return null;
-        } finally {
-            alarm.cancel(false);
-            process.destroyForcibly();
-        }
+        return new String(
+                BoundedOutput.of(
+                        "xauth", words, ProcessBuilder.Redirect.DISCARD, XAUTH_LIMIT, MOST_OUTPUT),
+                StandardCharsets.ISO_8859_1);
     }
 
     // --- what is told to the server

@@ -59,7 +59,8 @@ final class HostKeysCommand {
             throw new IOException("KnownHostsCommand path is not absolute");
         }
         log.debug3("KnownHostsCommand: running " + words.getFirst() + " for " + why + " " + name);
-        return BoundedOutput.of("KnownHostsCommand", words, LIMIT, MOST_BYTES);
+        return BoundedOutput.of(
+                "KnownHostsCommand", words, ProcessBuilder.Redirect.INHERIT, LIMIT, MOST_BYTES);
     }
 
     private List<String> words(Why why, String name, @Nullable HostKey key) throws IOException {

@@ -162,15 +162,13 @@ public final class Become {
                     .argument(program.toString());
         }
         if (pam) {
-            spawn = runuser(account, environment);
+            spawn = Spawn.of(must("runuser", RUNUSER)).environment(environment).reported();
+            runuser(account).forEach(spawn::argument);
             shell(spawn, bash, unpack, RETURNED, argv0, program);
         } else {
             spawn =
-                    Spawn.of(must("setpriv", SETPRIV))
-                            .environment(environment)
+                    setpriv(account, environment)
                             .argument("--reuid=" + Integer.toUnsignedString(account.uid()))
-                            .argument("--regid=" + Integer.toUnsignedString(account.gid()))
-                            .argument("--groups=" + groups(account))
                             .argument("--");
             if (!unpack.isEmpty() || (bash != null && !argv0.equals(program.toString()))) {
                 shell(spawn, bash, unpack, "", argv0, program);
@@ -209,10 +207,8 @@ public final class Become {
                             .argument("--ambient-caps=+setuid,+setpcap")
                             .argument("--securebits=+no_setuid_fixup")
                             .argument("--")
-                            .argument(must("runuser", RUNUSER).toString())
-                            .argument("-u")
-                            .argument(account.name())
-                            .argument("--");
+                            .argument(must("runuser", RUNUSER).toString());
+            runuser(account).forEach(spawn::argument);
             // Not bash, which would read files of the user's when SSH_CLIENT is there.
             shell(spawn, null, "", RETURNED, setpriv.toString(), setpriv);
             spawn.argument("--reuid=0")
@@ -220,11 +216,7 @@ public final class Become {
                     .argument("--inh-caps=-all")
                     .argument("--ambient-caps=-all");
         } else {
-            spawn =
-                    Spawn.of(setpriv)
-                            .environment(environment)
-                            .argument("--regid=" + Integer.toUnsignedString(account.gid()))
-                            .argument("--groups=" + groups(account));
+            spawn = setpriv(account, environment);
         }
         spawn.argument("--")
                 .argument(unshare.toString())
@@ -244,14 +236,18 @@ public final class Become {
         return spawn;
     }
 
-    private static Spawn runuser(Account account, Map<String, String> environment)
+    /** What runuser is told, so that it runs as {@code account} what follows. */
+    private static List<String> runuser(Account account) {
+        return List.of("-u", account.name(), "--");
+    }
+
+    /** Everything of the account's but who it is, which comes at once or at the last. */
+    private static Spawn setpriv(Account account, Map<String, String> environment)
             throws SystemException {
-        return Spawn.of(must("runuser", RUNUSER))
+        return Spawn.of(must("setpriv", SETPRIV))
                 .environment(environment)
-                .reported()
-                .argument("-u")
-                .argument(account.name())
-                .argument("--");
+                .argument("--regid=" + Integer.toUnsignedString(account.gid()))
+                .argument("--groups=" + groups(account));
     }
 
     /** A shell's script that becomes the program; what is added after it is the program's. */

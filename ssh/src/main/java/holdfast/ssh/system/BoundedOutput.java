@@ -14,17 +14,23 @@ public final class BoundedOutput {
     private BoundedOutput() {}
 
     /**
-     * Runs it to its end, without input and with our standard error.
+     * Runs it to its end, without input.
      *
      * @param name what it is called in messages
+     * @param errors where its standard error goes
      * @param most bytes that it may print
      * @throws IOException in one line, why there is no output to be trusted
      */
-    public static byte[] of(String name, List<String> words, Duration limit, int most)
+    public static byte[] of(
+            String name,
+            List<String> words,
+            ProcessBuilder.Redirect errors,
+            Duration limit,
+            int most)
             throws IOException {
         ProcessBuilder builder = new ProcessBuilder(words);
         builder.redirectInput(Path.of("/dev/null").toFile());
-        builder.redirectError(ProcessBuilder.Redirect.INHERIT);
+        builder.redirectError(errors);
         Process process = builder.start();
         // Ends it from outside, so that a program that neither speaks nor ends holds nobody.
         CompletableFuture<Void> alarm =

@@ -39,7 +39,6 @@ public final class Daemon {
     private static final int PR_SET_PDEATHSIG = 1;
     private static final int SIGTERM = 15;
 
-    private static final int AF_UNIX = 1;
     private static final int SOCK_DGRAM_CLOEXEC = 2 | Native.O_CLOEXEC;
 
     /** sun_path of sockaddr_un. */
@@ -80,13 +79,13 @@ public final class Daemon {
             path[0] = 0;
         }
         byte[] text = state.getBytes(StandardCharsets.UTF_8);
-        int fd = Native.call(SOCKET, AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
+        int fd = Native.call(SOCKET, Native.AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
         if (fd < 0) {
             return false;
         }
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment address = arena.allocate(2 + PATH_BYTES, 8);
-            address.set(ValueLayout.JAVA_SHORT, 0, (short) AF_UNIX);
+            address.set(ValueLayout.JAVA_SHORT, 0, (short) Native.AF_UNIX);
             MemorySegment.copy(path, 0, address, ValueLayout.JAVA_BYTE, 2, path.length);
             MemorySegment message = arena.allocate(Math.max(1, text.length));
             MemorySegment.copy(text, 0, message, ValueLayout.JAVA_BYTE, 0, text.length);

@@ -20,8 +20,6 @@ final class DescriptorTap implements Tap, Poller.Watched {
     }
 
     private static final int SHUT_WR = 1;
-    private static final int F_GETFL = 3;
-    private static final int F_SETFL = 4;
 
     private static final MemorySegment READ = Native.symbol("read");
     private static final MemorySegment WRITE = Native.symbol("write");
@@ -43,8 +41,8 @@ final class DescriptorTap implements Tap, Poller.Watched {
         this.kind = kind;
         this.descriptor = new Descriptor(fd);
         try {
-            int flags = Native.must("fcntl", Native.fcntl(fd, F_GETFL, 0));
-            Native.must("fcntl", Native.fcntl(fd, F_SETFL, flags | Native.O_NONBLOCK));
+            int flags = Native.must("fcntl", Native.fcntl(fd, Native.F_GETFL, 0));
+            Native.must("fcntl", Native.fcntl(fd, Native.F_SETFL, flags | Native.O_NONBLOCK));
             this.poller = Poller.poller();
         } catch (SystemException e) {
             descriptor.close();

@@ -27,15 +27,10 @@ public final class LocalSocket implements ByteChannel {
     /** How many connections may wait to be taken. */
     private static final int BACKLOG = 64;
 
-    private static final int AF_UNIX = 1;
-    private static final int SOCK_STREAM_CLOEXEC = 1 | Native.O_CLOEXEC;
-    private static final int SOL_SOCKET = 1;
     private static final int SO_PEERCRED = 17;
     private static final int SO_RCVTIMEO = 20;
     private static final int SCM_RIGHTS = 1;
     private static final int SHUT_RDWR = 2;
-    private static final int MSG_DONTWAIT = 0x40;
-    private static final int MSG_NOSIGNAL = 0x4000;
     private static final int MSG_CMSG_CLOEXEC = 0x40000000;
 
     /** The only mode that OpenSSH gives its control sockets, whatever the umask. */
@@ -84,7 +79,9 @@ public final class LocalSocket implements ByteChannel {
     public static LocalSocket connect(String path) throws SystemException {
         int fd =
                 Native.aboveInherited(
-                        Native.must("socket", Native.call(SOCKET, AF_UNIX, SOCK_STREAM_CLOEXEC)));
+                        Native.must(
+                                "socket",
+                                Native.call(SOCKET, Native.AF_UNIX, Native.SOCK_STREAM_CLOEXEC)));
         boolean done = false;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment address = address(arena, path);
@@ -112,7 +109,9 @@ public final class LocalSocket implements ByteChannel {
     public static @Nullable LocalSocket listen(String path, String suffix) throws SystemException {
         int fd =
                 Native.aboveInherited(
-                        Native.must("socket", Native.call(SOCKET, AF_UNIX, SOCK_STREAM_CLOEXEC)));
+                        Native.must(
+                                "socket",
+                                Native.call(SOCKET, Native.AF_UNIX, Native.SOCK_STREAM_CLOEXEC)));
         boolean done = false;
         try (Arena arena = Arena.ofConfined()) {
             // The file gets the socket's own mode, less the umask: no need to touch that, which is
@@ -148,7 +147,7 @@ public final class LocalSocket implements ByteChannel {
             throw new SystemException(path, Native.ENAMETOOLONG);
         }
         MemorySegment address = arena.allocate(2L + name.length + 1, 8);
-        address.set(ValueLayout.JAVA_SHORT, 0, (short) AF_UNIX);
+        address.set(ValueLayout.JAVA_SHORT, 0, (short) Native.AF_UNIX);
         MemorySegment.copy(name, 0, address, ValueLayout.JAVA_BYTE, 2, name.length);
         return address;
     }
@@ -194,7 +193,7 @@ public final class LocalSocket implements ByteChannel {
                     Native.call(
                             GETSOCKOPT,
                             fd,
-                            SOL_SOCKET,
+                            Native.SOL_SOCKET,
                             SO_PEERCRED,
                             who.address(),
                             size.address(),
@@ -215,7 +214,7 @@ public final class LocalSocket implements ByteChannel {
             MemorySegment value = arena.allocate(16, 8); // struct timeval
             value.set(ValueLayout.JAVA_LONG, 0, limit.toSeconds());
             value.set(ValueLayout.JAVA_LONG, 8, limit.toNanosPart() / 1000);
-            Native.call(SETSOCKOPT, fd, SOL_SOCKET, SO_RCVTIMEO, value.address(), 16, 0);
+            Native.call(SETSOCKOPT, fd, Native.SOL_SOCKET, SO_RCVTIMEO, value.address(), 16, 0);
         } finally {
             descriptor.leave();
         }
@@ -287,7 +286,7 @@ public final class LocalSocket implements ByteChannel {
             }
             int at = 0;
             while (at < length) {
-                int count = call(SEND, c.address() + at, length - at, MSG_NOSIGNAL);
+                int count = call(SEND, c.address() + at, length - at, Native.MSG_NOSIGNAL);
                 if (count != -Native.EINTR) {
                     at += Native.must("write", count);
                 }
@@ -308,7 +307,7 @@ public final class LocalSocket implements ByteChannel {
             MemorySegment c = bytes(arena, bytes);
             int at = 0;
             while (at < bytes.length) {
-                int count = call(SEND, c.address() + at, bytes.length - at, MSG_NOSIGNAL);
+                int count = call(SEND, c.address() + at, bytes.length - at, Native.MSG_NOSIGNAL);
                 if (count != -Native.EINTR) {
                     at += Native.must("write", count);
                 }
@@ -325,7 +324,7 @@ public final class LocalSocket implements ByteChannel {
     public synchronized boolean offer(byte[] bytes) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment c = bytes(arena, bytes);
-            int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+            int flags = Native.MSG_NOSIGNAL | Native.MSG_DONTWAIT;
             int count;
             do {
                 count = call(SEND, c.address(), bytes.length, flags);
@@ -363,13 +362,13 @@ public final class LocalSocket implements ByteChannel {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment control = arena.allocate(24, 8);
             control.set(ValueLayout.JAVA_LONG, 0, CMSG_HEAD + 4L);
-            control.set(ValueLayout.JAVA_INT, 8, SOL_SOCKET);
+            control.set(ValueLayout.JAVA_INT, 8, Native.SOL_SOCKET);
             control.set(ValueLayout.JAVA_INT, 12, SCM_RIGHTS);
             control.set(ValueLayout.JAVA_INT, CMSG_HEAD, passed);
             MemorySegment message = message(arena, control);
             int count;
             do {
-                count = call(SENDMSG, message.address(), MSG_NOSIGNAL, 0);
+                count = call(SENDMSG, message.address(), Native.MSG_NOSIGNAL, 0);
             } while (count == -Native.EINTR);
             Native.must("sendmsg", count);
         }
@@ -444,7 +443,7 @@ public final class LocalSocket implements ByteChannel {
             if (size < CMSG_HEAD || at + size > length) {
                 break;
             }
-            if (control.get(ValueLayout.JAVA_INT, at + 8) == SOL_SOCKET
+            if (control.get(ValueLayout.JAVA_INT, at + 8) == Native.SOL_SOCKET
                     && control.get(ValueLayout.JAVA_INT, at + 12) == SCM_RIGHTS) {
                 for (long fd = at + CMSG_HEAD; fd + 4 <= at + size; fd += 4) {
                     all[found++] = control.get(ValueLayout.JAVA_INT, fd);

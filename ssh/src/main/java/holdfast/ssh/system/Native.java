@@ -42,6 +42,12 @@ final class Native {
     static final int O_NONBLOCK = 0x800;
     static final int O_CLOEXEC = 0x80000;
 
+    static final int AF_UNIX = 1;
+    static final int SOCK_STREAM_CLOEXEC = 1 | O_CLOEXEC;
+    static final int SOL_SOCKET = 1;
+    static final int MSG_DONTWAIT = 0x40;
+    static final int MSG_NOSIGNAL = 0x4000;
+
     /** Enough for a whole SSH packet, so that one call moves what one packet carries. */
     static final int SCRATCH_BYTES = 64 * 1024;
 
@@ -71,7 +77,10 @@ final class Native {
     private static final MemorySegment WORDS = symbol("strerrordesc_np");
     private static final MemorySegment SYSCALL = symbol("syscall");
 
+    static final int F_GETFL = 3;
+    static final int F_SETFL = 4;
     private static final int F_DUPFD_CLOEXEC = 1030;
+    static final int F_GETPIPE_SZ = 1032;
 
     /** What each thread that calls has: where errno is kept, and room for bytes. */
     private static final class Own {

@@ -87,7 +87,12 @@ public final class NetworkWatch {
                 if (count < 0 ? count == -ENOBUFS : matters(bytes, count)) {
                     changed.run();
                     LockSupport.parkNanos(BURST.toNanos());
-                    while (Native.call(recv, fd, bytes.address(), bytes.byteSize(), MSG_DONTWAIT)
+                    while (Native.call(
+                                    recv,
+                                    fd,
+                                    bytes.address(),
+                                    bytes.byteSize(),
+                                    Native.MSG_DONTWAIT)
                             > 0) {
                         // of the same burst
                     }
@@ -100,7 +105,6 @@ public final class NetworkWatch {
     }
 
     private static final int ENOBUFS = 105;
-    private static final int MSG_DONTWAIT = 0x40;
 
     private static boolean matters(MemorySegment bytes, int count) {
         for (int at = 0; at + HEADER_BYTES <= count; ) {

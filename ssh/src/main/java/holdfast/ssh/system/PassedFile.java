@@ -41,12 +41,7 @@ public final class PassedFile implements ByteChannel {
     private static final int O_ACCMODE = 3;
     private static final int O_RDONLY = 0;
     private static final int O_WRONLY = 1;
-    private static final int F_GETFL = 3;
-    private static final int F_GETPIPE_SZ = 1032;
-    private static final int SOL_SOCKET = 1;
     private static final int SO_TYPE = 3;
-    private static final int MSG_DONTWAIT = 0x40;
-    private static final int MSG_NOSIGNAL = 0x4000;
     private static final int EFD_CLOEXEC = Native.O_CLOEXEC;
     private static final short POLLIN = 1;
     private static final short POLLOUT = 4;
@@ -86,7 +81,7 @@ public final class PassedFile implements ByteChannel {
     }
 
     private static boolean isPipe(int fd) {
-        return Native.fcntl(fd, F_GETPIPE_SZ, 0) > 0;
+        return Native.fcntl(fd, Native.F_GETPIPE_SZ, 0) > 0;
     }
 
     private static boolean isSocket(int fd) {
@@ -95,7 +90,13 @@ public final class PassedFile implements ByteChannel {
             MemorySegment size = arena.allocate(ValueLayout.JAVA_INT);
             size.set(ValueLayout.JAVA_INT, 0, 4);
             return Native.call(
-                            GETSOCKOPT, fd, SOL_SOCKET, SO_TYPE, value.address(), size.address(), 0)
+                            GETSOCKOPT,
+                            fd,
+                            Native.SOL_SOCKET,
+                            SO_TYPE,
+                            value.address(),
+                            size.address(),
+                            0)
                     == 0;
         }
     }
@@ -103,7 +104,7 @@ public final class PassedFile implements ByteChannel {
     /** The same file without waiting, for us alone; negative: it cannot be had. */
     private static int openedAgain(int fd, Use use) {
         int mode = use == Use.INPUT ? O_RDONLY : O_WRONLY;
-        int given = Native.fcntl(fd, F_GETFL, 0) & O_ACCMODE;
+        int given = Native.fcntl(fd, Native.F_GETFL, 0) & O_ACCMODE;
         if (given != mode && given != Native.O_RDWR) {
             return -1; // we were not given that right
         }
@@ -158,7 +159,7 @@ public final class PassedFile implements ByteChannel {
             MemorySegment via = into.isDirect() ? MemorySegment.ofBuffer(into) : Native.scratch();
             int count =
                     kind == Kind.SOCKET
-                            ? call(RECV, via, room, MSG_DONTWAIT)
+                            ? call(RECV, via, room, Native.MSG_DONTWAIT)
                             : call(READ, via, room, 0);
             if (count > 0) {
                 if (into.isDirect()) {
@@ -196,7 +197,7 @@ public final class PassedFile implements ByteChannel {
             }
             int count =
                     kind == Kind.SOCKET
-                            ? call(SEND, via, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+                            ? call(SEND, via, length, Native.MSG_DONTWAIT | Native.MSG_NOSIGNAL)
                             : call(WRITE, via, length, 0);
             if (count >= 0) {
                 from.position(from.position() + count);

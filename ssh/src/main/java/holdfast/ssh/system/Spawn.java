@@ -40,8 +40,6 @@ public final class Spawn {
     /** sigset_t: 1024 bits. */
     private static final int SIGSET_BYTES = 128;
 
-    private static final int AF_UNIX = 1;
-    private static final int SOCK_STREAM_CLOEXEC = 1 | Native.O_CLOEXEC;
     private static final int NONBLOCK_CLOEXEC = Native.O_NONBLOCK | Native.O_CLOEXEC;
     private static final int RLIMIT_NOFILE = 7;
 
@@ -281,8 +279,8 @@ public final class Spawn {
                             pair(fds ->
                                     Native.call(
                                             SOCKETPAIR,
-                                            AF_UNIX,
-                                            SOCK_STREAM_CLOEXEC,
+                                            Native.AF_UNIX,
+                                            Native.SOCK_STREAM_CLOEXEC,
                                             0,
                                             fds.address()));
                     theirs.add(pair[0]);

@@ -3,7 +3,6 @@ package holdfast.ssh.config;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,20 +16,17 @@ import org.junit.jupiter.api.io.TempDir;
 /** Holds the manual page and the parser to the same words: each is read, neither is copied here. */
 class ManualTest {
 
-    /** The tests of a module run in its directory. */
-    private static final Path PAGE = Path.of("../docs/man/holdfast-ssh.1");
-
     /** Characters that could be an option; getopt takes no others. */
     private static final String LETTERS =
             "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-    private static List<String> page = List.of();
+    private static Page page = new Page(List.of());
 
     @TempDir private Path root;
 
     @BeforeAll
     static void read() throws IOException {
-        page = Files.readAllLines(PAGE);
+        page = Page.read("holdfast-ssh.1");
     }
 
     @Test
@@ -101,16 +97,7 @@ class ManualTest {
 
     @Test
     void every_option_that_is_taken_has_one_entry_and_no_other_has() {
-        Map<Character, Boolean> told = new TreeMap<>();
-        for (String line : section("OPTIONS")) {
-            if (line.startsWith(".It Fl ")) {
-                for (char option : optionsIn(line)) {
-                    assertThat(told.put(option, line.contains(" Ar ")))
-                            .as("second entry of -" + option)
-                            .isNull();
-                }
-            }
-        }
+        Map<Character, Boolean> told = options();
         Map<Character, Boolean> taken = new TreeMap<>();
         for (int i = 0; i < LETTERS.length(); i++) {
             char letter = LETTERS.charAt(i);
@@ -124,9 +111,24 @@ class ManualTest {
     }
 
     @Test
+    void the_synopsis_names_every_option_that_has_an_entry_once() {
+        Map<Character, Boolean> told = new TreeMap<>();
+        for (String line : page.section("SYNOPSIS")) {
+            if (line.startsWith(".Op Fl ")) {
+                for (char option : line.split(" ", -1)[2].toCharArray()) {
+                    assertThat(told.put(option, line.contains(" Ar ")))
+                            .as("-" + option + " once more")
+                            .isNull();
+                }
+            }
+        }
+        assertThat(told).as("option, and whether it has an argument").isEqualTo(options());
+    }
+
+    @Test
     void every_option_that_is_refused_is_named_as_such_and_no_other_is() {
         TreeSet<Character> told = new TreeSet<>();
-        for (String line : section("NOT BUILT YET")) {
+        for (String line : page.section("NOT BUILT YET")) {
             if (line.startsWith(".Pp")) {
                 break;
             }
@@ -201,19 +203,24 @@ class ManualTest {
 
     // --- the page
 
-    private static List<String> section(String title) {
-        int from = page.indexOf(".Sh " + title);
-        assertThat(from).as("section " + title).isNotNegative();
-        int to = from + 1;
-        while (to < page.size() && !page.get(to).startsWith(".Sh ")) {
-            to++;
+    /** Every option that has an entry, and whether it has an argument. */
+    private static Map<Character, Boolean> options() {
+        Map<Character, Boolean> told = new TreeMap<>();
+        for (String line : page.section("OPTIONS")) {
+            if (line.startsWith(".It Fl ")) {
+                for (char option : optionsIn(line)) {
+                    assertThat(told.put(option, line.contains(" Ar ")))
+                            .as("second entry of -" + option)
+                            .isNull();
+                }
+            }
         }
-        return page.subList(from + 1, to);
+        return told;
     }
 
     private static List<String> entryNames() {
         List<String> names = new ArrayList<>();
-        for (String line : section("KEYWORDS")) {
+        for (String line : page.section("KEYWORDS")) {
             if (line.startsWith(".It ")) {
                 assertThat(line).as("the only list in KEYWORDS").startsWith(".It Cm ");
                 names.add(line.substring(".It Cm ".length()));
@@ -234,7 +241,7 @@ class ManualTest {
     }
 
     private static List<String> entry(Keyword keyword) {
-        List<String> lines = section("KEYWORDS");
+        List<String> lines = page.section("KEYWORDS");
         int from = lines.indexOf(".It Cm " + keyword.spelled());
         assertThat(from).as("entry of " + keyword.spelled()).isNotNegative();
         int to = from + 1;

@@ -1,29 +1,28 @@
 package holdfast.ssh.config;
 
+import static java.util.stream.Collectors.joining;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.ssh.config.ServerKeyword.Support;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** Holds the manual page of the server's configuration and the table of keywords together. */
+/** Holds the manual pages of the server and what it reads together. */
 class ServerManualTest {
 
-    /** The tests of a module run in its directory. */
-    private static final Path PAGE = Path.of("../docs/man/holdfast-sshd_config.5");
-
-    private static List<String> page = List.of();
+    private static Page page = new Page(List.of());
 
     @BeforeAll
     static void read() throws IOException {
-        page = Files.readAllLines(PAGE);
+        page = Page.read("holdfast-sshd_config.5");
     }
 
     @Test
@@ -39,7 +38,7 @@ class ServerManualTest {
     @Test
     void each_keyword_of_our_own_is_explained() {
         List<String> told = new ArrayList<>();
-        for (String line : section("OUR OWN KEYWORDS")) {
+        for (String line : page.section("OUR OWN KEYWORDS")) {
             if (line.startsWith(".It Cm ")) {
                 told.add(line.substring(".It Cm ".length()));
             }
@@ -61,14 +60,45 @@ class ServerManualTest {
         assertThat(settings.tetherBuffer()).isEqualTo(4 << 20);
         assertThat(settings.tetherMax()).isEqualTo(10_000);
         assertThat(settings.tetherMaxPerUser()).isEqualTo(100);
-        assertThat(page)
+        assertThat(page.lines())
                 .contains(
                         "The default is 24 hours.",
                         "The default is 4M.",
                         "The default is 10000.",
                         "The default is 100.");
         assertThat(settings.tcpKeepAliveIdle()).isNull();
-        assertThat(page).contains(".Li " + MatchLine.RELEASE + " .");
+        assertThat(page.lines()).contains(".Li " + MatchLine.RELEASE + " .");
+    }
+
+    @Test
+    void the_page_of_the_server_names_every_option_that_its_usage_does() throws IOException {
+        TreeSet<String> told = new TreeSet<>();
+        for (String line : Page.read("holdfast-sshd.1").section("SYNOPSIS")) {
+            if (line.equals(".Cm --here")) {
+                break;
+            }
+            if (line.startsWith(".Op Fl ")) {
+                told.add(line.substring(".Op Fl ".length()).replace(" Ar ", " "));
+            }
+        }
+        TreeSet<String> taken = new TreeSet<>();
+        Matcher option = Pattern.compile("\\[-([^\\]]+)\\]").matcher(ServerCommandLine.USAGE);
+        while (option.find()) {
+            taken.add(option.group(1));
+        }
+        assertThat(told).isEqualTo(taken);
+        String letters = taken.stream().map(ServerManualTest::letters).collect(joining());
+        for (char letter : ServerCommandLine.OPTIONS.toCharArray()) {
+            // These do nothing.
+            if (letter != ':' && "bkQRr".indexOf(letter) < 0) {
+                assertThat(letters).contains("" + letter);
+            }
+        }
+    }
+
+    /** Of {@code p port} or {@code 46Dd}. */
+    private static String letters(String option) {
+        return option.split(" ", 2)[0];
     }
 
     /** The names of keywords with this fate, ours left out, in the order of the alphabet. */
@@ -87,7 +117,7 @@ class ServerManualTest {
     /** The list of a section: from its first {@code .Cm} to the one that a full stop follows. */
     private static List<String> listed(String title) {
         List<String> names = new ArrayList<>();
-        for (String line : section(title)) {
+        for (String line : page.section(title)) {
             if (!line.startsWith(".Cm ")) {
                 continue;
             }
@@ -98,15 +128,5 @@ class ServerManualTest {
             }
         }
         throw new AssertionError("no end of the list of " + title);
-    }
-
-    private static List<String> section(String title) {
-        int from = page.indexOf(".Sh " + title);
-        assertThat(from).as("section " + title).isNotNegative();
-        int to = from + 1;
-        while (to < page.size() && !page.get(to).startsWith(".Sh ")) {
-            to++;
-        }
-        return page.subList(from + 1, to);
     }
 }

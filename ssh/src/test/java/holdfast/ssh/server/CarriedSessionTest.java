@@ -4,17 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.tether.CarrierState;
-import holdfast.core.time.Moment;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.session.SessionChannels;
 import holdfast.ssh.system.Accounts;
 import holdfast.ssh.tether.TetherStream;
+import holdfast.ssh.tether.Unwatched;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.nio.ByteBuffer;
-import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.security.KeyPairGenerator;
@@ -36,23 +35,6 @@ import org.junit.jupiter.api.Timeout;
 /** A server's end of tethers over real sockets, its logins decided by hand. */
 @Timeout(60)
 final class CarriedSessionTest {
-
-    private static final class Silent implements TetherStream.Watcher {
-        @Override
-        public void held(Duration hold) {}
-
-        @Override
-        public void standsStill(Moment since, Moment heldUntil) {}
-
-        @Override
-        public void goesOn() {}
-
-        @Override
-        public void moved(ByteChannel carrier) {}
-
-        @Override
-        public void said(String line) {}
-    }
 
     private final LinkedBlockingQueue<ServerTransport> came = new LinkedBlockingQueue<>();
     private ServerConfig config;
@@ -109,7 +91,7 @@ final class CarriedSessionTest {
                         CarrierPolicy.client(Duration.ofSeconds(30), 1),
                         new LinkClock(),
                         () -> SocketChannel.open(server.addresses().iterator().next()),
-                        new Silent(),
+                        new Unwatched(),
                         Duration.ofDays(1));
         stream.write(
                 ByteBuffer.wrap(

@@ -44,6 +44,20 @@ final class AsUserTest {
         Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxrwxrwx"));
     }
 
+    /** A script that is to run as nobody. */
+    private Spawn nobodys(boolean pam, String argv0, String script, Map<String, String> environment)
+            throws SystemException {
+        return Become.as(
+                        nobody,
+                        pam,
+                        null,
+                        Path.of("/bin/sh"),
+                        argv0,
+                        List.of("-c", script),
+                        environment)
+                .stdio(Spawn.Stdio.PIPES);
+    }
+
     private Path file(String name, String mode) throws IOException {
         Path file = Files.writeString(directory.resolve(name), name);
         return Files.setPosixFilePermissions(file, PosixFilePermissions.fromString(mode));
@@ -213,31 +227,13 @@ final class AsUserTest {
                     .doesNotContain("0");
             assertThat(run.exit().status()).isEqualTo(9);
 
-            Run killed =
-                    Run.of(
-                            Become.as(
-                                            nobody,
-                                            pam,
-                                            null,
-                                            Path.of("/bin/sh"),
-                                            "/bin/sh",
-                                            List.of("-c", "kill -USR1 $$"),
-                                            environment)
-                                    .stdio(Spawn.Stdio.PIPES));
+            Run killed = Run.of(nobodys(pam, "/bin/sh", "kill -USR1 $$", environment));
             assertThat(killed.exit()).isEqualTo(new Exit(-1, 10, false));
             assertThat(killed.errors()).isEmpty();
 
             Path ready = directory.resolve("hung" + pam);
             Child hung =
-                    Become.as(
-                                    nobody,
-                                    pam,
-                                    null,
-                                    Path.of("/bin/sh"),
-                                    "/bin/sh",
-                                    List.of("-c", "echo ready; : >" + ready + "; sleep 60"),
-                                    environment)
-                            .stdio(Spawn.Stdio.PIPES)
+                    nobodys(pam, "/bin/sh", "echo ready; : >" + ready + "; sleep 60", environment)
                             .start();
             awaitFile(ready);
             hung.signal(Signal.HUP);
@@ -254,23 +250,11 @@ final class AsUserTest {
         for (boolean pam : new boolean[] {true, false}) {
             Run run =
                     Run.of(
-                            Become.as(
-                                            nobody,
-                                            pam,
-                                            null,
-                                            Path.of("/bin/sh"),
-                                            "sh",
-                                            List.of(
-                                                    "-c",
-                                                    "echo \"$LD_PRELOAD $LANG $X\"; export -p"),
-                                            Map.of(
-                                                    "LD_PRELOAD",
-                                                    preload,
-                                                    "LANG",
-                                                    "C",
-                                                    "X",
-                                                    "$y \"'"))
-                                    .stdio(Spawn.Stdio.PIPES));
+                            nobodys(
+                                    pam,
+                                    "sh",
+                                    "echo \"$LD_PRELOAD $LANG $X\"; export -p",
+                                    Map.of("LD_PRELOAD", preload, "LANG", "C", "X", "$y \"'")));
             assertThat(run.output()).startsWith(preload + " C $y \"'\n").doesNotContain("HOLDFAST");
             assertThat(run.errors().lines())
                     .singleElement(InstanceOfAssertFactories.STRING)
@@ -395,21 +379,15 @@ final class AsUserTest {
         for (boolean pam : new boolean[] {true, false}) {
             Path ready = directory.resolve("ready" + pam);
             Child careful =
-                    Become.as(
-                                    nobody,
+                    nobodys(
                                     pam,
-                                    null,
-                                    Path.of("/bin/sh"),
                                     "sh",
-                                    List.of(
-                                            "-c",
-                                            // Short sleeps: one that is just being forked
-                                            // misses the signal, and keeps the pipe open.
-                                            "trap 'echo sorry >&2; exit 143' TERM; : >"
-                                                    + ready
-                                                    + "; while :; do sleep 0.1 & wait; done"),
+                                    // Short sleeps: one that is just being forked
+                                    // misses the signal, and keeps the pipe open.
+                                    "trap 'echo sorry >&2; exit 143' TERM; : >"
+                                            + ready
+                                            + "; while :; do sleep 0.1 & wait; done",
                                     Map.of("PATH", "/usr/bin:/bin"))
-                            .stdio(Spawn.Stdio.PIPES)
                             .start();
             var said = Run.drink(Objects.requireNonNull(careful.errors()));
             awaitFile(ready);

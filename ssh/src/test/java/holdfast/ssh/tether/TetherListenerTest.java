@@ -9,7 +9,6 @@ import holdfast.core.tether.Frame;
 import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resumption;
 import holdfast.core.tether.TetherLine;
-import holdfast.core.time.Moment;
 import holdfast.ssh.link.LinkClock;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -22,7 +21,6 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketException;
 import java.nio.ByteBuffer;
-import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -267,19 +265,7 @@ final class TetherListenerTest {
                     carriers.add(next);
                     return next;
                 },
-                new TetherStream.Watcher() {
-                    @Override
-                    public void held(Duration time) {}
-
-                    @Override
-                    public void standsStill(Moment since, Moment heldUntil) {}
-
-                    @Override
-                    public void goesOn() {}
-
-                    @Override
-                    public void moved(ByteChannel carrier) {}
-
+                new Unwatched() {
                     @Override
                     public void said(String line) {
                         log.add(line);

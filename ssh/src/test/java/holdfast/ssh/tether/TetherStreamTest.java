@@ -37,10 +37,7 @@ final class TetherStreamTest {
     private volatile boolean clumsy;
 
     private final TetherStream.Watcher watcher =
-            new TetherStream.Watcher() {
-                @Override
-                public void held(Duration time) {}
-
+            new Unwatched() {
                 @Override
                 public void standsStill(Moment since, Moment heldUntil) {
                     told.add("stands still");

@@ -1,7 +1,5 @@
 package holdfast.trials.harness;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -18,17 +16,7 @@ public final class Signals {
         }
         List<String> argv = new ArrayList<>(List.of("kill", "-s", name, "--"));
         pids.forEach(pid -> argv.add(Long.toString(pid)));
-        try {
-            new ProcessBuilder(argv)
-                    .redirectErrorStream(true)
-                    .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                    .start()
-                    .waitFor();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        Quietly.run(argv);
     }
 
     /** A process and all below it, itself first. */

@@ -74,8 +74,6 @@ final class Login {
             List.of(
                     "Warning: Permanently added ",
                     "Authenticated to ",
-                    "Transferred: ",
-                    "Bytes per second",
                     "OpenSSH_",
                     "Connection to ");
 

@@ -1,0 +1,24 @@
+package holdfast.ssh.tether;
+
+import holdfast.core.time.Moment;
+import java.nio.channels.ByteChannel;
+import java.time.Duration;
+
+/** A watcher of a tether's end that nobody has. */
+public class Unwatched implements TetherStream.Watcher {
+
+    @Override
+    public void held(Duration time) {}
+
+    @Override
+    public void standsStill(Moment since, Moment heldUntil) {}
+
+    @Override
+    public void goesOn() {}
+
+    @Override
+    public void moved(ByteChannel carrier) {}
+
+    @Override
+    public void said(String line) {}
+}
