@@ -5,6 +5,7 @@ import holdfast.core.tether.CarrierState;
 import holdfast.core.time.Moment;
 import holdfast.ssh.Software;
 import holdfast.ssh.link.LinkClock;
+import holdfast.ssh.link.TcpStream;
 import holdfast.ssh.system.Daemon;
 import holdfast.ssh.system.NetworkWatch;
 import holdfast.ssh.tether.TetherListener;
@@ -18,7 +19,6 @@ import java.net.InetSocketAddress;
 import java.net.StandardSocketOptions;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
-import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -286,8 +286,10 @@ public final class Tether {
     private int connect(String where) throws Wrong {
         InetSocketAddress server = address("--connect", where, 1);
         SocketChannel first;
+        TcpStream through;
         try {
             first = dial(server);
+            through = new TcpStream(first);
         } catch (IOException e) {
             say(
                     "connect to host "
@@ -301,12 +303,12 @@ public final class Tether {
         Notices notices = new Notices(where);
         TetherStream stream =
                 TetherStream.carrying(
-                        first,
+                        TetherStream.Passage.of(through),
                         Software.NAME,
                         buffer,
                         CarrierPolicy.client(Duration.ZERO, new SecureRandom().nextLong()),
                         new LinkClock(),
-                        () -> dial(server),
+                        () -> TetherStream.Passage.of(new TcpStream(dial(server))),
                         notices,
                         hold);
         notices.stream = stream;
@@ -430,7 +432,7 @@ public final class Tether {
         }
 
         @Override
-        public void moved(ByteChannel carrier) {}
+        public void moved(TetherStream.Passage passage) {}
 
         @Override
         public void said(String line) {

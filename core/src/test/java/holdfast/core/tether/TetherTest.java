@@ -443,7 +443,7 @@ final class TetherTest {
     }
 
     private static byte byteAt(long offset) {
-        return (byte) (offset * 0x9E3779B97F4A7C15L >>> 56);
+        return (byte) ((offset * 0x9E3779B97F4A7C15L) >>> 56);
     }
 
     @Test

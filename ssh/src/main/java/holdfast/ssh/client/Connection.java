@@ -22,9 +22,7 @@ import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
-import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
-import java.nio.channels.GatheringByteChannel;
 import java.nio.channels.SocketChannel;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -126,7 +124,8 @@ final class Connection implements AutoCloseable {
             @Nullable Connection through,
             Moment started,
             Duration limit,
-            TetherStream.Dial again) {
+            TetherStream.Dial again)
+            implements TetherStream.Passage {
 
         /** The same under {@code tether}. */
         Way under(ByteChannel tether) {
@@ -141,6 +140,16 @@ final class Connection implements AutoCloseable {
             }
             if (through != null) {
                 through.close();
+            }
+        }
+
+        /** Jump hosts are told good-bye, and a proxy's command is waited for. */
+        @Override
+        public void leave() {
+            if (socket != null) {
+                close();
+            } else {
+                Thread.ofPlatform().daemon().name("old-way").start(this::close);
             }
         }
     }
@@ -367,15 +376,7 @@ final class Connection implements AutoCloseable {
                 if (allowance != null) {
                     allowance.connected();
                 }
-                SocketChannel socket = dialed.channel();
-                yield new Way(
-                        stream(socket),
-                        socket,
-                        dialed.address(),
-                        null,
-                        dialed.started(),
-                        most,
-                        () -> dialAgain(settings, clock, log));
+                yield direct(settings, dialed, most, clock, log);
             }
             case Route.Command command ->
                     new Way(
@@ -408,6 +409,19 @@ final class Connection implements AutoCloseable {
         };
     }
 
+    private static Way direct(
+            ClientSettings settings, Dialer.Dialed dialed, Duration limit, LinkClock clock, Log log)
+            throws ClientFailure {
+        return new Way(
+                stream(dialed.channel()),
+                dialed.channel(),
+                dialed.address(),
+                null,
+                dialed.started(),
+                limit,
+                () -> dialAgain(settings, clock, log));
+    }
+
     private static TcpStream stream(SocketChannel socket) throws ClientFailure {
         try {
             return new TcpStream(socket);
@@ -418,80 +432,24 @@ final class Connection implements AutoCloseable {
 
     // --- the way again, when the session has lost its connection
 
-    /** A way that was found again; closing it closes all of it. */
-    private static final class Brought implements GatheringByteChannel, ByteChannel {
-        private final Way way;
-
-        Brought(Way way) {
-            this.way = way;
-        }
-
-        @Override
-        public int read(ByteBuffer into) throws IOException {
-            return way.stream().read(into);
-        }
-
-        @Override
-        public int write(ByteBuffer from) throws IOException {
-            return way.stream().write(from);
-        }
-
-        @Override
-        public long write(ByteBuffer[] from, int offset, int length) throws IOException {
-            if (way.stream() instanceof GatheringByteChannel gathering) {
-                return gathering.write(from, offset, length);
-            }
-            for (int i = offset; i < offset + length; i++) {
-                if (from[i].hasRemaining()) {
-                    return way.stream().write(from[i]);
-                }
-            }
-            return 0;
-        }
-
-        @Override
-        public long write(ByteBuffer[] from) throws IOException {
-            return write(from, 0, from.length);
-        }
-
-        @Override
-        public boolean isOpen() {
-            return way.stream().isOpen();
-        }
-
-        @Override
-        public void close() {
-            way.close();
-        }
-    }
-
-    private static Brought dialAgain(ClientSettings settings, LinkClock clock, Log log)
+    private static Way dialAgain(ClientSettings settings, LinkClock clock, Log log)
             throws IOException {
         try {
-            Dialer.Dialed dialed = new Dialer(settings, DIAL_AGAIN, clock, log).dial();
-            return new Brought(
-                    new Way(
-                            dialed.channel(),
-                            dialed.channel(),
-                            dialed.address(),
-                            null,
-                            dialed.started(),
-                            DIAL_AGAIN,
-                            () -> dialAgain(settings, clock, log)));
+            return direct(
+                    settings,
+                    new Dialer(settings, DIAL_AGAIN, clock, log).dial(),
+                    DIAL_AGAIN,
+                    clock,
+                    log);
         } catch (ClientFailure e) {
             throw notAgain(e);
         }
     }
 
-    private static Brought wayAgain(ClientSettings settings, ClientParts parts, LinkClock clock)
+    private static Way wayAgain(ClientSettings settings, ClientParts parts, LinkClock clock)
             throws IOException {
         try {
-            return new Brought(
-                    way(
-                            settings,
-                            parts.again(),
-                            clock,
-                            new Allowance(clock, WAY_AGAIN, WAY_AGAIN)));
+            return way(settings, parts.again(), clock, new Allowance(clock, WAY_AGAIN, WAY_AGAIN));
         } catch (ClientFailure e) {
             throw notAgain(e);
         }
@@ -530,7 +488,7 @@ final class Connection implements AutoCloseable {
             }
             TetherStream made =
                     new TetherStream(
-                            way.stream(),
+                            way,
                             software(settings),
                             wish.buffer(),
                             CarrierPolicy.client(settings.serverAliveInterval(), random.nextLong()),
@@ -579,11 +537,11 @@ final class Connection implements AutoCloseable {
         }
 
         @Override
-        public void moved(ByteChannel carrier) {
+        public void moved(TetherStream.Passage passage) {
             Connection whose = connection;
             TetherStream below = stream;
-            if (whose != null && below != null && carrier instanceof Brought brought) {
-                whose.movedTo(brought.way.under(below));
+            if (whose != null && below != null && passage instanceof Way found) {
+                whose.movedTo(found.under(below));
             }
         }
 
@@ -594,11 +552,7 @@ final class Connection implements AutoCloseable {
     }
 
     private void movedTo(Way found) {
-        Connection before = way.through();
         way = found;
-        if (before != null && !before.equals(found.through())) {
-            Thread.ofPlatform().daemon().name("old-way").start(before::close);
-        }
         interactive(interactive);
     }
 

@@ -55,7 +55,14 @@ final class NetworkSession extends Nio2Session {
      * What one write brings together. Among MINA's writes, each of which has one buffer, a mark
      * stands for it, which counts as written when all of it is.
      */
-    private record Gathered(byte[] mark, ByteBuffer[] pieces) {}
+    private record Gathered(byte[] mark, ByteBuffer[] pieces) {
+
+        /** MINA wraps what it was given, so the very array shows whose turn it is. */
+        @SuppressWarnings({"ReferenceEquality", "ByteBufferBackingArray"})
+        boolean isMarkedBy(ByteBuffer buffer) {
+            return buffer.hasArray() && buffer.array() == mark;
+        }
+    }
 
     private final Queue<Gathered> gathered = new ConcurrentLinkedQueue<>();
     private final Duration patience;
@@ -143,7 +150,7 @@ final class NetworkSession extends Nio2Session {
     protected void doWriteCycle(
             ByteBuffer buffer, Nio2CompletionHandler<Integer, Object> completion) {
         for (Gathered all : gathered) {
-            if (buffer.hasArray() && buffer.array() == all.mark) {
+            if (all.isMarkedBy(buffer)) {
                 gather(all, buffer, completion);
                 return;
             }

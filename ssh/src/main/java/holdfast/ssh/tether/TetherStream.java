@@ -45,6 +45,35 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TetherStream implements InstantChannel {
 
+    /** A connection to the server that can carry the tether. */
+    public interface Passage {
+
+        /** What goes over it. */
+        ByteChannel stream();
+
+        /** Ends all of it; waits for nobody. */
+        void leave();
+
+        /** A TCP connection and nothing more. */
+        static Passage of(TcpStream stream) {
+            return new Passage() {
+                @Override
+                public ByteChannel stream() {
+                    return stream;
+                }
+
+                @Override
+                public void leave() {
+                    try {
+                        stream.close();
+                    } catch (IOException e) {
+                        // the descriptor is gone either way
+                    }
+                }
+            };
+        }
+    }
+
     /** Makes one more connection to the server. */
     @FunctionalInterface
     public interface Dial {
@@ -56,7 +85,7 @@ public final class TetherStream implements InstantChannel {
          * @throws ConnectException when the server's machine refused
          * @throws IOException when nobody answered
          */
-        ByteChannel connect() throws IOException;
+        Passage connect() throws IOException;
     }
 
     /** Told of what happens; called on the tether's own threads, and must not block. */
@@ -72,7 +101,7 @@ public final class TetherStream implements InstantChannel {
         void goesOn();
 
         /** Another connection carries it now. */
-        void moved(ByteChannel carrier);
+        void moved(Passage passage);
 
         /** A line for {@code -v}. */
         void said(String line);
@@ -137,11 +166,11 @@ public final class TetherStream implements InstantChannel {
     private @Nullable Tether tether;
     private @Nullable Prover prover;
     private Tether.@Nullable Carrier carrier;
-    private @Nullable ByteChannel channel;
+    private @Nullable Passage passage;
     private final ArrayDeque<CarrierEvent> mailbox = new ArrayDeque<>();
     private @Nullable CarrierState state;
     private final Map<Long, Thread> attempts = new HashMap<>();
-    private final Map<Long, ByteChannel> attemptChannels = new HashMap<>();
+    private final Map<Long, Passage> attemptPassages = new HashMap<>();
     private @Nullable IOException lastTrouble;
     private @Nullable IOException broken;
     private boolean eof;
@@ -160,13 +189,13 @@ public final class TetherStream implements InstantChannel {
     private final byte[] readable = new byte[CHUNK];
 
     /**
-     * @param first a connected stream on which nothing has been said yet
+     * @param first on which nothing has been said yet
      * @param software what our lines say after {@code SSH-2.0-}
      * @param buffer TetherBuffer, in bytes: the bound of what is kept, and the window
      * @param hold how long it looks for another connection at most, whatever the server says
      */
     public TetherStream(
-            ByteChannel first,
+            Passage first,
             String software,
             int buffer,
             CarrierPolicy policy,
@@ -178,7 +207,7 @@ public final class TetherStream implements InstantChannel {
     }
 
     private TetherStream(
-            ByteChannel first,
+            Passage first,
             String software,
             int buffer,
             CarrierPolicy policy,
@@ -189,7 +218,7 @@ public final class TetherStream implements InstantChannel {
             Duration hold) {
         this.carries = carries;
         this.hold = hold;
-        this.first = first;
+        this.first = first.stream();
         this.software = software;
         this.buffer = Integer.highestOneBit(buffer);
         this.policy = policy;
@@ -198,7 +227,7 @@ public final class TetherStream implements InstantChannel {
         this.watcher = watcher;
         this.key = TetherKey.generate();
         this.offer = key.offer(this.buffer);
-        this.channel = first;
+        this.passage = first;
     }
 
     /**
@@ -208,7 +237,7 @@ public final class TetherStream implements InstantChannel {
      * @param hold how long it looks for another connection at most, whatever the server says
      */
     public static TetherStream carrying(
-            ByteChannel first,
+            Passage first,
             String software,
             int buffer,
             CarrierPolicy policy,
@@ -285,7 +314,7 @@ public final class TetherStream implements InstantChannel {
                     }
                     throw broken;
                 }
-                from = channel;
+                from = passage == null ? null : passage.stream();
                 on = carrier;
                 plain = mode == Mode.PLAIN;
             }
@@ -702,7 +731,7 @@ public final class TetherStream implements InstantChannel {
             Moment spoke = clock.now();
             synchronized (lock) {
                 on = carrier;
-                to = channel;
+                to = passage == null ? null : passage.stream();
                 if (writing || on == null || to == null || !on.wants(spoke)) {
                     writeInTime();
                     return;
@@ -834,7 +863,7 @@ public final class TetherStream implements InstantChannel {
 
     private boolean toWrite() {
         Tether.Carrier on = carrier;
-        return !writing && on != null && channel != null && on.wants(clock.now());
+        return !writing && on != null && passage != null && on.wants(clock.now());
     }
 
     // --- deciding
@@ -925,8 +954,8 @@ public final class TetherStream implements InstantChannel {
 
     /** Under the lock: there is no carrier any more. */
     private void drop() {
-        close(channel);
-        channel = null;
+        leave(passage);
+        passage = null;
         carrier = null;
     }
 
@@ -947,11 +976,11 @@ public final class TetherStream implements InstantChannel {
         if (thread != null) {
             thread.interrupt();
         }
-        close(attemptChannels.remove(generation));
+        leave(attemptPassages.remove(generation));
     }
 
     private void bring(long generation) {
-        ByteChannel to;
+        Passage to;
         try {
             to = dial.connect();
         } catch (IOException e) {
@@ -967,10 +996,10 @@ public final class TetherStream implements InstantChannel {
         Resuming resuming;
         synchronized (lock) {
             if (!attempts.containsKey(generation) || tether == null || prover == null || closed) {
-                close(to);
+                to.leave();
                 return;
             }
-            attemptChannels.put(generation, to);
+            attemptPassages.put(generation, to);
             mailbox.add(new CarrierEvent.Connected(generation));
             lookNow(decider);
             resuming =
@@ -988,16 +1017,16 @@ public final class TetherStream implements InstantChannel {
             over(generation, CarrierEvent.Failure.UNANSWERED);
         } finally {
             if (!adopted) {
-                close(to);
+                to.leave();
             }
         }
     }
 
-    private boolean resume(long generation, Resuming resuming, ByteChannel to) throws IOException {
+    private boolean resume(long generation, Resuming resuming, Passage to) throws IOException {
         ByteBuffer some = ByteBuffer.allocate(4096);
         while (true) {
             some.clear();
-            int count = to.read(some);
+            int count = to.stream().read(some);
             if (count < 0) {
                 over(generation, CarrierEvent.Failure.TURNED_AWAY);
                 return false;
@@ -1017,10 +1046,10 @@ public final class TetherStream implements InstantChannel {
                     }
                     case Resuming.Outcome.Resumed resumed -> {
                         attempts.remove(generation);
-                        attemptChannels.remove(generation);
-                        close(channel);
+                        attemptPassages.remove(generation);
+                        leave(passage);
                         carrier = resumed.carrier();
-                        channel = to;
+                        passage = to;
                         mailbox.add(new CarrierEvent.Resumed(generation));
                         lookNow(decider);
                         watcher.said("tether: carrier " + generation + " has taken over");
@@ -1037,7 +1066,7 @@ public final class TetherStream implements InstantChannel {
             }
             ByteBuffer line = ByteBuffer.wrap(say);
             while (line.hasRemaining()) {
-                to.write(line);
+                to.stream().write(line);
             }
         }
     }
@@ -1045,7 +1074,7 @@ public final class TetherStream implements InstantChannel {
     private void over(long generation, CarrierEvent.Failure why) {
         synchronized (lock) {
             attempts.remove(generation);
-            attemptChannels.remove(generation);
+            attemptPassages.remove(generation);
             mailbox.add(new CarrierEvent.Failed(generation, why));
             lookNow(decider);
         }
@@ -1094,19 +1123,9 @@ public final class TetherStream implements InstantChannel {
         lock.notifyAll();
     }
 
-    /** By a thread of its own: a way over jump hosts says good-bye at each, and waits for it. */
-    private static void close(@Nullable ByteChannel channel) {
-        if (channel != null) {
-            Thread.ofPlatform()
-                    .daemon()
-                    .name("tether-close")
-                    .start(() -> {
-                        try {
-                            channel.close();
-                        } catch (IOException e) {
-                            // the descriptor is gone either way
-                        }
-                    });
+    private static void leave(@Nullable Passage one) {
+        if (one != null) {
+            one.leave();
         }
     }
 

@@ -6,6 +6,7 @@ import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.tether.CarrierState;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.link.LinkClock;
+import holdfast.ssh.link.TcpStream;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.session.SessionChannels;
 import holdfast.ssh.system.Accounts;
@@ -81,16 +82,20 @@ final class CarriedSessionTest {
         server.close();
     }
 
+    private TetherStream.Passage passage() throws IOException {
+        return TetherStream.Passage.of(
+                new TcpStream(SocketChannel.open(server.addresses().iterator().next())));
+    }
+
     private TetherStream connect() throws IOException {
-        SocketChannel first = SocketChannel.open(server.addresses().iterator().next());
         TetherStream stream =
                 new TetherStream(
-                        first,
+                        passage(),
                         "Test_1",
                         1 << 20,
                         CarrierPolicy.client(Duration.ofSeconds(30), 1),
                         new LinkClock(),
-                        () -> SocketChannel.open(server.addresses().iterator().next()),
+                        this::passage,
                         new Unwatched(),
                         Duration.ofDays(1));
         stream.write(

@@ -10,6 +10,7 @@ import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resumption;
 import holdfast.core.tether.TetherLine;
 import holdfast.ssh.link.LinkClock;
+import holdfast.ssh.link.TcpStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.IOException;
@@ -253,9 +254,14 @@ final class TetherListenerTest {
                 && !carried.known().hold().isZero();
     }
 
-    private TetherStream stream(SocketChannel first, List<SocketChannel> carriers) {
+    private static TetherStream.Passage through(SocketChannel socket) throws IOException {
+        return TetherStream.Passage.of(new TcpStream(socket));
+    }
+
+    private TetherStream stream(SocketChannel first, List<SocketChannel> carriers)
+            throws IOException {
         return TetherStream.carrying(
-                first,
+                through(first),
                 "Test_1",
                 BUFFER,
                 CarrierPolicy.client(Duration.ofSeconds(15), 1),
@@ -263,7 +269,7 @@ final class TetherListenerTest {
                 () -> {
                     SocketChannel next = SocketChannel.open(where());
                     carriers.add(next);
-                    return next;
+                    return through(next);
                 },
                 new Unwatched() {
                     @Override

@@ -1,7 +1,6 @@
 package holdfast.ssh.tether;
 
 import holdfast.core.time.Moment;
-import java.nio.channels.ByteChannel;
 import java.time.Duration;
 
 /** A watcher of a tether's end that nobody has. */
@@ -17,7 +16,7 @@ public class Unwatched implements TetherStream.Watcher {
     public void goesOn() {}
 
     @Override
-    public void moved(ByteChannel carrier) {}
+    public void moved(TetherStream.Passage passage) {}
 
     @Override
     public void said(String line) {}
