@@ -34,7 +34,8 @@ import org.jspecify.annotations.Nullable;
  * packet to be written, so that a full send buffer stops neither the reader nor the loop that
  * judges the link. But one that {@link #hold holds} spares two threads' waking: it writes the queue
  * itself, by {@link #flush} if it may wait, by {@link #pass} as far as goes without. What can queue
- * up is bounded by the peer's channel windows.
+ * up is bounded by the peer's channel windows. A stream that keeps what is sent takes packets
+ * without a queue, as long as it has room.
  */
 public final class Wire extends AbstractCloseable implements IoSession {
 
@@ -97,6 +98,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
     private final long id = IDS.incrementAndGet();
     private final ByteChannel stream;
     private final @Nullable InstantChannel instant;
+    private final @Nullable KeepingChannel keeper;
     private final SocketAddress local;
     private final SocketAddress remote;
     private final IoHandler handler;
@@ -128,6 +130,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
             Listener listener) {
         this.stream = stream;
         this.instant = stream instanceof InstantChannel able ? able : null;
+        this.keeper = stream instanceof KeepingChannel able ? able : null;
         this.local = local;
         this.remote = remote;
         this.handler = handler;
@@ -321,6 +324,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
                 queueLock.notifyAll();
             }
         }
+        sendKept(false);
     }
 
     /** Ends {@link #hold}, and writes what is queued, by whomever; blocks as the stream does. */
@@ -328,6 +332,7 @@ public final class Wire extends AbstractCloseable implements IoSession {
         synchronized (queueLock) {
             holders.remove(Thread.currentThread());
         }
+        sendKept(true);
         writeQueued(null);
     }
 
@@ -341,29 +346,59 @@ public final class Wire extends AbstractCloseable implements IoSession {
         synchronized (queueLock) {
             holders.remove(Thread.currentThread());
         }
+        sendKept(false);
         writeQueued(to);
     }
 
-    /** Queues a copy: the buffer is the caller's again at once. */
+    private void sendKept(boolean waits) {
+        if (keeper != null) {
+            keeper.send(waits);
+        }
+    }
+
+    /** Takes a copy: the buffer is the caller's again at once. */
     @Override
     public IoWriteFuture writeBuffer(Buffer buffer) {
         Pending packet;
+        boolean lost;
+        boolean kept = false;
+        boolean holds;
         synchronized (queueLock) {
-            if (!noMoreWrites) {
-                int length = buffer.available();
-                queue.put(buffer.array(), buffer.rpos(), length);
-                queued += length;
-                packet = new Pending(queued);
-                pending.add(packet);
-                if (!writing && !holders.contains(Thread.currentThread())) {
-                    queueLock.notifyAll();
-                }
-                return packet;
-            }
+            holds = holders.contains(Thread.currentThread());
+            lost = noMoreWrites;
+            int length = buffer.available();
+            queued += lost ? 0 : length;
             packet = new Pending(queued);
+            if (!lost) {
+                kept = kept(buffer);
+                if (kept) {
+                    written += length;
+                } else {
+                    queue.put(buffer.array(), buffer.rpos(), length);
+                    pending.add(packet);
+                    if (!writing && !holds) {
+                        queueLock.notifyAll();
+                    }
+                }
+            }
         }
-        packet.setValue(new ClosedChannelException());
+        if (lost) {
+            packet.setValue(new ClosedChannelException());
+        } else if (kept) {
+            packet.setValue(true);
+            if (!holds) {
+                sendKept(false);
+            }
+        }
         return packet;
+    }
+
+    /** Under the lock: whether the stream has taken a packet that nothing is before. */
+    private boolean kept(Buffer buffer) {
+        return keeper != null
+                && queue.held() == 0
+                && !writing
+                && keeper.keep(buffer.array(), buffer.rpos(), buffer.available());
     }
 
     // --- endings

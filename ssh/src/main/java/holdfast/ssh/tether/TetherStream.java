@@ -14,6 +14,7 @@ import holdfast.core.tether.TetherLine;
 import holdfast.core.tether.Traffic;
 import holdfast.core.time.Moment;
 import holdfast.ssh.link.InstantChannel;
+import holdfast.ssh.link.KeepingChannel;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.TcpStream;
 import java.io.IOException;
@@ -43,7 +44,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>One lock guards the tether, its carriers and the decision's state; nothing blocks under it.
  */
-public final class TetherStream implements InstantChannel {
+public final class TetherStream implements KeepingChannel {
 
     /** A connection to the server that can carry the tether. */
     public interface Passage {
@@ -676,6 +677,23 @@ public final class TetherStream implements InstantChannel {
             flush(false);
         }
         return took;
+    }
+
+    @Override
+    public boolean keep(byte[] from, int offset, int length) {
+        synchronized (lock) {
+            Tether stream = tether;
+            return stream != null
+                    && broken == null
+                    && !closed
+                    && stream.room() >= length
+                    && stream.write(from, offset, length) == length;
+        }
+    }
+
+    @Override
+    public void send(boolean waits) {
+        flush(waits);
     }
 
     private void writeOurLine(ByteBuffer from) throws IOException {

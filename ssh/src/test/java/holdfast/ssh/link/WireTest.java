@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Timeout;
 class WireTest {
 
     /** A peer that says nothing and takes bytes only as it is allowed to. */
-    private static final class Peer implements InstantChannel {
+    private static class Peer implements InstantChannel {
         final ByteArrayOutputStream taken = new ByteArrayOutputStream();
         final Semaphore writes = new Semaphore(0);
         final CountDownLatch closed = new CountDownLatch(1);
@@ -89,6 +89,43 @@ class WireTest {
         }
     }
 
+    /** One that keeps what it has room for, which is not always enough, and sends it when told. */
+    private static final class Keeper extends Peer implements KeepingChannel {
+        private final ByteArrayOutputStream kept = new ByteArrayOutputStream();
+        private int asked;
+
+        @Override
+        public boolean keep(byte[] from, int offset, int length) {
+            synchronized (taken) {
+                if (++asked % 5 == 0) {
+                    return false;
+                }
+                kept.write(from, offset, length);
+                return true;
+            }
+        }
+
+        @Override
+        public void send(boolean waits) {
+            synchronized (taken) {
+                taken.writeBytes(kept.toByteArray());
+                kept.reset();
+            }
+        }
+
+        @Override
+        public int write(ByteBuffer bytes) throws IOException {
+            send(true);
+            return super.write(bytes);
+        }
+
+        @Override
+        public int writeNow(ByteBuffer bytes) throws IOException {
+            send(false);
+            return super.writeNow(bytes);
+        }
+    }
+
     private static final class Deaf implements IoHandler {
         @Override
         public void sessionCreated(IoSession session) {}
@@ -106,21 +143,24 @@ class WireTest {
     private final Peer peer = new Peer();
     private final AtomicReference<Wire.End> end = new AtomicReference<>();
     private final InetSocketAddress nowhere = new InetSocketAddress(0);
-    private final Wire wire =
-            new Wire(
-                    peer,
-                    nowhere,
-                    nowhere,
-                    new Deaf(),
-                    new Wire.Listener() {
-                        @Override
-                        public void heardBytes() {}
+    private final Wire wire = wire(peer);
 
-                        @Override
-                        public void ended(Wire.End how) {
-                            end.set(how);
-                        }
-                    });
+    private Wire wire(Peer stream) {
+        return new Wire(
+                stream,
+                nowhere,
+                nowhere,
+                new Deaf(),
+                new Wire.Listener() {
+                    @Override
+                    public void heardBytes() {}
+
+                    @Override
+                    public void ended(Wire.End how) {
+                        end.set(how);
+                    }
+                });
+    }
 
     @AfterEach
     void close() {
@@ -164,6 +204,25 @@ class WireTest {
 
     @Test
     void packets_leave_in_the_order_they_were_queued_by_whichever_thread_writes() throws Exception {
+        orderly(peer, wire);
+    }
+
+    @Test
+    void a_stream_that_keeps_them_has_them_in_the_same_order_whether_or_not_it_had_room()
+            throws Exception {
+        Keeper keeper = new Keeper();
+        Wire keeping = wire(keeper);
+        orderly(keeper, keeping);
+        assertThat(keeper.asked).isGreaterThan(1000);
+        keeper.asked = 0; // the next has room
+        keeping.hold();
+        assertThat(keeping.writeBuffer(packet(1, 10)).isWritten())
+                .as("as good as written")
+                .isTrue();
+        keeping.close(true);
+    }
+
+    private static void orderly(Peer peer, Wire wire) throws Exception {
         wire.start("wire");
         peer.writes.release(1_000_000);
         ByteArrayOutputStream expected = new ByteArrayOutputStream();
