@@ -23,7 +23,7 @@ class MainManualTest {
         TreeSet<String> synopsis = new TreeSet<>();
         for (String line : page.section("SYNOPSIS")) {
             if (line.startsWith(".Cm ")) {
-                for (String word : line.substring(".Cm ".length()).split(" [|] ")) {
+                for (String word : line.substring(".Cm ".length()).split(" [|] ", -1)) {
                     synopsis.add(word);
                 }
             }

@@ -83,38 +83,15 @@ final class CommandTrial {
     @Test
     void fifty_megabytes_each_way_arrive_byte_for_byte(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
-        long seed = System.nanoTime();
-        int length = 50_000_000;
-        RandomBytes.Digest sent = new RandomBytes.Digest();
-        new RandomBytes(seed, length).transferTo(sent);
-        RandomBytes.Digest back = new RandomBytes.Digest();
-        Ended ended =
-                stage.ssh(sshd, "trial", "cat")
-                        .input(new RandomBytes(seed, length))
-                        .outTo(back)
-                        .end(Duration.ofMinutes(2));
-        assertThat(ended.status()).isZero();
-        assertThat(back.count()).as("seed %d", seed).isEqualTo(length);
-        assertThat(back.sum()).as("seed %d", seed).isEqualTo(sent.sum());
+        RandomBytes.thereAndBack(stage.ssh(sshd, "trial", "cat"), 50_000_000);
     }
 
     @Test
     void compressed_bytes_arrive_byte_for_byte_while_the_keys_are_renewed(Stage stage)
             throws Exception {
         Sshd sshd = stage.sshd();
-        long seed = System.nanoTime();
-        int length = 10_000_000;
-        RandomBytes.Digest sent = new RandomBytes.Digest();
-        new RandomBytes(seed, length).transferTo(sent);
-        RandomBytes.Digest back = new RandomBytes.Digest();
-        Ended ended =
-                stage.ssh(sshd, "-C", "-o", "RekeyLimit=1M", "trial", "cat")
-                        .input(new RandomBytes(seed, length))
-                        .outTo(back)
-                        .end(Duration.ofMinutes(2));
-        assertThat(ended.status()).isZero();
-        assertThat(back.count()).as("seed %d", seed).isEqualTo(length);
-        assertThat(back.sum()).as("seed %d", seed).isEqualTo(sent.sum());
+        RandomBytes.thereAndBack(
+                stage.ssh(sshd, "-C", "-o", "RekeyLimit=1M", "trial", "cat"), 10_000_000);
     }
 
     @Test

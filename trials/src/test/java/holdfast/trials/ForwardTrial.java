@@ -352,16 +352,7 @@ final class ForwardTrial {
                 Peer unix = Peer.unix(Path.of(socket(stage, "echo")), Peer::echo)) {
             // OpenSSH's client of 9.2 waits for ever where -W names a socket.
             for (Peer to : stage.client().openSsh() ? List.of(tcp) : List.of(tcp, unix)) {
-                RandomBytes.Digest back = new RandomBytes.Digest();
-                RandomBytes.Digest sent = new RandomBytes.Digest();
-                new RandomBytes(5, 3_000_000).transferTo(sent);
-                Ended ended =
-                        stage.ssh(sshd, "-W", to.target(), "trial")
-                                .input(new RandomBytes(5, 3_000_000))
-                                .outTo(back)
-                                .end(SOON);
-                assertThat(ended.status()).as(ended.err()).isZero();
-                assertThat(back.sum()).isEqualTo(sent.sum());
+                RandomBytes.thereAndBack(stage.ssh(sshd, "-W", to.target(), "trial"), 3_000_000);
             }
         }
     }

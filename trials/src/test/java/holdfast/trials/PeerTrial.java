@@ -8,7 +8,6 @@ import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -27,7 +26,7 @@ final class PeerTrial {
     @Test
     void sftp_runs_over_us(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
-        Path source = random(stage, "source", 20_000_000);
+        Path source = RandomBytes.file(stage, "source", 20_000_000);
         Path there = stage.directory().resolve("there");
         Path back = stage.directory().resolve("back");
         Ended ended =
@@ -53,7 +52,7 @@ final class PeerTrial {
     @Test
     void scp_copies_both_ways_in_both_its_protocols(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
-        Path source = random(stage, "source", 10_000_000);
+        Path source = RandomBytes.file(stage, "source", 10_000_000);
         for (String protocol : new String[] {"-s", "-O"}) {
             Path there = stage.directory().resolve("there" + protocol);
             Path back = stage.directory().resolve("back" + protocol);
@@ -77,7 +76,7 @@ final class PeerTrial {
         for (int i = 0; i < 200; i++) {
             Files.writeString(source.resolve("file" + i), "content " + i + "\n");
         }
-        Files.move(random(stage, "big", 20_000_000), source.resolve("big"));
+        Files.move(RandomBytes.file(stage, "big", 20_000_000), source.resolve("big"));
         String tree = stage.directory().resolve("tree") + "/";
         String there = stage.directory().resolve("there") + "/";
         String back = stage.directory().resolve("back") + "/";
@@ -144,7 +143,7 @@ final class PeerTrial {
         Path inventory = stage.directory().resolve("inventory");
         Files.writeString(inventory, "trial ansible_python_interpreter=/usr/bin/python3\n");
         Path copied = stage.directory().resolve("copied");
-        Path source = random(stage, "source", 100_000);
+        Path source = RandomBytes.file(stage, "source", 100_000);
         Ended ping = ansible(stage, sshd, inventory, "-m", "ping");
         assertThat(ping.status()).as("%s%s", ping.out(), ping.err()).isZero();
         assertThat(ping.out()).contains("\"ping\": \"pong\"");
@@ -191,7 +190,7 @@ final class PeerTrial {
     void lftp_puts_mirrors_and_gets_in_pieces_over_us(Stage stage) throws Exception {
         Stage.needs("lftp");
         Sshd sshd = stage.sshd();
-        Path source = random(stage, "source", 3_000_000);
+        Path source = RandomBytes.file(stage, "source", 3_000_000);
         Path tree = stage.directory().resolve("tree");
         Path deep = Files.createDirectories(tree.resolve("deep"));
         for (int i = 0; i < 30; i++) {
@@ -200,16 +199,10 @@ final class PeerTrial {
         Path far = stage.directory().resolve("far");
         Path back = stage.directory().resolve("back");
         Ended ended =
-                stage.run(
-                                "lftp",
-                                "--norc",
-                                "-c",
+                Lftp.over(
+                                stage,
+                                stage.words(sshd),
                                 """
-                                set cmd:fail-exit true
-                                set net:max-retries 2
-                                set sftp:auto-confirm no
-                                set sftp:connect-program "%s -a -x"
-                                open sftp://%s:@trial
                                 mkdir -p %s/deep
                                 put %s -o %s/one
                                 mirror -R -P 3 %s %s/tree
@@ -218,17 +211,7 @@ final class PeerTrial {
                                 ls %s
                                 """
                                         .formatted(
-                                                stage.words(sshd),
-                                                Sshd.user(),
-                                                far,
-                                                source,
-                                                far,
-                                                tree,
-                                                far,
-                                                far,
-                                                back,
-                                                far,
-                                                far,
+                                                far, source, far, tree, far, far, back, far, far,
                                                 far))
                         .end(PATIENCE);
         assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
@@ -247,7 +230,7 @@ final class PeerTrial {
         for (int i = 0; i < 20; i++) {
             Files.writeString(deep.resolve("file" + i), "content " + i + "\n");
         }
-        Files.move(random(stage, "big", 3_000_000), deep.resolve("big"));
+        Files.move(RandomBytes.file(stage, "big", 3_000_000), deep.resolve("big"));
         String repository = "ssh://trial" + stage.directory().resolve("repository");
         borg(stage, sshd, stage.directory(), "init", "-e", "none", repository);
         borg(stage, sshd, stage.directory(), "create", repository + "::one", "tree");
@@ -465,13 +448,5 @@ final class PeerTrial {
 
     private static String program(Stage stage) {
         return stage.client().asOneProgram(stage.directory()).toString();
-    }
-
-    private static Path random(Stage stage, String name, int length) throws IOException {
-        Path file = stage.directory().resolve(name);
-        try (OutputStream out = Files.newOutputStream(file)) {
-            new RandomBytes(length, length).transferTo(out);
-        }
-        return file;
     }
 }

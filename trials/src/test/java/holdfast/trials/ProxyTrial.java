@@ -124,17 +124,7 @@ final class ProxyTrial {
                         List.of("-o", "ProxyCommand=" + relay(stage), "three", "cat"),
                         List.of("-J", "one,two", "three", "cat"));
         for (List<String> words : ways) {
-            RandomBytes.Digest back = new RandomBytes.Digest();
-            RandomBytes.Digest sent = new RandomBytes.Digest();
-            new RandomBytes(11, 20_000_000).transferTo(sent);
-            Ended ended =
-                    way.ssh(words.toArray(String[]::new))
-                            .input(new RandomBytes(11, 20_000_000))
-                            .outTo(back)
-                            .end(Duration.ofSeconds(60));
-            assertThat(ended.status()).as(ended.err()).isZero();
-            assertThat(back.count()).isEqualTo(20_000_000);
-            assertThat(back.sum()).isEqualTo(sent.sum());
+            RandomBytes.thereAndBack(way.ssh(words.toArray(String[]::new)), 20_000_000);
         }
     }
 

@@ -1,9 +1,17 @@
 package holdfast.trials;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import holdfast.trials.harness.Command;
+import holdfast.trials.harness.Ended;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
 import java.util.HexFormat;
 import java.util.SplittableRandom;
 
@@ -16,6 +24,28 @@ final class RandomBytes extends InputStream {
     RandomBytes(long seed, long length) {
         random = new SplittableRandom(seed);
         left = length;
+    }
+
+    /** A file of the trial's, of so many. */
+    static Path file(Stage stage, String name, int length) throws IOException {
+        Path file = stage.directory().resolve(name);
+        try (OutputStream out = Files.newOutputStream(file)) {
+            new RandomBytes(length, length).transferTo(out);
+        }
+        return file;
+    }
+
+    /** So many through a program that gives back what it is given, and not one of them another. */
+    static void thereAndBack(Command echo, int length) throws Exception {
+        long seed = System.nanoTime();
+        Digest sent = new Digest();
+        new RandomBytes(seed, length).transferTo(sent);
+        Digest back = new Digest();
+        Ended ended =
+                echo.input(new RandomBytes(seed, length)).outTo(back).end(Duration.ofMinutes(2));
+        assertThat(ended.status()).as(ended.err()).isZero();
+        assertThat(back.count()).as("seed %d", seed).isEqualTo(length);
+        assertThat(back.sum()).as("seed %d", seed).isEqualTo(sent.sum());
     }
 
     @Override

@@ -3,7 +3,6 @@ package holdfast.trials;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Ended;
-import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import java.io.IOException;
@@ -26,7 +25,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
-import org.opentest4j.TestAbortedException;
 
 /**
  * Peers that mean ill, or are broken beyond telling the difference: {@code holdfast sshd} says so,
@@ -157,7 +155,7 @@ final class ServerFloodTrial {
 
     @Test
     void data_beyond_the_window_ends_the_connection_that_sent_it(Stage stage) throws Exception {
-        needsParamiko();
+        Python.needs("paramiko");
         Sshd sshd = stage.holdfastSshd("PerSourcePenalties no");
         try (Bystander bystander = new Bystander(stage, sshd);
                 Deaf deaf = new Deaf()) {
@@ -168,7 +166,7 @@ final class ServerFloodTrial {
                                 stage,
                                 sshd,
                                 """
-                                how, deaf = sys.argv[5], int(sys.argv[6])
+                                how, deaf = rest[0], int(rest[1])
                                 if how == "forward":
                                     ch = t.open_channel("direct-tcpip", ("127.0.0.1", deaf), ("127.0.0.1", 1))
                                 else:
@@ -218,7 +216,7 @@ final class ServerFloodTrial {
     @Test
     void ten_thousand_channels_of_every_kind_are_refused_beyond_their_limits(Stage stage)
             throws Exception {
-        needsParamiko();
+        Python.needs("paramiko");
         Sshd sshd = stage.holdfastSshd("PerSourcePenalties no");
         try (Bystander bystander = new Bystander(stage, sshd);
                 Deaf deaf = new Deaf()) {
@@ -230,7 +228,7 @@ final class ServerFloodTrial {
                                 stage,
                                 sshd,
                                 """
-                                kind, deaf = sys.argv[5], int(sys.argv[6])
+                                kind, deaf = rest[0], int(rest[1])
                                 for i in range(10000):
                                     m = Message(); m.add_byte(byte_chr(90)); m.add_string(kind)
                                     m.add_int(1000 + i); m.add_int(2097152); m.add_int(32768)
@@ -272,7 +270,7 @@ final class ServerFloodTrial {
     @Test
     void a_connection_may_not_have_the_servers_descriptors_all_to_itself(Stage stage)
             throws Exception {
-        needsParamiko();
+        Python.needs("paramiko");
         Sshd sshd = stage.holdfastSshd("PerSourcePenalties no");
         try (Bystander bystander = new Bystander(stage, sshd)) {
             long before = descriptors(sshd);
@@ -301,7 +299,7 @@ final class ServerFloodTrial {
     @Test
     void windows_grown_past_all_numbers_and_messages_out_of_place_harm_nobody(Stage stage)
             throws Exception {
-        needsParamiko();
+        Python.needs("paramiko");
         Sshd sshd = stage.holdfastSshd("PerSourcePenalties no");
         try (Bystander bystander = new Bystander(stage, sshd)) {
             Ended ended =
@@ -323,7 +321,7 @@ final class ServerFloodTrial {
                             except (EOFError, OSError, paramiko.SSHException): pass
                             for n in range(60):
                                 try:
-                                    c, t = connect()
+                                    c, t = connected()
                                     ch = t.open_session()
                                     for i in range(20):
                                         tell(bytes([random.choice([1, 3, 4, 20, 21, 30, 31, 50, 52, 80, 81, 82,
@@ -345,18 +343,15 @@ final class ServerFloodTrial {
             throws InterruptedException {
         String head =
                 """
-                import logging, os, sys, time, paramiko
+                import logging, os, time
                 from paramiko.common import byte_chr
                 from paramiko.message import Message
                 logging.disable(logging.CRITICAL)
                 heard = {}
                 class Everything(dict):
                     def __contains__(self, key): return True
-                def connect():
-                    c = paramiko.SSHClient()
-                    c.load_host_keys(sys.argv[4])
-                    c.connect("127.0.0.1", int(sys.argv[1]), sys.argv[2], key_filename=sys.argv[3],
-                              allow_agent=False, look_for_keys=False)
+                def connected():
+                    c = connect()
                     c.get_transport().channels_seen = Everything()
                     return c, c.get_transport()
                 def counting(number, handler):
@@ -367,29 +362,12 @@ final class ServerFloodTrial {
                 T = paramiko.Transport
                 for n in (81, 82, 91, 92):
                     T._handler_table[n] = counting(n, T._handler_table.get(n))
-                c, t = connect()
+                c, t = connected()
                 heard.clear()
                 """;
-        List<String> argv =
-                new ArrayList<>(
-                        List.of(
-                                "/usr/bin/python3",
-                                "-W",
-                                "ignore",
-                                "-c",
-                                head + script + "\nos._exit(0)\n",
-                                Integer.toString(sshd.port()),
-                                Sshd.user(),
-                                Keys.of("ed25519", "user").toString(),
-                                sshd.knownHosts().toString()));
-        argv.addAll(List.of(words));
-        return stage.run(argv.toArray(String[]::new)).end(SOON);
-    }
-
-    private static void needsParamiko() {
-        if (!Files.isDirectory(Path.of("/usr/lib/python3/dist-packages/paramiko"))) {
-            throw new TestAbortedException("not installed: python3-paramiko");
-        }
+        return Python.script(
+                        stage, sshd, Python.PARAMIKO + head + script + "\nos._exit(0)\n", words)
+                .end(SOON);
     }
 
     /** Somebody who was there before, and wants to work. */

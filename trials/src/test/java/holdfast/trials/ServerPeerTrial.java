@@ -10,7 +10,6 @@ import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Terminal;
 import java.io.ByteArrayOutputStream;
-import java.io.IOException;
 import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -34,9 +33,6 @@ import org.opentest4j.TestAbortedException;
 final class ServerPeerTrial {
 
     private static final Duration SOON = Duration.ofSeconds(60);
-
-    /** Debian's modules for Python are those of its own Python. */
-    private static final String PYTHON = "/usr/bin/python3";
 
     @Test
     void commands_have_their_streams_their_status_and_their_signal(Stage stage) throws Exception {
@@ -66,25 +62,13 @@ final class ServerPeerTrial {
     @Test
     void a_hundred_megabytes_each_way_arrive_byte_for_byte(Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd();
-        long seed = System.nanoTime();
-        int length = 100_000_000;
-        RandomBytes.Digest sent = new RandomBytes.Digest();
-        new RandomBytes(seed, length).transferTo(sent);
-        RandomBytes.Digest back = new RandomBytes.Digest();
-        Ended ended =
-                stage.openSsh(sshd, "trial", "cat")
-                        .input(new RandomBytes(seed, length))
-                        .outTo(back)
-                        .end(Duration.ofMinutes(2));
-        assertThat(ended.status()).isZero();
-        assertThat(back.count()).as("seed %d", seed).isEqualTo(length);
-        assertThat(back.sum()).as("seed %d", seed).isEqualTo(sent.sum());
+        RandomBytes.thereAndBack(stage.openSsh(sshd, "trial", "cat"), 100_000_000);
     }
 
     @Test
     void sftp_does_all_that_its_batch_asks(Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd();
-        Path source = random(stage, "source", 10_000_000);
+        Path source = RandomBytes.file(stage, "source", 10_000_000);
         Path far = Files.createDirectories(stage.directory().resolve("far"));
         Path back = stage.directory().resolve("back");
         Path part = stage.directory().resolve("part");
@@ -130,7 +114,7 @@ final class ServerPeerTrial {
     @Test
     void scp_copies_both_ways_in_both_its_protocols(Stage stage) throws Exception {
         Sshd sshd = stage.holdfastSshd();
-        Path source = random(stage, "source", 10_000_000);
+        Path source = RandomBytes.file(stage, "source", 10_000_000);
         for (String protocol : new String[] {"-s", "-O"}) {
             Path there = stage.directory().resolve("there" + protocol);
             Path back = stage.directory().resolve("back" + protocol);
@@ -152,7 +136,7 @@ final class ServerPeerTrial {
         for (int i = 0; i < 200; i++) {
             Files.writeString(source.resolve("file" + i), "content " + i + "\n");
         }
-        Files.move(random(stage, "big", 10_000_000), source.resolve("big"));
+        Files.move(RandomBytes.file(stage, "big", 10_000_000), source.resolve("big"));
         String tree = stage.directory().resolve("tree") + "/";
         String there = stage.directory().resolve("there") + "/";
         String back = stage.directory().resolve("back") + "/";
@@ -199,7 +183,7 @@ final class ServerPeerTrial {
         Sshd sshd = stage.holdfastSshd();
         Path far = Files.createDirectories(stage.directory().resolve("far"));
         Path near = Files.createDirectories(stage.directory().resolve("near"));
-        Path source = random(stage, "source", 5_000_000);
+        Path source = RandomBytes.file(stage, "source", 5_000_000);
         Running sshfs =
                 stage.run(
                                 "sshfs",
@@ -232,8 +216,8 @@ final class ServerPeerTrial {
         Stage.needs("ansible");
         Sshd sshd = stage.holdfastSshd();
         Path inventory = stage.directory().resolve("inventory");
-        Files.writeString(inventory, "trial ansible_python_interpreter=" + PYTHON + "\n");
-        Path source = random(stage, "source", 100_000);
+        Files.writeString(inventory, "trial ansible_python_interpreter=" + Python.PROGRAM + "\n");
+        Path source = RandomBytes.file(stage, "source", 100_000);
         String shared = "-C -o ControlMaster=auto -o ControlPersist=1s -F " + sshd.config();
         String alone = "-C -o ControlMaster=no -o ControlPath=none -F " + sshd.config();
         Ended ping = ansible(stage, inventory, shared, "-m", "ping");
@@ -251,36 +235,25 @@ final class ServerPeerTrial {
     @Test
     void a_client_that_promised_to_open_no_more_sessions_is_held_to_it(Stage stage)
             throws Exception {
-        needsPython("paramiko");
+        Python.needs("paramiko");
         Sshd sshd = stage.holdfastSshd();
         Ended ended =
-                stage.run(
-                                PYTHON,
-                                "-W",
-                                "ignore",
-                                "-c",
-                                """
-                                import paramiko, sys
-                                host, port, user, key, known = sys.argv[1:]
-                                c = paramiko.SSHClient()
-                                c.load_host_keys(known)
-                                c.connect(host, int(port), user, key_filename=key,
-                                          allow_agent=False, look_for_keys=False)
-                                t = c.get_transport()
-                                assert c.exec_command("echo one")[1].read() == b"one\\n"
-                                t.global_request("no-more-sessions@openssh.com", wait=False)
-                                t.open_channel("direct-tcpip", (host, int(port)), (host, 1)).close()
-                                try:
-                                    t.open_session(timeout=10)
-                                    print("opened")
-                                except (paramiko.SSHException, EOFError):
-                                    print("held to it")
-                                """,
-                                sshd.address(),
-                                Integer.toString(sshd.port()),
-                                Sshd.user(),
-                                Keys.of("ed25519", "user").toString(),
-                                sshd.knownHosts().toString())
+                Python.script(
+                                stage,
+                                sshd,
+                                Python.PARAMIKO
+                                        + """
+                                        c = connect()
+                                        t = c.get_transport()
+                                        assert c.exec_command("echo one")[1].read() == b"one\\n"
+                                        t.global_request("no-more-sessions@openssh.com", wait=False)
+                                        t.open_channel("direct-tcpip", (host, int(port)), (host, 1)).close()
+                                        try:
+                                            t.open_session(timeout=10)
+                                            print("opened")
+                                        except (paramiko.SSHException, EOFError):
+                                            print("held to it")
+                                        """)
                         .end(SOON);
         assertThat(ended.out()).as(ended.err()).isEqualTo("held to it\n");
         sshd.awaitLog("additional sessions disabled");
@@ -288,64 +261,55 @@ final class ServerPeerTrial {
 
     @Test
     void paramiko_runs_commands_and_sftp_and_says_that_it_lives(Stage stage) throws Exception {
-        needsPython("paramiko");
+        Python.needs("paramiko");
         Sshd sshd = stage.holdfastSshd();
         Path far = stage.directory().resolve("far");
         Ended ended =
-                stage.run(
-                                PYTHON,
-                                "-W",
-                                "ignore",
-                                "-c",
-                                """
-                                import os, paramiko, sys, time
-                                host, port, user, key, known, far = sys.argv[1:]
-                                c = paramiko.SSHClient()
-                                c.load_host_keys(known)
-                                c.connect(host, int(port), user, key_filename=key,
-                                          allow_agent=False, look_for_keys=False)
-                                c.get_transport().set_keepalive(1)
-                                i, o, e = c.exec_command("cat; echo err >&2; exit 9")
-                                data = os.urandom(3000000)
-                                import threading
-                                def feed():
-                                    i.write(data); i.channel.shutdown_write()
-                                t = threading.Thread(target=feed); t.start()
-                                assert o.read() == data, "bytes"
-                                t.join()
-                                assert e.read() == b"err\\n", "stderr"
-                                assert o.channel.recv_exit_status() == 9, "status"
-                                s = c.open_sftp()
-                                with s.open(far, "wb") as f:
-                                    f.set_pipelined(True); f.write(data)
-                                with s.open(far, "rb") as f:
-                                    f.prefetch(); assert f.read() == data, "sftp bytes"
-                                assert s.stat(far).st_size == len(data)
-                                s.rename(far, far + "2"); s.chmod(far + "2", 0o600)
-                                assert far[far.rindex("/")+1:] + "2" in s.listdir(os.path.dirname(far))
-                                try:
-                                    s.stat("/nonexistent"); raise SystemExit("found")
-                                except FileNotFoundError: pass
-                                s.remove(far + "2")
-                                time.sleep(2.5)
-                                i, o, e = c.exec_command("kill -KILL $$")
-                                assert o.channel.recv_exit_status() == -1, "signal"
-                                ch = c.invoke_shell(); ch.send("stty size; exit 4\\n")
-                                got = b""
-                                while True:
-                                    b = ch.recv(1000)
-                                    if not b: break
-                                    got += b
-                                assert b"24 80" in got, got
-                                assert ch.recv_exit_status() == 4
-                                c.close()
-                                print("all well")
-                                """,
-                                sshd.address(),
-                                Integer.toString(sshd.port()),
-                                Sshd.user(),
-                                Keys.of("ed25519", "user").toString(),
-                                sshd.knownHosts().toString(),
+                Python.script(
+                                stage,
+                                sshd,
+                                Python.PARAMIKO
+                                        + """
+                                        c = connect()
+                                        import os, time
+                                        [far] = rest
+                                        c.get_transport().set_keepalive(1)
+                                        i, o, e = c.exec_command("cat; echo err >&2; exit 9")
+                                        data = os.urandom(3000000)
+                                        import threading
+                                        def feed():
+                                            i.write(data); i.channel.shutdown_write()
+                                        t = threading.Thread(target=feed); t.start()
+                                        assert o.read() == data, "bytes"
+                                        t.join()
+                                        assert e.read() == b"err\\n", "stderr"
+                                        assert o.channel.recv_exit_status() == 9, "status"
+                                        s = c.open_sftp()
+                                        with s.open(far, "wb") as f:
+                                            f.set_pipelined(True); f.write(data)
+                                        with s.open(far, "rb") as f:
+                                            f.prefetch(); assert f.read() == data, "sftp bytes"
+                                        assert s.stat(far).st_size == len(data)
+                                        s.rename(far, far + "2"); s.chmod(far + "2", 0o600)
+                                        assert far[far.rindex("/")+1:] + "2" in s.listdir(os.path.dirname(far))
+                                        try:
+                                            s.stat("/nonexistent"); raise SystemExit("found")
+                                        except FileNotFoundError: pass
+                                        s.remove(far + "2")
+                                        time.sleep(2.5)
+                                        i, o, e = c.exec_command("kill -KILL $$")
+                                        assert o.channel.recv_exit_status() == -1, "signal"
+                                        ch = c.invoke_shell(); ch.send("stty size; exit 4\\n")
+                                        got = b""
+                                        while True:
+                                            b = ch.recv(1000)
+                                            if not b: break
+                                            got += b
+                                        assert b"24 80" in got, got
+                                        assert ch.recv_exit_status() == 4
+                                        c.close()
+                                        print("all well")
+                                        """,
                                 far.toString())
                         .end(SOON);
         assertThat(ended.out()).as(ended.err()).isEqualTo("all well\n");
@@ -353,88 +317,82 @@ final class ServerPeerTrial {
 
     @Test
     void asyncssh_runs_commands_sftp_and_forwards(Stage stage) throws Exception {
-        needsPython("asyncssh");
+        Python.needs("asyncssh");
         Sshd sshd = stage.holdfastSshd();
         Path work = Files.createDirectories(stage.directory().resolve("work"));
         Ended ended =
-                stage.run(
-                                PYTHON,
-                                "-W",
-                                "ignore",
-                                "-c",
-                                """
-                                import asyncio, asyncssh, sys, os
-                                host, port, user, key, known, work = sys.argv[1:]
-                                data = os.urandom(3000000)
-                                async def main():
-                                    async with asyncssh.connect(host, int(port), username=user, client_keys=[key], known_hosts=known,
-                                                                config=None, agent_path=None, keepalive_interval=1) as c:
-                                        r = await c.run("cat; echo err >&2; exit 9", input=data, encoding=None)
-                                        assert (r.stdout, r.stderr[-4:], r.exit_status) == (data, b"err\\n", 9), "run"
-                                        r = await c.run("kill -KILL $$")
-                                        assert r.exit_signal[0] == "KILL", r.exit_signal
-                                        p = await c.create_process("sleep 1000")
-                                        p.terminate()
-                                        await p.wait()
-                                        assert p.exit_signal[0] == "TERM", p.exit_signal
-                                        p = await c.create_process(term_type="xterm", term_size=(90, 20))
-                                        p.stdin.write("stty size; exit 4\\n")
-                                        out = await p.stdout.read()
-                                        r = await p.wait()
-                                        assert "20 90" in out and r.exit_status == 4, (out, r)
-                                        results = await asyncio.gather(*[c.run(f"echo {i}") for i in range(9)])
-                                        assert [r.stdout for r in results] == [f"{i}\\n" for i in range(9)]
-                                        async with c.start_sftp_client() as s:
-                                            far = work + "/far"
-                                            async with s.open(far, "wb") as f: await f.write(data)
-                                            async with s.open(far, "rb") as f: assert await f.read() == data
-                                            await s.posix_rename(far, far + "2")
-                                            await s.link(far + "2", far + "3")
-                                            await s.symlink("far2", far + "4")
-                                            assert await s.readlink(far + "4") == "far2"
-                                            await s.setstat(far + "2", asyncssh.SFTPAttrs(permissions=0o600))
-                                            st = await s.stat(far + "2")
-                                            assert (st.size, st.permissions & 0o777, st.nlink or 2) == (len(data), 0o600, 2), st
-                                            assert (await s.statvfs(work)).bsize > 0
-                                            await s.copy(far + "2", work + "/whole")
-                                            await s.mkdir(work + "/dir")
-                                            await s.put([work + "/far2", work + "/far3"], work + "/dir")
-                                            assert sorted(await s.listdir(work + "/dir")) == [".", "..", "far2", "far3"]
-                                            await s.rmtree(work + "/dir")
-                                            try:
-                                                await s.stat("/nonexistent"); raise SystemExit("found")
-                                            except asyncssh.SFTPNoSuchFile: pass
-                                        await asyncssh.scp(work + "/far2", (c, work + "/scped"))
-                                        assert open(work + "/scped", "rb").read() == data
-                                        async def echo(reader, writer):
-                                            writer.write(await reader.read()); writer.write_eof(); await writer.drain(); writer.close()
-                                        server = await asyncio.start_server(echo, "127.0.0.1", 0)
-                                        target = server.sockets[0].getsockname()[1]
-                                        async def through(reader, writer):
-                                            writer.write(data); writer.write_eof()
-                                            assert await reader.read() == data, "forwarded"
-                                            writer.close()
-                                        await through(*await c.open_connection("127.0.0.1", target))
-                                        l = await c.forward_local_port("127.0.0.1", 0, "127.0.0.1", target)
-                                        await through(*await asyncio.open_connection("127.0.0.1", l.get_port()))
-                                        r = await c.forward_remote_port("127.0.0.1", 0, "127.0.0.1", target)
-                                        await through(*await asyncio.open_connection("127.0.0.1", r.get_port()))
-                                        r.close(); await r.wait_closed()
-                                        d = await c.forward_socks("127.0.0.1", 0)
-                                        u = await asyncio.start_unix_server(echo, work + "/u")
-                                        await through(*await c.open_unix_connection(work + "/u"))
-                                        w = await c.forward_remote_path(work + "/w", work + "/u")
-                                        await through(*await asyncio.open_unix_connection(work + "/w"))
-                                        await asyncio.sleep(2.5)
-                                        assert (await c.run("echo still here", check=True)).stdout == "still here\\n"
-                                    print("all well")
-                                asyncio.run(main())
-                                """,
-                                sshd.address(),
-                                Integer.toString(sshd.port()),
-                                Sshd.user(),
-                                Keys.of("ed25519", "user").toString(),
-                                sshd.knownHosts().toString(),
+                Python.script(
+                                stage,
+                                sshd,
+                                Python.ARGUMENTS
+                                        + """
+                                        import asyncio, asyncssh, os
+                                        [work] = rest
+                                        data = os.urandom(3000000)
+                                        async def main():
+                                            async with asyncssh.connect(host, int(port), username=user, client_keys=[key], known_hosts=known,
+                                                                        config=None, agent_path=None, keepalive_interval=1) as c:
+                                                r = await c.run("cat; echo err >&2; exit 9", input=data, encoding=None)
+                                                assert (r.stdout, r.stderr[-4:], r.exit_status) == (data, b"err\\n", 9), "run"
+                                                r = await c.run("kill -KILL $$")
+                                                assert r.exit_signal[0] == "KILL", r.exit_signal
+                                                p = await c.create_process("sleep 1000")
+                                                p.terminate()
+                                                await p.wait()
+                                                assert p.exit_signal[0] == "TERM", p.exit_signal
+                                                p = await c.create_process(term_type="xterm", term_size=(90, 20))
+                                                p.stdin.write("stty size; exit 4\\n")
+                                                out = await p.stdout.read()
+                                                r = await p.wait()
+                                                assert "20 90" in out and r.exit_status == 4, (out, r)
+                                                results = await asyncio.gather(*[c.run(f"echo {i}") for i in range(9)])
+                                                assert [r.stdout for r in results] == [f"{i}\\n" for i in range(9)]
+                                                async with c.start_sftp_client() as s:
+                                                    far = work + "/far"
+                                                    async with s.open(far, "wb") as f: await f.write(data)
+                                                    async with s.open(far, "rb") as f: assert await f.read() == data
+                                                    await s.posix_rename(far, far + "2")
+                                                    await s.link(far + "2", far + "3")
+                                                    await s.symlink("far2", far + "4")
+                                                    assert await s.readlink(far + "4") == "far2"
+                                                    await s.setstat(far + "2", asyncssh.SFTPAttrs(permissions=0o600))
+                                                    st = await s.stat(far + "2")
+                                                    assert (st.size, st.permissions & 0o777, st.nlink or 2) == (len(data), 0o600, 2), st
+                                                    assert (await s.statvfs(work)).bsize > 0
+                                                    await s.copy(far + "2", work + "/whole")
+                                                    await s.mkdir(work + "/dir")
+                                                    await s.put([work + "/far2", work + "/far3"], work + "/dir")
+                                                    assert sorted(await s.listdir(work + "/dir")) == [".", "..", "far2", "far3"]
+                                                    await s.rmtree(work + "/dir")
+                                                    try:
+                                                        await s.stat("/nonexistent"); raise SystemExit("found")
+                                                    except asyncssh.SFTPNoSuchFile: pass
+                                                await asyncssh.scp(work + "/far2", (c, work + "/scped"))
+                                                assert open(work + "/scped", "rb").read() == data
+                                                async def echo(reader, writer):
+                                                    writer.write(await reader.read()); writer.write_eof(); await writer.drain(); writer.close()
+                                                server = await asyncio.start_server(echo, "127.0.0.1", 0)
+                                                target = server.sockets[0].getsockname()[1]
+                                                async def through(reader, writer):
+                                                    writer.write(data); writer.write_eof()
+                                                    assert await reader.read() == data, "forwarded"
+                                                    writer.close()
+                                                await through(*await c.open_connection("127.0.0.1", target))
+                                                l = await c.forward_local_port("127.0.0.1", 0, "127.0.0.1", target)
+                                                await through(*await asyncio.open_connection("127.0.0.1", l.get_port()))
+                                                r = await c.forward_remote_port("127.0.0.1", 0, "127.0.0.1", target)
+                                                await through(*await asyncio.open_connection("127.0.0.1", r.get_port()))
+                                                r.close(); await r.wait_closed()
+                                                d = await c.forward_socks("127.0.0.1", 0)
+                                                u = await asyncio.start_unix_server(echo, work + "/u")
+                                                await through(*await c.open_unix_connection(work + "/u"))
+                                                w = await c.forward_remote_path(work + "/w", work + "/u")
+                                                await through(*await asyncio.open_unix_connection(work + "/w"))
+                                                await asyncio.sleep(2.5)
+                                                assert (await c.run("echo still here", check=True)).stdout == "still here\\n"
+                                            print("all well")
+                                        asyncio.run(main())
+                                        """,
                                 work.toString())
                         .end(SOON);
         assertThat(ended.out()).as(ended.err()).isEqualTo("all well\n");
@@ -447,7 +405,7 @@ final class ServerPeerTrial {
             throw new TestAbortedException("this curl is made without libssh2");
         }
         Sshd sshd = stage.holdfastSshd();
-        Path source = random(stage, "source", 3_000_000);
+        Path source = RandomBytes.file(stage, "source", 3_000_000);
         for (String protocol : new String[] {"sftp", "scp"}) {
             Path far = stage.directory().resolve("far-" + protocol);
             Path back = stage.directory().resolve("back-" + protocol);
@@ -500,37 +458,22 @@ final class ServerPeerTrial {
     void lftp_puts_mirrors_and_gets_in_pieces(Stage stage) throws Exception {
         Stage.needs("lftp");
         Sshd sshd = stage.holdfastSshd();
-        Path source = random(stage, "source", 3_000_000);
+        Path source = RandomBytes.file(stage, "source", 3_000_000);
         Path far = stage.directory().resolve("far");
         Path back = stage.directory().resolve("back");
         String ssh = String.join(" ", stage.openSsh(sshd).argv());
         good(
-                stage.run(
-                                "lftp",
-                                "--norc",
-                                "-c",
+                Lftp.over(
+                                stage,
+                                ssh,
                                 """
-                                set cmd:fail-exit true
-                                set net:max-retries 2
-                                set sftp:connect-program "%s -a -x"
-                                open sftp://%s:@trial
                                 mkdir -p %s/deep
                                 put %s -o %s/deep/one
                                 mirror -P 3 %s %s
                                 pget -n 4 %s/deep/one -o %s/again
                                 rm -r %s
                                 """
-                                        .formatted(
-                                                ssh,
-                                                Sshd.user(),
-                                                far,
-                                                source,
-                                                far,
-                                                far,
-                                                back,
-                                                far,
-                                                back,
-                                                far))
+                                        .formatted(far, source, far, far, back, far, back, far))
                         .end(SOON));
         assertThat(Files.mismatch(source, back.resolve("deep/one"))).isEqualTo(-1);
         assertThat(Files.mismatch(source, back.resolve("again"))).isEqualTo(-1);
@@ -728,12 +671,6 @@ final class ServerPeerTrial {
         assertThat(without.out()).isEqualTo("none\n");
     }
 
-    private static void needsPython(String module) {
-        if (!Files.isDirectory(Path.of("/usr/lib/python3/dist-packages", module))) {
-            throw new TestAbortedException("not installed: python3-" + module);
-        }
-    }
-
     private static void good(Ended ended) {
         assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
     }
@@ -777,14 +714,6 @@ final class ServerPeerTrial {
                 .env("ANSIBLE_NOCOLOR", "1")
                 .in(stage.directory())
                 .end(SOON);
-    }
-
-    private static Path random(Stage stage, String name, int length) throws IOException {
-        Path file = stage.directory().resolve(name);
-        try (OutputStream out = Files.newOutputStream(file)) {
-            new RandomBytes(length, length).transferTo(out);
-        }
-        return file;
     }
 
     private interface Condition {

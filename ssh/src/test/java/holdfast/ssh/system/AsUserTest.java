@@ -131,10 +131,17 @@ final class AsUserTest {
             List<String> strays = new ArrayList<>();
             try (var all = Files.list(Path.of("/proc/self/task"))) {
                 for (Path task : all.toList()) {
-                    String comm = Files.readString(task.resolve("comm")).trim();
-                    String status = Files.readString(task.resolve("status"));
-                    if (!status.contains("Uid:\t0\t0\t0\t0") && !comm.equals("as-nobody")) {
-                        strays.add(comm);
+                    try {
+                        String comm = Files.readString(task.resolve("comm")).trim();
+                        String status = Files.readString(task.resolve("status"));
+                        if (!status.contains("Uid:\t0\t0\t0\t0") && !comm.equals("as-nobody")) {
+                            strays.add(comm);
+                        }
+                    } catch (IOException e) {
+                        if (Files.exists(task)) {
+                            throw e;
+                        }
+                        // A thread that has ended meanwhile.
                     }
                 }
             }

@@ -1,14 +1,12 @@
 package holdfast.trials.bench;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What the kernel said on one day, kept in a file so that the page can be written anew when the
@@ -20,61 +18,45 @@ import org.jspecify.annotations.Nullable;
  */
 record Fates(Map<Cell, Cell.Fate> of, Duration took, String machine) {
 
-    private static final String NONE = "-";
-
-    /** Lines of fields between tabs, the first of the whole run. */
     void keep(Path file) throws IOException {
-        List<String> lines = new ArrayList<>();
-        lines.add(took.toMillis() + "\t" + machine);
+        List<List<String>> lines = new ArrayList<>();
         of.forEach((cell, fate) ->
                 lines.add(
-                        String.join(
-                                "\t",
+                        List.of(
                                 cell.trouble().name(),
                                 cell.setting().name(),
                                 Boolean.toString(cell.serverFirst()),
                                 Boolean.toString(cell.holdfast()),
                                 fate.outcome().name(),
-                                millis(fate.arrived()),
-                                millis(fate.client()),
-                                millis(fate.server()),
+                                Kept.millis(fate.arrived()),
+                                Kept.millis(fate.client()),
+                                Kept.millis(fate.server()),
                                 Integer.toString(fate.status()),
-                                fate.clientSaid().replace('\t', ' '),
-                                fate.serverSaid().replace('\t', ' '))));
-        Files.createDirectories(file.getParent());
-        Files.write(file, lines);
+                                fate.clientSaid(),
+                                fate.serverSaid())));
+        new Kept(took, machine, lines).write(file);
     }
 
     /** What {@link #keep} has kept. */
     static Fates of(Path file) throws IOException {
-        List<String> lines = Files.readAllLines(file);
+        Kept kept = Kept.read(file);
         Map<Cell, Cell.Fate> of = new LinkedHashMap<>();
-        for (String line : lines.subList(1, lines.size())) {
-            String[] field = line.split("\t", -1);
+        for (List<String> field : kept.lines()) {
             of.put(
                     new Cell(
-                            Trouble.valueOf(field[0]),
-                            Cell.Setting.valueOf(field[1]),
-                            Boolean.parseBoolean(field[2]),
-                            Boolean.parseBoolean(field[3])),
+                            Trouble.valueOf(field.get(0)),
+                            Cell.Setting.valueOf(field.get(1)),
+                            Boolean.parseBoolean(field.get(2)),
+                            Boolean.parseBoolean(field.get(3))),
                     new Cell.Fate(
-                            Cell.Outcome.valueOf(field[4]),
-                            duration(field[5]),
-                            duration(field[6]),
-                            duration(field[7]),
-                            Integer.parseInt(field[8]),
-                            field[9],
-                            field[10]));
+                            Cell.Outcome.valueOf(field.get(4)),
+                            Kept.duration(field.get(5)),
+                            Kept.duration(field.get(6)),
+                            Kept.duration(field.get(7)),
+                            Integer.parseInt(field.get(8)),
+                            field.get(9),
+                            field.get(10)));
         }
-        String[] head = lines.getFirst().split("\t", 2);
-        return new Fates(of, Duration.ofMillis(Long.parseLong(head[0])), head[1]);
-    }
-
-    private static String millis(@Nullable Duration time) {
-        return time == null ? NONE : Long.toString(time.toMillis());
-    }
-
-    private static @Nullable Duration duration(String field) {
-        return field.equals(NONE) ? null : Duration.ofMillis(Long.parseLong(field));
+        return new Fates(of, kept.took(), kept.machine());
     }
 }

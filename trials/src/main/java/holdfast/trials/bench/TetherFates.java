@@ -3,7 +3,6 @@ package holdfast.trials.bench;
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.NatLab;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -14,7 +13,6 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What the kernel said of sessions with a tether, as {@link Fates} keeps what it said of the
@@ -25,8 +23,6 @@ import org.jspecify.annotations.Nullable;
  * @param machine what it ran on
  */
 record TetherFates(Map<TetherCell, TetherCell.Fate> of, Duration took, String machine) {
-
-    private static final String NONE = "-";
 
     /** Few at a time: each has a server of its own, whose start is work. */
     private static final int AT_ONCE = 6;
@@ -62,51 +58,38 @@ record TetherFates(Map<TetherCell, TetherCell.Fate> of, Duration took, String ma
         return new TetherFates(fates, took, Machine.described());
     }
 
-    /** Lines of fields between tabs, the first of the whole run. */
     void keep(Path file) throws IOException {
-        List<String> lines = new ArrayList<>();
-        lines.add(took.toMillis() + "\t" + machine);
+        List<List<String>> lines = new ArrayList<>();
         of.forEach((cell, fate) ->
                 lines.add(
-                        String.join(
-                                "\t",
+                        List.of(
                                 cell.trouble().name(),
                                 Boolean.toString(cell.serverFirst()),
                                 fate.outcome().name(),
-                                millis(fate.arrived()),
-                                millis(fate.client()),
-                                millis(fate.server()),
+                                Kept.millis(fate.arrived()),
+                                Kept.millis(fate.client()),
+                                Kept.millis(fate.server()),
                                 Integer.toString(fate.connections()),
-                                fate.said().replace('\t', ' '))));
-        Files.createDirectories(file.getParent());
-        Files.write(file, lines);
+                                fate.said())));
+        new Kept(took, machine, lines).write(file);
     }
 
     /** What {@link #keep} has kept. */
     static TetherFates of(Path file) throws IOException {
-        List<String> lines = Files.readAllLines(file);
+        Kept kept = Kept.read(file);
         Map<TetherCell, TetherCell.Fate> of = new LinkedHashMap<>();
-        for (String line : lines.subList(1, lines.size())) {
-            String[] field = line.split("\t", -1);
+        for (List<String> field : kept.lines()) {
             of.put(
-                    new TetherCell(Trouble.valueOf(field[0]), Boolean.parseBoolean(field[1])),
+                    new TetherCell(
+                            Trouble.valueOf(field.get(0)), Boolean.parseBoolean(field.get(1))),
                     new TetherCell.Fate(
-                            TetherCell.Outcome.valueOf(field[2]),
-                            duration(field[3]),
-                            duration(field[4]),
-                            duration(field[5]),
-                            Integer.parseInt(field[6]),
-                            field[7]));
+                            TetherCell.Outcome.valueOf(field.get(2)),
+                            Kept.duration(field.get(3)),
+                            Kept.duration(field.get(4)),
+                            Kept.duration(field.get(5)),
+                            Integer.parseInt(field.get(6)),
+                            field.get(7)));
         }
-        String[] head = lines.getFirst().split("\t", 2);
-        return new TetherFates(of, Duration.ofMillis(Long.parseLong(head[0])), head[1]);
-    }
-
-    private static String millis(@Nullable Duration time) {
-        return time == null ? NONE : Long.toString(time.toMillis());
-    }
-
-    private static @Nullable Duration duration(String field) {
-        return field.equals(NONE) ? null : Duration.ofMillis(Long.parseLong(field));
+        return new TetherFates(of, kept.took(), kept.machine());
     }
 }
