@@ -1,13 +1,14 @@
 package holdfast.ssh.server;
 
+import holdfast.ssh.stream.CarryingThread;
 import java.io.IOException;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousSocketChannel;
 import java.nio.channels.CompletionHandler;
-import java.time.Duration;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.apache.sshd.common.FactoryManager;
 import org.apache.sshd.common.io.IoHandler;
@@ -23,6 +24,8 @@ import org.apache.sshd.common.io.nio2.Nio2Session;
 import org.apache.sshd.common.util.Readable;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
+import org.apache.sshd.common.util.threads.SshThreadPoolExecutor;
+import org.apache.sshd.common.util.threads.SshdThreadFactory;
 import org.apache.sshd.core.CoreModuleProperties;
 
 /**
@@ -65,7 +68,6 @@ final class NetworkSession extends Nio2Session {
     }
 
     private final Queue<Gathered> gathered = new ConcurrentLinkedQueue<>();
-    private final Duration patience;
     private int cameLast;
 
     private NetworkSession(
@@ -76,7 +78,6 @@ final class NetworkSession extends Nio2Session {
             SocketAddress acceptedAt)
             throws IOException {
         super(service, mina, handler, socket, acceptedAt);
-        patience = CoreModuleProperties.NIO2_MIN_WRITE_TIMEOUT.getRequired(mina);
     }
 
     /** For a server all of whose connections are of this kind. */
@@ -84,7 +85,7 @@ final class NetworkSession extends Nio2Session {
         return new Nio2ServiceFactoryFactory() {
             @Override
             public IoServiceFactory create(FactoryManager mina) {
-                return new Nio2ServiceFactory(mina, newExecutor(), newExecutor()) {
+                return new Nio2ServiceFactory(mina, new Workers(mina), newExecutor()) {
                     @Override
                     public Nio2Session createSession(
                             Nio2Service service,
@@ -151,11 +152,11 @@ final class NetworkSession extends Nio2Session {
             ByteBuffer buffer, Nio2CompletionHandler<Integer, Object> completion) {
         for (Gathered all : gathered) {
             if (all.isMarkedBy(buffer)) {
-                gather(all, buffer, completion);
+                CarryingThread.write(() -> gather(all, buffer, completion));
                 return;
             }
         }
-        super.doWriteCycle(buffer, completion);
+        CarryingThread.write(() -> super.doWriteCycle(buffer, completion));
     }
 
     private void gather(
@@ -165,7 +166,7 @@ final class NetworkSession extends Nio2Session {
                         all.pieces,
                         0,
                         all.pieces.length,
-                        patience.toMillis(),
+                        0, // for as long as it takes
                         TimeUnit.MILLISECONDS,
                         null,
                         new CompletionHandler<Long, Object>() {
@@ -183,5 +184,31 @@ final class NetworkSession extends Nio2Session {
                                 completion.failed(why, attachment);
                             }
                         });
+    }
+
+    /** MINA's network threads, as many as it wants. */
+    private static final class Workers extends SshThreadPoolExecutor {
+
+        Workers(FactoryManager mina) {
+            this(mina + "-nio2", CoreModuleProperties.NIO_WORKERS.getRequired(mina));
+        }
+
+        private Workers(String name, int threads) {
+            super(
+                    threads,
+                    threads,
+                    0,
+                    TimeUnit.SECONDS,
+                    new LinkedBlockingQueue<>(),
+                    new SshdThreadFactory(name),
+                    new CallerRunsPolicy());
+        }
+
+        @Override
+        public void execute(Runnable task) {
+            if (!CarryingThread.tell(task)) {
+                super.execute(task);
+            }
+        }
     }
 }

@@ -31,7 +31,7 @@ final class Sockets {
 
     private Sockets() throws IOException {
         selector = Selector.open();
-        thread = Thread.ofPlatform().daemon().name("sockets").unstarted(this::run);
+        thread = new CarryingThread("sockets", this::run);
         thread.start();
     }
 

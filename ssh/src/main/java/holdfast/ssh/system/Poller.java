@@ -1,5 +1,6 @@
 package holdfast.ssh.system;
 
+import holdfast.ssh.stream.CarryingThread;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -62,7 +63,7 @@ final class Poller {
         epoll = Native.must("epoll_create1", Native.call(CREATE, Native.O_CLOEXEC));
         wake = Native.must("eventfd", Native.call(EVENTFD, 0, EFD_CLOEXEC_NONBLOCK));
         Native.must("epoll_ctl", control(ADD, wake, IN, 0));
-        thread = Thread.ofPlatform().daemon().name("descriptors").unstarted(this::run);
+        thread = new CarryingThread("descriptors", this::run);
         thread.start();
     }
 

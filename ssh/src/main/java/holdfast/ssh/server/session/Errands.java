@@ -1,9 +1,11 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.stream.CarryingThread;
 import java.util.ArrayDeque;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * What one channel has to have done that may take milliseconds, one after another, on a few threads
@@ -20,6 +22,8 @@ final class Errands {
     /** More than any client has reason to ask before it is answered. */
     private static final int MOST_WAITING = 256;
 
+    private static final AtomicInteger COUNT = new AtomicInteger();
+
     private static final ThreadPoolExecutor POOL = pool();
 
     private final ArrayDeque<Runnable> waiting = new ArrayDeque<>();
@@ -34,7 +38,7 @@ final class Errands {
                         TimeUnit.SECONDS,
                         // Bounded by one entry for each channel and MOST_WAITING behind it.
                         new LinkedBlockingQueue<>(),
-                        Thread.ofPlatform().daemon().name("session-", 1).factory());
+                        work -> new CarryingThread("session-" + COUNT.incrementAndGet(), work));
         pool.prestartAllCoreThreads();
         return pool;
     }
