@@ -542,19 +542,13 @@ public final class ClientConfig {
     }
 
     private ClientProtocol protocol() throws ConfigException {
-        Map<String, Duration> timeouts = new LinkedHashMap<>();
-        for (String word : words(Keyword.CHANNEL_TIMEOUT)) {
-            int equals = word.indexOf('=');
-            int seconds = Quantities.seconds(word.substring(equals + 1));
-            timeouts.putIfAbsent(word.substring(0, equals), Duration.ofSeconds(seconds));
-        }
         String keystrokes = given.text(Keyword.OBSCURE_KEYSTROKE_TIMING);
         String devices = given.text(Keyword.KBD_INTERACTIVE_DEVICES);
         return new ClientProtocol(
                 given.text(Keyword.VERSION_ADDENDUM),
                 given.isYes(Keyword.WARN_WEAK_CRYPTO),
                 devices == null ? "" : devices,
-                timeouts,
+                ChannelTimeouts.of(words(Keyword.CHANNEL_TIMEOUT)),
                 Duration.ofMillis(
                         keystrokes == null
                                 ? ConfigReader.KEYSTROKE_MILLIS

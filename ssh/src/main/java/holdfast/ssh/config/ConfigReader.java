@@ -588,8 +588,7 @@ final class ConfigReader {
                 }
                 continue;
             }
-            int equals = word.indexOf('=');
-            if (equals <= 0 || Quantities.seconds(word.substring(equals + 1)) < 0) {
+            if (!ChannelTimeouts.isOne(word)) {
                 throw ConfigException.of(place.where() + ": invalid channel timeout " + word);
             }
         }

@@ -1072,11 +1072,8 @@ final class ServerReader {
                     return complain(
                             place, "keyword " + name + " \"none\" argument must appear alone.");
                 }
-            } else {
-                int equals = word.indexOf('=');
-                if (equals <= 0 || Quantities.seconds(word.substring(equals + 1)) < 0) {
-                    throw fatal(place, "invalid channel timeout " + word);
-                }
+            } else if (!ChannelTimeouts.isOne(word)) {
+                throw fatal(place, "invalid channel timeout " + word);
             }
         }
         if (words.isEmpty()) {

@@ -133,7 +133,7 @@ final class ServerResolution {
                 values.text(ServerKeyword.METRICS_ADDRESS),
                 seconds(ServerKeyword.CLIENT_ALIVE_INTERVAL),
                 number(ServerKeyword.CLIENT_ALIVE_COUNT_MAX),
-                channelTimeouts(),
+                ChannelTimeouts.of(wordsOrNone(ServerKeyword.CHANNEL_TIMEOUT)),
                 seconds(ServerKeyword.UNUSED_CONNECTION_TIMEOUT),
                 flag(ServerKeyword.TETHER),
                 values.has(ServerKeyword.TETHER_HOLD)
@@ -329,16 +329,6 @@ final class ServerResolution {
     private IpQos ipQos() {
         List<String> words = values.words(ServerKeyword.IP_QOS);
         return new IpQos(TypeOfService.value(words.get(0)), TypeOfService.value(words.get(1)));
-    }
-
-    private Map<String, Duration> channelTimeouts() {
-        Map<String, Duration> timeouts = new LinkedHashMap<>();
-        for (String word : wordsOrNone(ServerKeyword.CHANNEL_TIMEOUT)) {
-            int equals = word.indexOf('=');
-            int seconds = Quantities.seconds(word.substring(equals + 1));
-            timeouts.putIfAbsent(word.substring(0, equals), Duration.ofSeconds(seconds));
-        }
-        return timeouts;
     }
 
     private List<List<String>> authenticationMethods() {

@@ -1,7 +1,5 @@
 package holdfast.trials.harness;
 
-import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -32,11 +30,12 @@ public final class Island implements AutoCloseable {
         Island island = new Island();
         Runtime.getRuntime().addShutdownHook(island.hook);
         try {
-            run("ip", "netns", "add", island.name);
-            run("ip", "-n", island.name, "link", "set", "lo", "up");
+            Network.run("ip", "netns", "add", island.name);
+            Network.run("ip", "-n", island.name, "link", "set", "lo", "up");
             // All ports for each address: a crowd comes from few.
-            island.inside("sysctl", "-qw", "net.ipv4.ip_local_port_range=4000 65535");
-            island.nft(
+            Network.inside(island.name, "sysctl", "-qw", "net.ipv4.ip_local_port_range=4000 65535");
+            Network.nft(
+                    island.name,
                     """
                     table inet island {
                       chain in { type filter hook input priority 0; }
@@ -64,7 +63,8 @@ public final class Island implements AutoCloseable {
 
     /** From now on nothing from or to this address arrives, and nobody is told. */
     public void cut(String address) {
-        nft(
+        Network.nft(
+                name,
                 """
                 add rule inet island in ip saddr %1$s counter drop
                 add rule inet island in ip daddr %1$s counter drop
@@ -74,34 +74,7 @@ public final class Island implements AutoCloseable {
 
     /** What was cut can be reached again. */
     public void mend() {
-        nft("flush chain inet island in\n");
-    }
-
-    private void nft(String script) {
-        check(
-                Command.of("ip", "netns", "exec", name, "nft", "-f", "-").input(script),
-                "nft " + script);
-    }
-
-    private void inside(String... argv) {
-        List<String> words = new ArrayList<>(List.of("ip", "netns", "exec", name));
-        words.addAll(List.of(argv));
-        check(Command.of(words), String.join(" ", words));
-    }
-
-    private static void run(String... argv) {
-        check(Command.of(argv), String.join(" ", argv));
-    }
-
-    private static void check(Command command, String said) {
-        try {
-            Ended ended = command.end(Duration.ofSeconds(20));
-            if (ended.status() != 0) {
-                throw new AssertionError(said + ": " + ended.err());
-            }
-        } catch (InterruptedException e) {
-            throw new AssertionError("interrupted in " + said, e);
-        }
+        Network.nft(name, "flush chain inet island in\n");
     }
 
     /** Ends whoever is still in it, and removes it. */

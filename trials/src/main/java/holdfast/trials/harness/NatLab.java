@@ -94,11 +94,11 @@ public final class NatLab implements AutoCloseable {
 
     /** Words that put a command into the client's namespace. */
     public List<String> client() {
-        return List.of("ip", "netns", "exec", client);
+        return Network.in(client);
     }
 
     public List<String> server() {
-        return List.of("ip", "netns", "exec", server);
+        return Network.in(server);
     }
 
     public void mode(Mode mode) {
@@ -108,7 +108,11 @@ public final class NatLab implements AutoCloseable {
                     case LOOSE, REVIVE, REMAP -> true;
                 };
         // loose=0 makes a mid-stream packet without mapping INVALID instead of a new flow.
-        inNat("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=" + (loose ? "1" : "0"));
+        Network.inside(
+                nat,
+                "sysctl",
+                "-qw",
+                "net.netfilter.nf_conntrack_tcp_loose=" + (loose ? "1" : "0"));
         String unknown =
                 switch (mode) {
                     case BLACKHOLE -> strict("drop");
@@ -120,7 +124,8 @@ public final class NatLab implements AutoCloseable {
                             "add rule inet lab unknown_in iifname wan counter drop\n";
                 };
         String masquerade = mode == Mode.REMAP ? "masquerade fully-random" : "masquerade";
-        nft(
+        Network.nft(
+                nat,
                 """
                 flush chain inet lab unknown_fwd
                 flush chain inet lab unknown_in
@@ -159,7 +164,7 @@ public final class NatLab implements AutoCloseable {
 
     /** Ends {@link #cut}, {@link #kill} and {@link #loss}. */
     public void heal() {
-        nft("flush chain inet lab fault_fwd\n");
+        Network.nft(nat, "flush chain inet lab fault_fwd\n");
     }
 
     /** The NAT restarts: every mapping is lost, its address stays. */
@@ -170,21 +175,22 @@ public final class NatLab implements AutoCloseable {
 
     /** The NAT gets another address outside, as after a DSL reconnect. */
     public void rewan(String address) {
-        inNat("ip", "addr", "flush", "dev", "wan");
-        inNat("ip", "addr", "add", address + "/24", "dev", "wan");
+        Network.inside(nat, "ip", "addr", "flush", "dev", "wan");
+        Network.inside(nat, "ip", "addr", "add", address + "/24", "dev", "wan");
     }
 
     /** The client gets another address, as after a move from Wi-Fi to mobile. */
     public void roam(String address) {
-        run("ip", "-n", client, "addr", "flush", "dev", "eth0");
-        run("ip", "-n", client, "addr", "add", address + "/24", "dev", "eth0");
-        run("ip", "-n", client, "route", "replace", "default", "via", NAT_LAN);
+        Network.run("ip", "-n", client, "addr", "flush", "dev", "eth0");
+        Network.run("ip", "-n", client, "addr", "add", address + "/24", "dev", "eth0");
+        Network.run("ip", "-n", client, "route", "replace", "default", "via", NAT_LAN);
     }
 
     /** A slow line both ways, for instance {@code 256kbit} with a queue of so many milliseconds. */
     public void rate(String rate, int queueMillis) {
         for (String device : List.of("lan", "wan")) {
-            inNat(
+            Network.inside(
+                    nat,
                     "tc",
                     "qdisc",
                     "replace",
@@ -204,10 +210,9 @@ public final class NatLab implements AutoCloseable {
     /** A setting of the kernel for both ends, as {@code net.ipv4.tcp_keepalive_time=144}. */
     public void ends(String... settings) {
         for (String side : List.of(client, server)) {
-            List<String> words =
-                    new ArrayList<>(List.of("ip", "netns", "exec", side, "sysctl", "-qw"));
+            List<String> words = new ArrayList<>(List.of("sysctl", "-qw"));
             words.addAll(List.of(settings));
-            run(words.toArray(String[]::new));
+            Network.inside(side, words.toArray(String[]::new));
         }
     }
 
@@ -241,13 +246,13 @@ public final class NatLab implements AutoCloseable {
             throw new AssertionError("the trials are ending");
         }
         for (String name : List.of(client, nat, server)) {
-            run("ip", "netns", "add", name);
-            run("ip", "-n", name, "link", "set", "lo", "up");
+            Network.run("ip", "netns", "add", name);
+            Network.run("ip", "-n", name, "link", "set", "lo", "up");
         }
-        run(
+        Network.run(
                 "ip", "-n", nat, "link", "add", "lan", "type", "veth", "peer", "name", "eth0",
                 "netns", client);
-        run(
+        Network.run(
                 "ip", "-n", nat, "link", "add", "wan", "type", "veth", "peer", "name", "eth0",
                 "netns", server);
         address(client, CLIENT, "eth0");
@@ -255,9 +260,10 @@ public final class NatLab implements AutoCloseable {
         address(nat, NAT_LAN, "lan");
         address(nat, NAT_WAN, "wan");
         // The server gets no route back to the client's network: all must pass the NAT's mapping.
-        run("ip", "-n", client, "route", "add", "default", "via", NAT_LAN);
-        inNat("sysctl", "-qw", "net.ipv4.ip_forward=1");
-        nft(
+        Network.run("ip", "-n", client, "route", "add", "default", "via", NAT_LAN);
+        Network.inside(nat, "sysctl", "-qw", "net.ipv4.ip_forward=1");
+        Network.nft(
+                nat,
                 """
                 table inet lab {
                   chain fault_fwd { }
@@ -270,7 +276,8 @@ public final class NatLab implements AutoCloseable {
                   chain postrouting { type nat hook postrouting priority srcnat; policy accept; }
                 }
                 """);
-        inNat(
+        Network.inside(
+                nat,
                 "sysctl",
                 "-qw",
                 "net.netfilter.nf_conntrack_tcp_timeout_established=" + idle.toSeconds());
@@ -289,39 +296,13 @@ public final class NatLab implements AutoCloseable {
     }
 
     private static void address(String namespace, String address, String device) {
-        run("ip", "-n", namespace, "addr", "add", address + "/24", "dev", device);
-        run("ip", "-n", namespace, "link", "set", device, "up");
+        Network.run("ip", "-n", namespace, "addr", "add", address + "/24", "dev", device);
+        Network.run("ip", "-n", namespace, "link", "set", device, "up");
     }
 
     private void fault(String rule) {
-        nft("flush chain inet lab fault_fwd\nadd rule inet lab fault_fwd " + rule + "\n");
-    }
-
-    private void nft(String script) {
-        check(
-                Command.of("ip", "netns", "exec", nat, "nft", "-f", "-").input(script),
-                "nft " + script);
-    }
-
-    private void inNat(String... argv) {
-        List<String> words = new ArrayList<>(List.of("ip", "netns", "exec", nat));
-        words.addAll(List.of(argv));
-        check(Command.of(words), String.join(" ", words));
-    }
-
-    private static void run(String... argv) {
-        check(Command.of(argv), String.join(" ", argv));
-    }
-
-    private static void check(Command command, String said) {
-        try {
-            Ended ended = command.end(Duration.ofSeconds(20));
-            if (ended.status() != 0) {
-                throw new AssertionError(said + ": " + ended.err());
-            }
-        } catch (InterruptedException e) {
-            throw new AssertionError("interrupted in " + said, e);
-        }
+        Network.nft(
+                nat, "flush chain inet lab fault_fwd\nadd rule inet lab fault_fwd " + rule + "\n");
     }
 
     private static Optional<String> probe() {
