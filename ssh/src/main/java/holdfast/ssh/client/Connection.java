@@ -10,6 +10,7 @@ import holdfast.core.time.Moment;
 import holdfast.ssh.Software;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.Route;
+import holdfast.ssh.link.Growth;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.TcpStream;
@@ -271,6 +272,7 @@ final class Connection implements AutoCloseable {
             loop.start("link");
             connection.authenticate(parts);
             transport.wire().settle();
+            Growth.watch();
             open = true;
             return connection;
         } finally {
@@ -336,6 +338,7 @@ final class Connection implements AutoCloseable {
             }
         }
         loop.start("link");
+        Growth.watch();
         return new Connection(settings, parts.log(), transport, loop, opening, way);
     }
 
