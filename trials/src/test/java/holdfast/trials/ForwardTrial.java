@@ -113,7 +113,7 @@ final class ForwardTrial {
             List<String> listening = new ArrayList<>();
             for (String way : List.of("-L", "-R")) {
                 for (Peer to : List.of(tcp, unix)) {
-                    String port = Integer.toString(Peer.freePort());
+                    String port = Integer.toString(Sshd.freePort());
                     String path = socket(stage, way.substring(1) + listening.size());
                     words.addAll(List.of(way, port + ":" + to.target()));
                     words.addAll(List.of(way, path + ":" + to.target()));
@@ -236,7 +236,7 @@ final class ForwardTrial {
     @Test
     void every_version_of_socks_is_served_here_and_at_the_far_end(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
-        String here = Integer.toString(Peer.freePort());
+        String here = Integer.toString(Sshd.freePort());
         String path = socket(stage, "socks");
         String far = socket(stage, "far");
         try (Peer peer = Peer.tcp(Peer::echo);
@@ -256,7 +256,7 @@ final class ForwardTrial {
     @Test
     void socks_clients_that_send_garbage_or_nothing_harm_nobody(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
-        String here = Integer.toString(Peer.freePort());
+        String here = Integer.toString(Sshd.freePort());
         try (Peer peer = Peer.tcp(Peer::echo);
                 Link link = Link.up(stage, sshd, "-D", here, "-R", "0")) {
             String far = Integer.toString(link.ports(1).getFirst());
@@ -389,7 +389,7 @@ final class ForwardTrial {
         Path there = Files.createFile(Path.of(socket(stage, "there")));
         try (Peer busy = Peer.tcp(Peer::echo)) {
             String taken = "127.0.0.1:" + busy.port() + ":127.0.0.1:9";
-            String free = Peer.freePort() + ":127.0.0.1:9";
+            String free = Sshd.freePort() + ":127.0.0.1:9";
             String exit = "ExitOnForwardFailure=yes";
             assertThat(alike(stage, sshd, "-L", taken, "trial", "true").status()).isZero();
             assertThat(alike(stage, sshd, "-L", taken, "-o", exit, "trial", "true").status())
@@ -484,11 +484,11 @@ final class ForwardTrial {
         Sshd sshd = stage.sshd("GatewayPorts clientspecified");
         try (Peer peer = Peer.tcp(Peer::echo)) {
             for (String way : List.of("-L", "-R")) {
-                int plain = Peer.freePort();
-                int star = Peer.freePort();
-                int localhost = Peer.freePort();
-                int other = Peer.freePort();
-                int empty = Peer.freePort();
+                int plain = Sshd.freePort();
+                int star = Sshd.freePort();
+                int localhost = Sshd.freePort();
+                int other = Sshd.freePort();
+                int empty = Sshd.freePort();
                 try (Link link =
                         Link.up(
                                 stage,
@@ -514,9 +514,9 @@ final class ForwardTrial {
                     assertThat(answers("127.0.0.2", empty)).as(way).isTrue();
                 }
             }
-            int port = Peer.freePort();
-            int dynamic = Peer.freePort();
-            int local = Peer.freePort();
+            int port = Sshd.freePort();
+            int dynamic = Sshd.freePort();
+            int local = Sshd.freePort();
             try (Link link =
                     Link.up(
                             stage,
@@ -786,7 +786,7 @@ final class ForwardTrial {
                                                     + "\r\nConnection: close\r\n\r\n"),
                                     page));
                 };
-        int port = Peer.freePort();
+        int port = Sshd.freePort();
         try (Peer peer = Peer.tcp(http);
                 Link link = Link.up(stage, sshd, "-D", "" + port)) {
             for (String version : List.of("socks4", "socks4a", "socks5", "socks5h")) {
@@ -841,8 +841,8 @@ final class ForwardTrial {
                         .start();
         try {
             Peer.await(path.toString()).close();
-            int here = Peer.freePort();
-            int far = Peer.freePort();
+            int here = Sshd.freePort();
+            int far = Sshd.freePort();
             try (Link link =
                     Link.up(stage, sshd, "-L", here + ":" + path, "-R", far + ":" + path)) {
                 for (int port : List.of(here, far)) {

@@ -12,7 +12,6 @@ import holdfast.ssh.server.session.SessionChannels;
 import holdfast.ssh.system.Accounts;
 import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
@@ -60,10 +59,7 @@ final class CarriedSessionTest {
 
     @BeforeEach
     void start() throws Exception {
-        int port;
-        try (ServerSocket free = new ServerSocket(0)) {
-            port = free.getLocalPort();
-        }
+        int port = Ports.free();
         config =
                 ServerConfig.of(
                         List.of(

@@ -3,6 +3,7 @@ package holdfast.ssh.server.forward;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import holdfast.ssh.server.Ports;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -47,7 +48,7 @@ class ForwardsTest {
     void a_hundred_megabytes_come_back_byte_for_byte_through_L() throws Exception {
         try (Rig rig = new Rig(directory);
                 Echo echo = Echo.tcp()) {
-            int port = Rig.freePort();
+            int port = Ports.free();
             rig.background("-L", port + ":127.0.0.1:" + echo.port());
             awaitPort(port);
             byte[] sent = random(100_000_000, 1);
@@ -62,7 +63,7 @@ class ForwardsTest {
     void a_hundred_megabytes_come_back_byte_for_byte_through_R() throws Exception {
         try (Rig rig = new Rig(directory);
                 Echo echo = Echo.tcp()) {
-            int port = Rig.freePort();
+            int port = Ports.free();
             rig.background("-R", port + ":127.0.0.1:" + echo.port());
             awaitPort(port);
             byte[] sent = random(100_000_000, 2);
@@ -77,8 +78,8 @@ class ForwardsTest {
     void each_direction_ends_by_itself() throws Exception {
         try (Rig rig = new Rig(directory);
                 ServerSocket target = Echo.silent()) {
-            int port = Rig.freePort();
-            int back = Rig.freePort();
+            int port = Ports.free();
+            int back = Ports.free();
             rig.background(
                     "-L",
                     port + ":127.0.0.1:" + target.getLocalPort(),
@@ -119,8 +120,8 @@ class ForwardsTest {
         try (Rig rig = new Rig(directory);
                 ServerSocket target = Echo.silent();
                 Echo echo = Echo.tcp()) {
-            int slow = Rig.freePort();
-            int quick = Rig.freePort();
+            int slow = Ports.free();
+            int quick = Ports.free();
             rig.background(
                     "-o",
                     "ServerAliveInterval=1",
@@ -182,8 +183,8 @@ class ForwardsTest {
         System.out.println("seed " + seed);
         try (Rig rig = new Rig(directory);
                 Echo echo = Echo.tcp()) {
-            int local = Rig.freePort();
-            int remote = Rig.freePort();
+            int local = Ports.free();
+            int remote = Ports.free();
             rig.background(
                     "-L",
                     local + ":127.0.0.1:" + echo.port(),
@@ -251,8 +252,8 @@ class ForwardsTest {
                 Echo tcp = Echo.tcp();
                 Echo _ = Echo.unix(target)) {
             Files.setPosixFilePermissions(target, PosixFilePermissions.fromString("rwxrwxrwx"));
-            int local = Rig.freePort();
-            int remote = Rig.freePort();
+            int local = Ports.free();
+            int remote = Ports.free();
             rig.background(
                     "-L",
                     local + ":" + target,
@@ -308,7 +309,7 @@ class ForwardsTest {
                         .asString()
                         .isEqualTo("hi");
             }
-            int other = Rig.freePort();
+            int other = Ports.free();
             for (int i = 0; i < 3; i++) {
                 String spec = other + ":127.0.0.1:" + echo.port();
                 assertThat(mux(rig, control, "forward", spec)).isZero();
@@ -331,7 +332,7 @@ class ForwardsTest {
     void a_listener_is_free_for_its_owners_next_connection() throws Exception {
         try (Rig rig = new Rig(directory);
                 Echo echo = Echo.tcp()) {
-            int port = Rig.freePort();
+            int port = Ports.free();
             for (int i = 0; i < 5; i++) {
                 rig.background(
                         "-o", "ExitOnForwardFailure=yes", "-R", port + ":127.0.0.1:" + echo.port());
@@ -345,7 +346,7 @@ class ForwardsTest {
     @Test
     void what_cannot_be_reached_says_why() throws Exception {
         try (Rig rig = new Rig(directory)) {
-            int nobody = Rig.freePort();
+            int nobody = Ports.free();
             assertThat(stdio(rig, "127.0.0.1:" + nobody))
                     .contains("open failed: connect failed: Connection refused");
             assertThat(stdio(rig, "no-such-host.invalid:80"))
@@ -431,7 +432,7 @@ class ForwardsTest {
     @Test
     void listeners_and_connections_are_of_the_servers_family() throws Exception {
         try (Rig rig = new Rig(directory, "AddressFamily inet", "GatewayPorts clientspecified")) {
-            int port = Rig.freePort();
+            int port = Ports.free();
             Process denied =
                     rig.ssh(
                             "-N",
