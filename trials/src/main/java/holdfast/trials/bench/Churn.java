@@ -271,7 +271,7 @@ final class Churn {
         Forwarded.jcmd(pid, "GC.run");
         int sum = 0;
         Matcher used =
-                Pattern.compile("generation +total [0-9]+K, used ([0-9]+)K")
+                Pattern.compile("total +[0-9]+K, used ([0-9]+)K")
                         .matcher(Forwarded.jcmd(pid, "GC.heap_info"));
         while (used.find()) {
             sum += Integer.parseInt(used.group(1));

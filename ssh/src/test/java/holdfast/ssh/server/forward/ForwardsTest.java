@@ -178,6 +178,54 @@ class ForwardsTest {
     }
 
     @Test
+    void who_sends_without_an_end_is_told_that_nobody_takes_it_any_more() throws Exception {
+        try (Rig rig = new Rig(directory);
+                ServerSocket target = Echo.silent()) {
+            int local = Ports.free();
+            int remote = Ports.free();
+            String to = ":127.0.0.1:" + target.getLocalPort();
+            rig.background("-L", local + to, "-R", remote + to);
+            for (int port : new int[] {local, remote}) {
+                awaitPort(port);
+                target.accept().close();
+            }
+            try (Socket sender = Echo.to(local);
+                    Socket taker = target.accept()) {
+                taker.getInputStream().read(new byte[1], 0, send(sender));
+                taker.setSoLinger(true, 0);
+                taker.close();
+                sendsUntilTold(sender);
+            }
+            Rig.until("no channel is left", () -> rig.channels() == 0);
+            try (Socket taker = Echo.to(remote);
+                    Socket sender = target.accept()) {
+                taker.getInputStream().read(new byte[1], 0, send(sender));
+                taker.setSoLinger(true, 0);
+                taker.close();
+                sendsUntilTold(sender);
+            }
+            Rig.until("no channel is left", () -> rig.channels() == 0);
+        }
+    }
+
+    private static int send(Socket sender) throws IOException {
+        sender.getOutputStream().write(1);
+        return 1;
+    }
+
+    private static void sendsUntilTold(Socket sender) {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        byte[] bytes = new byte[10_000];
+        assertThatThrownBy(() -> {
+                    while (System.nanoTime() < deadline) {
+                        sender.getOutputStream().write(bytes);
+                    }
+                })
+                .as("nobody said that nobody takes it")
+                .isInstanceOf(IOException.class);
+    }
+
+    @Test
     void hundreds_of_connections_at_random_leave_nothing() throws Exception {
         long seed = System.nanoTime();
         System.out.println("seed " + seed);
