@@ -325,7 +325,9 @@ public final class Forwarding {
         void failed(String why);
     }
 
-    /** Connects to a TCP port by name or address, for a channel; nobody is told once that is over. */
+    /**
+     * Connects to a TCP port by name or address, for a channel; nobody is told once that is over.
+     */
     void reach(ForwardChannel channel, String host, int port, Reached then) {
         names.find(
                 host,

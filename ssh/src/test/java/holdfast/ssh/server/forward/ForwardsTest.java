@@ -216,11 +216,12 @@ class ForwardsTest {
     private static void sendsUntilTold(Socket sender) {
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
         byte[] bytes = new byte[10_000];
-        assertThatThrownBy(() -> {
-                    while (System.nanoTime() < deadline) {
-                        sender.getOutputStream().write(bytes);
-                    }
-                })
+        assertThatThrownBy(
+                        () -> {
+                            while (System.nanoTime() < deadline) {
+                                sender.getOutputStream().write(bytes);
+                            }
+                        })
                 .as("nobody said that nobody takes it")
                 .isInstanceOf(IOException.class);
     }
