@@ -24,6 +24,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
@@ -822,7 +823,8 @@ final class ForwardTrial {
             try (Stream<Path> all = Files.list(Path.of("/proc/" + pid + "/fd"))) {
                 for (Path one : all.toList()) {
                     try {
-                        count += Files.readSymbolicLink(one).startsWith("socket:") ? 1 : 0;
+                        String what = Files.readSymbolicLink(one).toString();
+                        count += what.startsWith("socket:") ? 1 : 0;
                     } catch (NoSuchFileException closed) {
                         // between the look at the directory and that at the link
                     }
@@ -853,29 +855,31 @@ final class ForwardTrial {
             List<String> words = new ArrayList<>(List.of("-o", "LogLevel=FATAL"));
             for (String way : List.of("-D", "-R")) {
                 ports.put("socks" + way, Integer.toString(Sshd.freePort()));
-                words.addAll(List.of(way, ports.get("socks" + way)));
+                words.addAll(List.of(way, at(ports, "socks" + way)));
             }
             for (String way : List.of("-L", "-R")) {
                 targets.forEach((name, target) -> {
                     ports.put(name + way, Integer.toString(Sshd.freePort()));
-                    words.addAll(List.of(way, ports.get(name + way) + ":" + target));
+                    words.addAll(List.of(way, at(ports, name + way) + ":" + target));
                 });
             }
             try (Link link = Link.up(stage, sshd, words.toArray(String[]::new))) {
                 // What is made once is there then.
-                socks(ports.get("socks-D"), echo.port());
-                socks(ports.get("socks-R"), echo.port());
-                echoes(ports.get("echo-R"));
+                socks(at(ports, "socks-D"), echo.port());
+                socks(at(ports, "socks-R"), echo.port());
+                echoes(at(ports, "echo-R"));
                 List<Long> client = List.of(link.running().pid());
                 List<Long> server = sshd.sessions();
                 long here = sockets(client);
                 long there = sockets(server);
+                assertThat(here).isPositive();
+                assertThat(there).isPositive();
                 for (int i = 0; i < 4; i++) {
                     for (String way : List.of("-L", "-R")) {
                         giveUp(ports, way, i % 2 == 0);
                     }
                     for (String way : List.of("-D", "-R")) {
-                        giveUpSocks(ports.get("socks" + way), late.port(), i % 2 == 0);
+                        giveUpSocks(at(ports, "socks" + way), late.port(), i % 2 == 0);
                     }
                 }
                 late.serve();
@@ -888,9 +892,13 @@ final class ForwardTrial {
                             .isLessThan(deadline);
                     Thread.sleep(20);
                 }
-                echoes(ports.get("echo-L"));
+                echoes(at(ports, "echo-L"));
             }
         }
+    }
+
+    private static String at(Map<String, String> ports, String name) {
+        return Objects.requireNonNull(ports.get(name), name);
     }
 
     private static void end(SocketChannel socket, boolean reset) throws IOException {
@@ -904,22 +912,22 @@ final class ForwardTrial {
     private static void giveUp(Map<String, String> ports, String way, boolean reset)
             throws Exception {
         // Before the other end has answered: at once, with bytes on their way, with an end said.
-        end(Peer.connect(ports.get("late" + way)), reset);
-        SocketChannel spoke = Peer.connect(ports.get("late" + way));
+        end(Peer.connect(at(ports, "late" + way)), reset);
+        SocketChannel spoke = Peer.connect(at(ports, "late" + way));
         Peer.write(spoke, bytes(10_000));
         end(spoke, reset);
-        SocketChannel ended = Peer.connect(ports.get("late" + way));
+        SocketChannel ended = Peer.connect(at(ports, "late" + way));
         ended.shutdownOutput();
         end(ended, reset);
         // Nobody is there.
-        SocketChannel refused = Peer.connect(ports.get("gone" + way));
+        SocketChannel refused = Peer.connect(at(ports, "gone" + way));
         assertThat(Peer.read(refused, 1)).isEmpty();
         end(refused, reset);
         // In the middle of what never ends.
-        SocketChannel flooded = Peer.connect(ports.get("flood" + way));
+        SocketChannel flooded = Peer.connect(at(ports, "flood" + way));
         assertThat(Peer.read(flooded, 100_000)).hasSize(100_000);
         end(flooded, reset);
-        SocketChannel half = Peer.connect(ports.get("flood" + way));
+        SocketChannel half = Peer.connect(at(ports, "flood" + way));
         half.shutdownOutput();
         assertThat(Peer.read(half, 1)).hasSize(1);
         end(half, reset);
