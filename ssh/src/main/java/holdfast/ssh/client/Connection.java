@@ -10,7 +10,6 @@ import holdfast.core.time.Moment;
 import holdfast.ssh.Software;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.Route;
-import holdfast.ssh.link.Growth;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.TcpStream;
@@ -272,7 +271,6 @@ final class Connection implements AutoCloseable {
             loop.start("link");
             connection.authenticate(parts);
             transport.wire().settle();
-            Growth.watch();
             open = true;
             return connection;
         } finally {
@@ -338,7 +336,6 @@ final class Connection implements AutoCloseable {
             }
         }
         loop.start("link");
-        Growth.watch();
         return new Connection(settings, parts.log(), transport, loop, opening, way);
     }
 

@@ -28,6 +28,7 @@ public final class Growth {
     private static final AtomicBoolean WATCHED = new AtomicBoolean();
 
     private long least = Long.MAX_VALUE;
+    private long alive;
     private long over = Long.MIN_VALUE;
 
     Growth() {}
@@ -40,19 +41,24 @@ public final class Growth {
     }
 
     /**
-     * Whether all of the heap is to be collected now: it is twice as large as it was last left.
+     * Whether all of the heap is to be collected now: it has grown by as much as lives in it.
      *
      * @param size what the VM has taken for it, in bytes
      * @param now in nanoseconds
      */
     boolean tooMuch(long size, long now) {
         least = Math.min(least, size);
-        return size - least > Math.max(ROOM, least) && now >= over;
+        return size - least > Math.max(ROOM, alive) && now >= over;
     }
 
-    /** It has been collected, from and until these times in nanoseconds, and is so large now. */
-    void collected(long size, long from, long until) {
+    /**
+     * It has been collected, from and until these times in nanoseconds, and is so large now.
+     *
+     * @param used how much of it is alive, in bytes
+     */
+    void collected(long size, long used, long from, long until) {
         least = size;
+        alive = used;
         over = until + SHARE * (until - from);
     }
 
@@ -68,7 +74,8 @@ public final class Growth {
                 long from = System.nanoTime();
                 if (tooMuch(vm.totalMemory(), from)) {
                     System.gc();
-                    collected(vm.totalMemory(), from, System.nanoTime());
+                    long size = vm.totalMemory();
+                    collected(size, size - vm.freeMemory(), from, System.nanoTime());
                 }
             }
         } catch (InterruptedException e) {

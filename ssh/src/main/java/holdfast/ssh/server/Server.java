@@ -12,7 +12,6 @@ import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.crypto.Moduli;
 import holdfast.ssh.link.CalledOff;
 import holdfast.ssh.link.Deadlines;
-import holdfast.ssh.link.Growth;
 import holdfast.ssh.link.Reclaim;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
@@ -138,7 +137,6 @@ public final class Server implements AutoCloseable {
         CoreModuleProperties.NIO_WORKERS.set(
                 mina, Math.max(4, Runtime.getRuntime().availableProcessors() + 1));
         fit();
-        Growth.watch();
     }
 
     /** Everything that a new reading of the configuration may change. */

@@ -16,8 +16,8 @@ class GrowthTest {
         return growth.tooMuch(mebibytes * MIB, seconds * SECOND);
     }
 
-    private void collected(long mebibytes, long from, long until) {
-        growth.collected(mebibytes * MIB, from * SECOND, until * SECOND);
+    private void collected(long mebibytes, long alive, long from, long until) {
+        growth.collected(mebibytes * MIB, alive * MIB, from * SECOND, until * SECOND);
     }
 
     @Test
@@ -28,10 +28,17 @@ class GrowthTest {
     }
 
     @Test
-    void a_large_heap_may_double() {
-        collected(200, 0, 0);
-        assertThat(tooMuch(400, 1)).isFalse();
-        assertThat(tooMuch(401, 1)).isTrue();
+    void a_large_heap_may_grow_by_as_much_as_lives_in_it() {
+        collected(230, 200, 0, 0);
+        assertThat(tooMuch(430, 1)).isFalse();
+        assertThat(tooMuch(431, 1)).isTrue();
+    }
+
+    @Test
+    void room_that_is_kept_for_the_young_gives_no_more() {
+        collected(32, 5, 0, 0);
+        assertThat(tooMuch(48, 1)).isFalse();
+        assertThat(tooMuch(49, 1)).isTrue();
     }
 
     @Test
@@ -43,7 +50,7 @@ class GrowthTest {
 
     @Test
     void a_collection_that_took_long_is_not_followed_by_another_at_once() {
-        collected(100, 10, 12);
+        collected(100, 90, 10, 12);
         assertThat(tooMuch(300, 61)).isFalse();
         assertThat(tooMuch(300, 62)).isTrue();
     }

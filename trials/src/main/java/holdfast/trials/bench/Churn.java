@@ -60,6 +60,9 @@ final class Churn {
 
     private static final long LOOK_MILLIS = 500;
 
+    /** So many for each of those at a time make a process warm: its code is compiled then. */
+    private static final int WARM = 4;
+
     static void run(Options options) throws IOException, InterruptedException {
         int connections = options.number("--connections", 1000);
         int seconds = options.number("--seconds", 120);
@@ -75,18 +78,21 @@ final class Churn {
             boolean java = server || !client.openSsh();
             long pid = server ? sshd.pid() : forwarded.pid();
             long peer = server ? forwarded.pid() : sshd.sessions().getLast();
-            // A first round, so that what is made once is there.
-            Tally first = churn(forwarded, connections, Math.max(10, seconds / 10), seed);
+            // A first round, so that what is made once is there; as long as it takes.
+            Tally first = new Tally();
+            do {
+                churn(forwarded, connections, Math.max(10, seconds / 10), seed, first);
+            } while (first.opened.get() < (long) connections * WARM && first.failed.get() == 0);
             settle(() -> descriptors(peer) < 40 && descriptors(pid) < 200);
             int filesBefore = descriptors(pid);
             int peerBefore = descriptors(peer);
             int threadsBefore = status(pid, "Threads:");
             int liveBefore = java ? live(pid) : 0;
             int residentBefore = status(pid, "VmRSS:");
-            Tally tally;
+            Tally tally = new Tally();
             int[] most;
             try (Watch watch = new Watch(pid, Duration.ofSeconds(seconds))) {
-                tally = churn(forwarded, connections, seconds, seed + 1);
+                churn(forwarded, connections, seconds, seed + 1, tally);
                 most = watch.most();
             }
             settle(() ->
@@ -185,9 +191,9 @@ final class Churn {
         volatile String why = "";
     }
 
-    private static Tally churn(Forwarded forwarded, int connections, int seconds, long seed)
+    private static void churn(
+            Forwarded forwarded, int connections, int seconds, long seed, Tally tally)
             throws InterruptedException {
-        Tally tally = new Tally();
         long until = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
         SplittableRandom random = new SplittableRandom(seed);
         List<Thread> threads = new ArrayList<>();
@@ -198,7 +204,6 @@ final class Churn {
         for (Thread thread : threads) {
             thread.join();
         }
-        return tally;
     }
 
     private static void one(Forwarded forwarded, SplittableRandom random, long until, Tally tally) {
