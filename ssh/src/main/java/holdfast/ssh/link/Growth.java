@@ -11,8 +11,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * <p>The VM's serial collector goes through what has grown old only once the heap is as large as it
  * may ever be, which is a quarter of the machine's memory: until then it takes more of it (JDK 25).
  * A forwarded connection lives for longer than the young generation lasts, so that each left
- * something behind: a thousand at a time made a client grow by 80 MiB a minute, of which none was in
- * use.
+ * something behind: a thousand at a time made a client grow by 80 MiB a minute, of which none was
+ * in use.
  *
  * <p>Its thread is woken by the collections of the young generation, each of which clears a weak
  * reference. A process that has nothing to do is never woken.
