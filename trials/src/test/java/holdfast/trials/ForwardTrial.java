@@ -7,20 +7,29 @@ import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -113,7 +122,7 @@ final class ForwardTrial {
             List<String> listening = new ArrayList<>();
             for (String way : List.of("-L", "-R")) {
                 for (Peer to : List.of(tcp, unix)) {
-                    String port = Integer.toString(Peer.freePort());
+                    String port = Integer.toString(Sshd.freePort());
                     String path = socket(stage, way.substring(1) + listening.size());
                     words.addAll(List.of(way, port + ":" + to.target()));
                     words.addAll(List.of(way, path + ":" + to.target()));
@@ -236,7 +245,7 @@ final class ForwardTrial {
     @Test
     void every_version_of_socks_is_served_here_and_at_the_far_end(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
-        String here = Integer.toString(Peer.freePort());
+        String here = Integer.toString(Sshd.freePort());
         String path = socket(stage, "socks");
         String far = socket(stage, "far");
         try (Peer peer = Peer.tcp(Peer::echo);
@@ -256,7 +265,7 @@ final class ForwardTrial {
     @Test
     void socks_clients_that_send_garbage_or_nothing_harm_nobody(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
-        String here = Integer.toString(Peer.freePort());
+        String here = Integer.toString(Sshd.freePort());
         try (Peer peer = Peer.tcp(Peer::echo);
                 Link link = Link.up(stage, sshd, "-D", here, "-R", "0")) {
             String far = Integer.toString(link.ports(1).getFirst());
@@ -380,7 +389,7 @@ final class ForwardTrial {
         Path there = Files.createFile(Path.of(socket(stage, "there")));
         try (Peer busy = Peer.tcp(Peer::echo)) {
             String taken = "127.0.0.1:" + busy.port() + ":127.0.0.1:9";
-            String free = Peer.freePort() + ":127.0.0.1:9";
+            String free = Sshd.freePort() + ":127.0.0.1:9";
             String exit = "ExitOnForwardFailure=yes";
             assertThat(alike(stage, sshd, "-L", taken, "trial", "true").status()).isZero();
             assertThat(alike(stage, sshd, "-L", taken, "-o", exit, "trial", "true").status())
@@ -475,11 +484,11 @@ final class ForwardTrial {
         Sshd sshd = stage.sshd("GatewayPorts clientspecified");
         try (Peer peer = Peer.tcp(Peer::echo)) {
             for (String way : List.of("-L", "-R")) {
-                int plain = Peer.freePort();
-                int star = Peer.freePort();
-                int localhost = Peer.freePort();
-                int other = Peer.freePort();
-                int empty = Peer.freePort();
+                int plain = Sshd.freePort();
+                int star = Sshd.freePort();
+                int localhost = Sshd.freePort();
+                int other = Sshd.freePort();
+                int empty = Sshd.freePort();
                 try (Link link =
                         Link.up(
                                 stage,
@@ -505,9 +514,9 @@ final class ForwardTrial {
                     assertThat(answers("127.0.0.2", empty)).as(way).isTrue();
                 }
             }
-            int port = Peer.freePort();
-            int dynamic = Peer.freePort();
-            int local = Peer.freePort();
+            int port = Sshd.freePort();
+            int dynamic = Sshd.freePort();
+            int local = Sshd.freePort();
             try (Link link =
                     Link.up(
                             stage,
@@ -742,6 +751,190 @@ final class ForwardTrial {
         }
     }
 
+    /** A listener that answers to nobody until {@link #serve}: its queue is full. */
+    private static final class Late implements AutoCloseable {
+        private final ServerSocketChannel listener = ServerSocketChannel.open();
+        private final List<SocketChannel> before = new ArrayList<>();
+
+        Late() throws IOException, InterruptedException {
+            listener.bind(new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), 0), 1);
+            while (before.isEmpty() || before.getLast().finishConnect()) {
+                SocketChannel one = SocketChannel.open();
+                before.add(one);
+                one.configureBlocking(false);
+                one.connect(listener.getLocalAddress());
+                Thread.sleep(100); // what has not been answered by then waits for the queue
+            }
+        }
+
+        int port() throws IOException {
+            return ((InetSocketAddress) listener.getLocalAddress()).getPort();
+        }
+
+        /** From now on everybody is answered, by silence, until they leave. */
+        void serve() {
+            Thread.ofVirtual()
+                    .start(() -> {
+                        try {
+                            while (true) {
+                                SocketChannel one = listener.accept();
+                                Thread.ofVirtual().start(() -> outlast(one));
+                            }
+                        } catch (IOException closed) {
+                            // all is over
+                        }
+                    });
+        }
+
+        private static void outlast(SocketChannel one) {
+            try (one) {
+                Peer.read(one, 1_000_000);
+            } catch (Exception gone) {
+                // as good
+            }
+        }
+
+        @Override
+        public void close() throws IOException {
+            listener.close();
+            for (SocketChannel one : before) {
+                one.close();
+            }
+        }
+    }
+
+    private static void reset(SocketChannel socket) throws IOException {
+        socket.setOption(StandardSocketOptions.SO_LINGER, 0);
+        socket.close();
+    }
+
+    private static long sockets(List<Long> processes) throws IOException {
+        long count = 0;
+        for (long pid : processes) {
+            try (Stream<Path> all = Files.list(Path.of("/proc/" + pid + "/fd"))) {
+                for (Path one : all.toList()) {
+                    try {
+                        String what = Files.readSymbolicLink(one).toString();
+                        count += what.startsWith("socket:") ? 1 : 0;
+                    } catch (NoSuchFileException closed) {
+                        // between the look at the directory and that at the link
+                    }
+                }
+            }
+        }
+        return count;
+    }
+
+    @Test
+    void connections_that_are_given_up_at_any_step_leave_nothing_at_either_end(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.sshd();
+        try (Peer echo = Peer.tcp(Peer::echo);
+                Peer flood = Peer.tcp(Peer::flood);
+                Late late = new Late()) {
+            Map<String, String> targets =
+                    Map.of(
+                            "late",
+                            "127.0.0.1:" + late.port(),
+                            "gone",
+                            "127.0.0.1:" + Sshd.freePort(),
+                            "flood",
+                            flood.target(),
+                            "echo",
+                            echo.target());
+            Map<String, String> ports = new HashMap<>();
+            List<String> words = new ArrayList<>(List.of("-o", "LogLevel=FATAL"));
+            for (String way : List.of("-D", "-R")) {
+                ports.put("socks" + way, Integer.toString(Sshd.freePort()));
+                words.addAll(List.of(way, at(ports, "socks" + way)));
+            }
+            for (String way : List.of("-L", "-R")) {
+                targets.forEach((name, target) -> {
+                    ports.put(name + way, Integer.toString(Sshd.freePort()));
+                    words.addAll(List.of(way, at(ports, name + way) + ":" + target));
+                });
+            }
+            try (Link link = Link.up(stage, sshd, words.toArray(String[]::new))) {
+                // What is made once is there then.
+                socks(at(ports, "socks-D"), echo.port());
+                socks(at(ports, "socks-R"), echo.port());
+                echoes(at(ports, "echo-R"));
+                List<Long> client = List.of(link.running().pid());
+                List<Long> server = sshd.sessions();
+                long here = sockets(client);
+                long there = sockets(server);
+                assertThat(here).isPositive();
+                assertThat(there).isPositive();
+                for (int i = 0; i < 4; i++) {
+                    for (String way : List.of("-L", "-R")) {
+                        giveUp(ports, way, i % 2 == 0);
+                    }
+                    for (String way : List.of("-D", "-R")) {
+                        giveUpSocks(at(ports, "socks" + way), late.port(), i % 2 == 0);
+                    }
+                }
+                late.serve();
+                long deadline = System.nanoTime() + 2 * SOON.toNanos();
+                while (sockets(client) > here || sockets(server) > there) {
+                    assertThat(System.nanoTime())
+                            .as(
+                                    "sockets of the client: %d, %d before; of the server: %d, %d",
+                                    sockets(client), here, sockets(server), there)
+                            .isLessThan(deadline);
+                    Thread.sleep(20);
+                }
+                echoes(at(ports, "echo-L"));
+            }
+        }
+    }
+
+    private static String at(Map<String, String> ports, String name) {
+        return Objects.requireNonNull(ports.get(name), name);
+    }
+
+    private static void end(SocketChannel socket, boolean reset) throws IOException {
+        if (reset) {
+            reset(socket);
+        } else {
+            socket.close();
+        }
+    }
+
+    private static void giveUp(Map<String, String> ports, String way, boolean reset)
+            throws Exception {
+        // Before the other end has answered: at once, with bytes on their way, with an end said.
+        end(Peer.connect(at(ports, "late" + way)), reset);
+        SocketChannel spoke = Peer.connect(at(ports, "late" + way));
+        Peer.write(spoke, bytes(10_000));
+        end(spoke, reset);
+        SocketChannel ended = Peer.connect(at(ports, "late" + way));
+        ended.shutdownOutput();
+        end(ended, reset);
+        // Nobody is there.
+        SocketChannel refused = Peer.connect(at(ports, "gone" + way));
+        assertThat(Peer.read(refused, 1)).isEmpty();
+        end(refused, reset);
+        // In the middle of what never ends.
+        SocketChannel flooded = Peer.connect(at(ports, "flood" + way));
+        assertThat(Peer.read(flooded, 100_000)).hasSize(100_000);
+        end(flooded, reset);
+        SocketChannel half = Peer.connect(at(ports, "flood" + way));
+        half.shutdownOutput();
+        assertThat(Peer.read(half, 1)).hasSize(1);
+        end(half, reset);
+    }
+
+    private static void giveUpSocks(String at, int port, boolean reset) throws Exception {
+        SocketChannel middle = Peer.connect(at);
+        Peer.write(middle, octets(5, 1, 0, 5, 1));
+        assertThat(Peer.read(middle, 2)).hasSize(2);
+        end(middle, reset);
+        SocketChannel asked = Peer.connect(at);
+        Peer.write(asked, octets(5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 0xff));
+        assertThat(Peer.read(asked, 2)).hasSize(2);
+        end(asked, reset);
+    }
+
     private static int threads(long pid) throws IOException {
         for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/status"))) {
             if (line.startsWith("Threads:")) {
@@ -777,7 +970,7 @@ final class ForwardTrial {
                                                     + "\r\nConnection: close\r\n\r\n"),
                                     page));
                 };
-        int port = Peer.freePort();
+        int port = Sshd.freePort();
         try (Peer peer = Peer.tcp(http);
                 Link link = Link.up(stage, sshd, "-D", "" + port)) {
             for (String version : List.of("socks4", "socks4a", "socks5", "socks5h")) {
@@ -832,8 +1025,8 @@ final class ForwardTrial {
                         .start();
         try {
             Peer.await(path.toString()).close();
-            int here = Peer.freePort();
-            int far = Peer.freePort();
+            int here = Sshd.freePort();
+            int far = Sshd.freePort();
             try (Link link =
                     Link.up(stage, sshd, "-L", here + ":" + path, "-R", far + ":" + path)) {
                 for (int port : List.of(here, far)) {

@@ -16,7 +16,6 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** What a forwarded connection comes out at, over TCP or a Unix socket, and how to get there. */
@@ -26,14 +25,6 @@ final class Peer implements AutoCloseable {
     interface Manners {
         void serve(SocketChannel socket) throws Exception;
     }
-
-    /** Below Linux's range for outgoing connections: nobody is given one of these by chance. */
-    private static final int FIRST_PORT = 12_000;
-
-    private static final int PORTS = 18_000;
-
-    private static final AtomicInteger NEXT =
-            new AtomicInteger((int) (ProcessHandle.current().pid() * 37 % PORTS));
 
     private static final int CHUNK = 64 * 1024;
 
@@ -60,20 +51,6 @@ final class Peer implements AutoCloseable {
                 ServerSocketChannel.open(StandardProtocolFamily.UNIX)
                         .bind(UnixDomainSocketAddress.of(path), 1024),
                 manners);
-    }
-
-    /** A port of every address that is free now, and that nobody else takes by chance. */
-    static int freePort() {
-        for (int i = 0; i < PORTS; i++) {
-            int port = FIRST_PORT + NEXT.getAndIncrement() % PORTS;
-            try (ServerSocketChannel probe = ServerSocketChannel.open()) {
-                probe.bind(new InetSocketAddress(port));
-                return port;
-            } catch (IOException taken) {
-                // the next, then
-            }
-        }
-        throw new AssertionError("no port is free");
     }
 
     /** As a forward's specification names it: {@code 127.0.0.1:PORT} or a path. */

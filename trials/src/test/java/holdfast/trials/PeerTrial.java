@@ -359,7 +359,7 @@ final class PeerTrial {
         Stage.needs("autossh");
         Sshd sshd = stage.sshd();
         try (Peer echo = Peer.tcp(Peer::echo)) {
-            String port = Integer.toString(Peer.freePort());
+            String port = Integer.toString(Sshd.freePort());
             Running autossh =
                     stage.run(
                                     "autossh",

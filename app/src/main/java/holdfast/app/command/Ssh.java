@@ -9,6 +9,7 @@ import holdfast.ssh.config.CommandLine;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.Surroundings;
+import holdfast.ssh.link.Growth;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
@@ -183,6 +184,7 @@ public final class Ssh {
                 return heard;
             });
         }
+        Growth.watch();
         return client.run();
     }
 

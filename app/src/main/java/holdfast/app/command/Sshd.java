@@ -10,6 +10,7 @@ import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerCommandLine;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.Surroundings;
+import holdfast.ssh.link.Growth;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
 import holdfast.ssh.server.Server;
@@ -165,6 +166,7 @@ public final class Sshd {
             MinaLog.to(log);
             config.notes().forEach(log::info);
             Server server = new Server(config, ServerParts.all(), Software.SERVER, log);
+            Growth.watch();
             return line.inetd() ? onStdio(server) : listening(server, log);
         } catch (IOException e) {
             say("sshd: " + e.getMessage());

@@ -608,6 +608,7 @@ public final class ClientSide {
                             });
             case X11.Place.Remote(String host, int port) ->
                     forwarding.reach(
+                            channel,
                             host,
                             port,
                             new Forwarding.Reached() {
@@ -788,7 +789,7 @@ public final class ClientSide {
                 channel.say(socks.failed(Socks.failure(ADMINISTRATIVELY_PROHIBITED)));
                 channel.abandon();
             } else {
-                forwarding.reach(host, port, this);
+                forwarding.reach(channel, host, port, this);
             }
         }
 

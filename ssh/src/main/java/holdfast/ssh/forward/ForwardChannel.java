@@ -113,10 +113,10 @@ public final class ForwardChannel extends AbstractClientChannel {
     private final Backlog backlog = new Backlog();
     private @Nullable Tap tap;
     private @Nullable ChannelReader reader;
+    private @Nullable Connecting attempt;
     private boolean inputOver;
     private boolean eofCame;
     private boolean outputOver;
-    private boolean outputBroken;
     private boolean leaving;
     private boolean gone;
     private boolean unregistered;
@@ -127,7 +127,7 @@ public final class ForwardChannel extends AbstractClientChannel {
         /** Takes of {@code bytes} what is meant for it; the rest waits for the connection. */
         void take(ByteBuffer bytes);
 
-        /** The far end will say no more. */
+        /** The far end will say no more, or the channel is over; may come more than once. */
         void ended();
     }
 
@@ -289,6 +289,7 @@ public final class ForwardChannel extends AbstractClientChannel {
                 return;
             }
             tap = to;
+            attempt = null;
         }
         forwarding.hold();
         try {
@@ -302,10 +303,33 @@ public final class ForwardChannel extends AbstractClientChannel {
 
     /** Says yes before it is known where to: {@code from} takes what comes until {@link #join}. */
     void accept(ChannelReader from) {
+        boolean late;
         synchronized (backlog) {
-            reader = from;
+            late = gone || isClosing();
+            if (!late) {
+                reader = from;
+                attempt = null;
+            }
         }
-        confirm();
+        if (late) {
+            from.ended();
+        } else {
+            confirm();
+        }
+    }
+
+    /**
+     * What is to make the other end: given up if the channel ends before.
+     *
+     * @return false: it has ended
+     */
+    boolean awaits(Connecting one) {
+        synchronized (backlog) {
+            if (!gone) {
+                attempt = one;
+            }
+            return !gone;
+        }
     }
 
     private void confirm() {
@@ -339,6 +363,7 @@ public final class ForwardChannel extends AbstractClientChannel {
             late = gone;
             if (!late) {
                 tap = to;
+                attempt = null;
             }
         }
         if (late) {
@@ -621,7 +646,7 @@ public final class ForwardChannel extends AbstractClientChannel {
         synchronized (backlog) {
             taker = reader;
             Tap to = tap;
-            if (outputOver || outputBroken || eofCame) {
+            if (outputOver || eofCame) {
                 done = count;
             } else if (taker == null) {
                 if (to != null && backlog.isEmpty()) {
@@ -686,14 +711,14 @@ public final class ForwardChannel extends AbstractClientChannel {
         closeIfOver();
     }
 
-    /** Nobody takes what we write; the tap's own end will show itself by reading. */
+    /**
+     * Nobody takes what we write: that direction is over, whatever the peer still has to say (its
+     * end may never come). The other one is over when reading says so.
+     */
     private void broken(IOException why) {
         forwarding.log().debug2("channel " + getChannelId() + ": write: " + why.getMessage());
-        outputBroken = true;
+        outputOver = true;
         backlog.clear();
-        if (eofCame || leaving) {
-            outputOver = true;
-        }
     }
 
     private void finishOutput(Tap to) {
@@ -724,7 +749,7 @@ public final class ForwardChannel extends AbstractClientChannel {
             eofCame = true;
             taker = reader;
             Tap to = tap;
-            if (to != null && (backlog.isEmpty() || outputBroken) && !outputOver) {
+            if (to != null && backlog.isEmpty() && !outputOver) {
                 finishOutput(to);
             }
         }
@@ -780,9 +805,11 @@ public final class ForwardChannel extends AbstractClientChannel {
         }
     }
 
-    /** Gives the tap back at once, whatever is left. */
+    /** Gives the tap back at once, whatever is left, and whatever was to become one. */
     void discard() {
         Tap lost;
+        ChannelReader taker;
+        Connecting begun;
         synchronized (backlog) {
             if (gone) {
                 return;
@@ -792,9 +819,20 @@ public final class ForwardChannel extends AbstractClientChannel {
             inputOver = true;
             backlog.clear();
             lost = tap;
+            taker = reader;
+            reader = null;
+            begun = attempt;
+            attempt = null;
         }
         if (lost != null) {
             lost.close();
+        }
+        if (taker != null) {
+            taker.ended();
+        }
+        if (begun != null) {
+            begun.close();
+            forwarding.forget(begun);
         }
         leaveIfOver();
     }

@@ -278,7 +278,7 @@ public final class Forwarding {
 
     /** Connects {@code channel}, which the peer asked for, to a TCP port. */
     void connect(ForwardChannel channel, String host, int port) {
-        reach(host, port, answering(channel, host, port));
+        reach(channel, host, port, answering(channel, host, port));
     }
 
     private Reached answering(ForwardChannel channel, String host, int port) {
@@ -325,8 +325,10 @@ public final class Forwarding {
         void failed(String why);
     }
 
-    /** Connects to a TCP port by name or address. */
-    void reach(String host, int port, Reached then) {
+    /**
+     * Connects to a TCP port by name or address, for a channel; nobody is told once that is over.
+     */
+    void reach(ForwardChannel channel, String host, int port, Reached then) {
         names.find(
                 host,
                 found -> {
@@ -346,14 +348,19 @@ public final class Forwarding {
                                 log.error("connect_to " + host + ": unknown host (" + NONE + ")");
                                 then.failed(NONE);
                             } else {
-                                connect(addresses, host, port, then);
+                                connect(channel, addresses, host, port, then);
                             }
                         }
                     }
                 });
     }
 
-    private void connect(List<InetAddress> addresses, String host, int port, Reached then) {
+    private void connect(
+            ForwardChannel channel,
+            List<InetAddress> addresses,
+            String host,
+            int port,
+            Reached then) {
         Connecting[] own = new Connecting[1];
         Connecting attempt =
                 new Connecting(
@@ -369,10 +376,12 @@ public final class Forwarding {
                             }
                         });
         own[0] = attempt;
-        if (keep(attempt)) {
+        if (!keep(attempt)) {
+            then.failed("connection closed");
+        } else if (channel.awaits(attempt)) {
             attempt.start();
         } else {
-            then.failed("connection closed");
+            forget(attempt);
         }
     }
 

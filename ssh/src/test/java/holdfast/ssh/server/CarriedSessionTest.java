@@ -13,7 +13,6 @@ import holdfast.ssh.system.Accounts;
 import holdfast.ssh.tether.TetherStream;
 import holdfast.ssh.tether.Unwatched;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
@@ -43,10 +42,7 @@ final class CarriedSessionTest {
 
     @BeforeEach
     void start() throws Exception {
-        int port;
-        try (ServerSocket free = new ServerSocket(0)) {
-            port = free.getLocalPort();
-        }
+        int port = Ports.free();
         config =
                 ServerConfig.of(
                         List.of(

@@ -16,24 +16,41 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
  * Forwarded connections opened and closed at random, and nothing left over: descriptors, threads,
  * channels, memory. {@code --connections N} (1000) at a time, {@code --seconds N} (120), {@code
- * --seed N}.
+ * --seed N}; {@code --server}: of {@code holdfast sshd}, which OpenSSH's client uses, instead of
+ * the client.
  *
  * <p>Each goes through -L, -R or -D, says some bytes and hears them back, and ends in its own way:
  * with an end and all that comes after it, at once with bytes under way, or with a reset.
+ *
+ * <p>Memory is told in three ways. What is alive in the heap, and what the process has when it was
+ * told to give back what it can, are held against the same after a first round: more is a leak. And
+ * the most that it had in each half of the time, by itself, is what a person sees: more in the
+ * second half is growth without an end, be it a leak or not.
  */
 final class Churn {
 
     private Churn() {}
 
-    /** What a client may have more of than before: pools that are not given up at once. */
+    /** What a process may have more of than before: pools that are not given up at once. */
     private static final int SPARE_THREADS = 20;
 
     private static final int SPARE_DESCRIPTORS = 8;
+
+    /** Of what is alive: tables that have grown to hold a thousand keep that size. */
+    private static final int SPARE_LIVE = 1024;
+
+    /** Of what the process has: code is compiled for minutes, 6 MiB of it as a rule. */
+    private static final int SPARE_RESIDENT = 12 * 1024;
+
+    /** What a heap may swing by while it is used, above what is left when it is not. */
+    private static final int SWING = 40 * 1024;
 
     private static final String CHANNEL = "holdfast.ssh.forward.ForwardChannel";
 
@@ -41,41 +58,62 @@ final class Churn {
 
     private static final Duration SETTLE = Duration.ofSeconds(30);
 
+    private static final long LOOK_MILLIS = 500;
+
+    /** So many for each of those at a time make a process warm: its code is compiled then. */
+    private static final int WARM = 4;
+
     static void run(Options options) throws IOException, InterruptedException {
         int connections = options.number("--connections", 1000);
         int seconds = options.number("--seconds", 120);
         long seed = options.number("--seed", (int) (System.nanoTime() & 0x7fff_ffff));
-        Client client = Client.underTest();
+        boolean server = options.has("--server");
+        Client client = server ? Client.reference() : Client.underTest();
         Path directory = Files.createTempDirectory("hft");
         System.out.printf("seed %d%n", seed);
         List<String> wrong = new ArrayList<>();
-        try (Sshd sshd = Sshd.start(directory.resolve("sshd"));
+        Path place = directory.resolve("sshd");
+        try (Sshd sshd = server ? Sshd.holdfast(place) : Sshd.start(place);
                 Forwarded forwarded = new Forwarded(sshd, client, "aes256-gcm@openssh.com")) {
-            long pid = forwarded.pid();
-            long served = sshd.sessions().getLast();
-            // A first round, so that what is made once is there.
-            Tally first = churn(forwarded, connections, Math.max(1, seconds / 10), seed);
-            settle(() -> descriptors(served) < 40 && descriptors(pid) < 200);
+            boolean java = server || !client.openSsh();
+            long pid = server ? sshd.pid() : forwarded.pid();
+            long peer = server ? forwarded.pid() : sshd.sessions().getLast();
+            // A first round, so that what is made once is there; as long as it takes.
+            Tally first = new Tally();
+            do {
+                churn(forwarded, connections, Math.max(10, seconds / 10), seed, first);
+            } while (first.opened.get() < (long) connections * WARM && first.failed.get() == 0);
+            settle(() -> descriptors(peer) < 40 && descriptors(pid) < 200);
             int filesBefore = descriptors(pid);
-            int servedBefore = descriptors(served);
+            int peerBefore = descriptors(peer);
             int threadsBefore = status(pid, "Threads:");
-            int rssBefore = status(pid, "VmRSS:");
-            Tally tally = churn(forwarded, connections, seconds, seed + 1);
+            int liveBefore = java ? live(pid) : 0;
+            int residentBefore = status(pid, "VmRSS:");
+            Tally tally = new Tally();
+            int[] most;
+            try (Watch watch = new Watch(pid, Duration.ofSeconds(seconds))) {
+                churn(forwarded, connections, seconds, seed + 1, tally);
+                most = watch.most();
+            }
             settle(() ->
                     descriptors(pid) <= filesBefore + SPARE_DESCRIPTORS
-                            && descriptors(served) <= servedBefore + SPARE_DESCRIPTORS
+                            && descriptors(peer) <= peerBefore + SPARE_DESCRIPTORS
                             && status(pid, "Threads:") <= threadsBefore + SPARE_THREADS);
             System.out.printf(
                     "opened %,d (%,d in the first round), at most %d at once, %,d failed%n",
                     tally.opened.get(), first.opened.get(), tally.most.get(), tally.failed.get());
             left(wrong, "descriptors", filesBefore, descriptors(pid), SPARE_DESCRIPTORS);
-            left(wrong, "sshd's descriptors", servedBefore, descriptors(served), SPARE_DESCRIPTORS);
+            left(wrong, "the peer's descriptors", peerBefore, descriptors(peer), SPARE_DESCRIPTORS);
             left(wrong, "threads", threadsBefore, status(pid, "Threads:"), SPARE_THREADS);
-            int rss = status(pid, "VmRSS:");
-            left(wrong, "KiB of memory", rssBefore, rss, Math.max(32 * 1024, rssBefore / 2));
-            if (!client.openSsh()) {
-                // A class histogram collects first: what it counts is held by somebody.
-                String objects = forwarded.objects(CHANNEL);
+            if (java) {
+                left(wrong, "KiB alive in the heap", liveBefore, live(pid), SPARE_LIVE);
+            }
+            int resident = status(pid, "VmRSS:");
+            left(wrong, "KiB of memory", residentBefore, resident, SPARE_RESIDENT);
+            left(wrong, "KiB of memory at most", residentBefore, most[0], SWING);
+            left(wrong, "KiB at most, first and second half", most[0], most[1], SPARE_RESIDENT);
+            if (java) {
+                String objects = Forwarded.objects(pid, CHANNEL);
                 System.out.print(objects.isEmpty() ? "channels: none\n" : objects);
                 if (!objects.isEmpty()) {
                     wrong.add("channels: " + objects.strip());
@@ -87,7 +125,7 @@ final class Churn {
             try (SocketChannel last = forwarded.connect(Way.LOCAL)) {
                 Forwarded.ask(last, Forwarded.ECHO);
                 Forwarded.echo(last, Forwarded.bytes("still here"));
-                if (!client.openSsh() && forwarded.objects(CHANNEL).isEmpty()) {
+                if (java && Forwarded.objects(pid, CHANNEL).isEmpty()) {
                     wrong.add("channels cannot be counted: one is open and not seen");
                 }
             }
@@ -95,12 +133,53 @@ final class Churn {
             Trees.remove(directory);
         }
         System.out.printf(
-                "forwards-churn: %d connections at random for %d s, %s%n",
+                "forwards-churn: %d connections at random for %d s%s, %s%n",
                 connections,
                 seconds,
+                server ? " through the server" : "",
                 wrong.isEmpty() ? "nothing left over" : "left over: " + wrong);
         if (!wrong.isEmpty()) {
             throw new AssertionError("left over: " + wrong);
+        }
+    }
+
+    /** Looks at a process's memory again and again, and keeps the most of each half of the time. */
+    private static final class Watch implements AutoCloseable {
+        private final long pid;
+        private final long middle;
+        private final int[] most = new int[2];
+        private final Thread thread;
+
+        Watch(long pid, Duration time) {
+            this.pid = pid;
+            middle = System.nanoTime() + time.toNanos() / 2;
+            thread = Thread.ofVirtual().start(this::look);
+        }
+
+        private void look() {
+            try {
+                while (true) {
+                    Thread.sleep(LOOK_MILLIS);
+                    int now = status(pid, "VmRSS:");
+                    int half = System.nanoTime() < middle ? 0 : 1;
+                    synchronized (most) {
+                        most[half] = Math.max(most[half], now);
+                    }
+                }
+            } catch (InterruptedException | IOException over) {
+                // the process's end shows itself otherwise
+            }
+        }
+
+        int[] most() {
+            synchronized (most) {
+                return most.clone();
+            }
+        }
+
+        @Override
+        public void close() {
+            thread.interrupt();
         }
     }
 
@@ -112,9 +191,9 @@ final class Churn {
         volatile String why = "";
     }
 
-    private static Tally churn(Forwarded forwarded, int connections, int seconds, long seed)
+    private static void churn(
+            Forwarded forwarded, int connections, int seconds, long seed, Tally tally)
             throws InterruptedException {
-        Tally tally = new Tally();
         long until = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
         SplittableRandom random = new SplittableRandom(seed);
         List<Thread> threads = new ArrayList<>();
@@ -125,7 +204,6 @@ final class Churn {
         for (Thread thread : threads) {
             thread.join();
         }
-        return tally;
     }
 
     private static void one(Forwarded forwarded, SplittableRandom random, long until, Tally tally) {
@@ -191,6 +269,22 @@ final class Churn {
         if (after > before + spare) {
             wrong.add("%s: %d, %d before".formatted(what, after, before));
         }
+    }
+
+    /** What is alive in the heap of a VM, in KiB; it gives back what it can before. */
+    private static int live(long pid) throws InterruptedException {
+        Forwarded.jcmd(pid, "GC.run");
+        int sum = 0;
+        Matcher used =
+                Pattern.compile("total +[0-9]+K, used ([0-9]+)K")
+                        .matcher(Forwarded.jcmd(pid, "GC.heap_info"));
+        while (used.find()) {
+            sum += Integer.parseInt(used.group(1));
+        }
+        if (sum == 0) {
+            throw new AssertionError("the heap cannot be measured");
+        }
+        return sum;
     }
 
     private static int descriptors(long pid) throws IOException {

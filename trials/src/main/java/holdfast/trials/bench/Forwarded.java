@@ -256,18 +256,20 @@ final class Forwarded implements AutoCloseable {
         target.close();
     }
 
-    /** What the VM of the client says of its objects of this class; "": there are none. */
-    String objects(String name) throws InterruptedException {
-        String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
+    /** What a VM says of its objects of this class; "": none is held by anybody. */
+    static String objects(long pid, String name) throws InterruptedException {
         StringBuilder found = new StringBuilder();
-        String all =
-                Command.of(jcmd, Long.toString(pid()), "GC.class_histogram")
-                        .end(Duration.ofSeconds(30))
-                        .out();
-        all.lines()
+        jcmd(pid, "GC.class_histogram")
+                .lines()
                 .filter(line -> (line.strip() + " ").contains(" " + name + " "))
                 .forEach(line -> found.append(line.strip()).append('\n'));
         return found.toString();
+    }
+
+    /** What a VM answers to a command of its own. */
+    static String jcmd(long pid, String command) throws InterruptedException {
+        String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
+        return Command.of(jcmd, Long.toString(pid), command).end(Duration.ofSeconds(30)).out();
     }
 
     static byte[] bytes(String text) {

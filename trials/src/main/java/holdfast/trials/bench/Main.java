@@ -47,7 +47,7 @@ public final class Main {
                                    trials/bench sftp [--megabytes N] [--files N] [--bytes N] [--pairs N] [--cipher NAME] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
                                    trials/bench compatibility
-                                   trials/bench forwards-churn [--connections N] [--seconds N] [--seed N]\
+                                   trials/bench forwards-churn [--connections N] [--seconds N] [--seed N] [--server]\
                             """);
                     System.exit(2);
                 }

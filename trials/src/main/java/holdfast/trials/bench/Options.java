@@ -27,7 +27,12 @@ record Options(List<String> words) {
         return at < 0 || at + 1 == words.size() ? usual : List.of(words.get(at + 1).split(",", -1));
     }
 
+    /** Whether this word is there. */
+    boolean has(String word) {
+        return words.contains(word);
+    }
+
     boolean markdown() {
-        return words.contains("--markdown");
+        return has("--markdown");
     }
 }

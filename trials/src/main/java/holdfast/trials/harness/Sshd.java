@@ -2,7 +2,7 @@ package holdfast.trials.harness;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,6 +10,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
 
 /**
@@ -24,6 +26,15 @@ public final class Sshd implements AutoCloseable {
 
     /** What processes started by a session carry in their environment: whose trial they are. */
     public static final String SERVER_MARK = "HOLDFAST_TRIAL_SERVER";
+
+    /** Below Linux's range for whoever does not ask for one (ip_local_port_range). */
+    private static final int FIRST_PORT = 10_000;
+
+    private static final int PORTS = 22_000;
+
+    /** Two processes begin at two places. */
+    private static final AtomicInteger NEXT_PORT =
+            new AtomicInteger(ThreadLocalRandom.current().nextInt(PORTS));
 
     private static final List<String> PLACES =
             List.of("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/lib/ssh/sshd");
@@ -314,11 +325,18 @@ public final class Sshd implements AutoCloseable {
         throw new AssertionError("no sshd here (openssh-server)");
     }
 
-    /** A port of loopback that nobody listened on just now. */
-    public static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
+    /** A port of every address that is free now, and that nobody else is given by chance. */
+    public static int freePort() {
+        for (int i = 0; i < PORTS; i++) {
+            int port = FIRST_PORT + NEXT_PORT.getAndIncrement() % PORTS;
+            try (ServerSocket probe = new ServerSocket()) {
+                probe.bind(new InetSocketAddress(port));
+                return port;
+            } catch (IOException taken) {
+                // the next, then
+            }
         }
+        throw new AssertionError("no port is free");
     }
 
     @Override

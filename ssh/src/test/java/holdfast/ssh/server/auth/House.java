@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Login;
+import holdfast.ssh.server.Ports;
 import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
@@ -14,8 +15,6 @@ import holdfast.ssh.system.Shadow;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -58,9 +57,7 @@ final class House implements AutoCloseable {
             keygen("-t", "ed25519", "-f", hostKey.toString());
         }
         List<String> all = new ArrayList<>(lines);
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = free.getLocalPort();
-        }
+        port = Ports.free();
         all.add("ListenAddress 127.0.0.1:" + port);
         all.add("HostKey " + hostKey);
         all.add("PerSourcePenalties no"); // or a few refusals would keep the next client out

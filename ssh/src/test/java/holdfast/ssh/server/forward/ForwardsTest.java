@@ -3,6 +3,7 @@ package holdfast.ssh.server.forward;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import holdfast.ssh.server.Ports;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -13,6 +14,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
@@ -47,7 +49,7 @@ class ForwardsTest {
     void a_hundred_megabytes_come_back_byte_for_byte_through_L() throws Exception {
         try (Rig rig = new Rig(directory);
                 Echo echo = Echo.tcp()) {
-            int port = Rig.freePort();
+            int port = Ports.free();
             rig.background("-L", port + ":127.0.0.1:" + echo.port());
             awaitPort(port);
             byte[] sent = random(100_000_000, 1);
@@ -62,7 +64,7 @@ class ForwardsTest {
     void a_hundred_megabytes_come_back_byte_for_byte_through_R() throws Exception {
         try (Rig rig = new Rig(directory);
                 Echo echo = Echo.tcp()) {
-            int port = Rig.freePort();
+            int port = Ports.free();
             rig.background("-R", port + ":127.0.0.1:" + echo.port());
             awaitPort(port);
             byte[] sent = random(100_000_000, 2);
@@ -77,8 +79,8 @@ class ForwardsTest {
     void each_direction_ends_by_itself() throws Exception {
         try (Rig rig = new Rig(directory);
                 ServerSocket target = Echo.silent()) {
-            int port = Rig.freePort();
-            int back = Rig.freePort();
+            int port = Ports.free();
+            int back = Ports.free();
             rig.background(
                     "-L",
                     port + ":127.0.0.1:" + target.getLocalPort(),
@@ -119,8 +121,8 @@ class ForwardsTest {
         try (Rig rig = new Rig(directory);
                 ServerSocket target = Echo.silent();
                 Echo echo = Echo.tcp()) {
-            int slow = Rig.freePort();
-            int quick = Rig.freePort();
+            int slow = Ports.free();
+            int quick = Ports.free();
             rig.background(
                     "-o",
                     "ServerAliveInterval=1",
@@ -177,13 +179,62 @@ class ForwardsTest {
     }
 
     @Test
+    void who_sends_without_an_end_is_told_that_nobody_takes_it_any_more() throws Exception {
+        try (Rig rig = new Rig(directory);
+                ServerSocket target = Echo.silent()) {
+            int local = Ports.free();
+            int remote = Ports.free();
+            String to = ":127.0.0.1:" + target.getLocalPort();
+            rig.background("-L", local + to, "-R", remote + to);
+            for (int port : new int[] {local, remote}) {
+                awaitPort(port);
+                target.accept().close();
+            }
+            try (Socket sender = Echo.to(local);
+                    Socket taker = target.accept()) {
+                taker.getInputStream().read(new byte[1], 0, send(sender));
+                taker.setSoLinger(true, 0);
+                taker.close();
+                sendsUntilTold(sender);
+            }
+            Rig.until("no channel is left", () -> rig.channels() == 0);
+            try (Socket taker = Echo.to(remote);
+                    Socket sender = target.accept()) {
+                taker.getInputStream().read(new byte[1], 0, send(sender));
+                taker.setSoLinger(true, 0);
+                taker.close();
+                sendsUntilTold(sender);
+            }
+            Rig.until("no channel is left", () -> rig.channels() == 0);
+        }
+    }
+
+    private static int send(Socket sender) throws IOException {
+        sender.getOutputStream().write(1);
+        return 1;
+    }
+
+    private static void sendsUntilTold(Socket sender) {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        byte[] bytes = new byte[10_000];
+        assertThatThrownBy(
+                        () -> {
+                            while (System.nanoTime() < deadline) {
+                                sender.getOutputStream().write(bytes);
+                            }
+                        })
+                .as("nobody said that nobody takes it")
+                .isInstanceOf(IOException.class);
+    }
+
+    @Test
     void hundreds_of_connections_at_random_leave_nothing() throws Exception {
         long seed = System.nanoTime();
         System.out.println("seed " + seed);
         try (Rig rig = new Rig(directory);
                 Echo echo = Echo.tcp()) {
-            int local = Rig.freePort();
-            int remote = Rig.freePort();
+            int local = Ports.free();
+            int remote = Ports.free();
             rig.background(
                     "-L",
                     local + ":127.0.0.1:" + echo.port(),
@@ -192,7 +243,8 @@ class ForwardsTest {
             awaitPort(local);
             awaitPort(remote);
             Rig.until("the trial connections are gone", () -> rig.channels() == 0);
-            long before = descriptors();
+            long before = sockets();
+            assertThat(before).as("sockets, those that listen").isPositive();
             List<String> wrong = new CopyOnWriteArrayList<>();
             List<Thread> threads = new ArrayList<>();
             for (int i = 0; i < 200; i++) {
@@ -206,7 +258,7 @@ class ForwardsTest {
             assertThat(wrong).as("%s%n%s", rig.ssh(), rig.log).isEmpty();
             Rig.until("no channel is left", () -> rig.channels() == 0);
             Rig.until("no connection is left", () -> echo.open.get() == 0);
-            Rig.until("no descriptor is left", () -> descriptors() <= before);
+            Rig.until("no socket is left", () -> sockets() <= before);
         }
     }
 
@@ -235,10 +287,20 @@ class ForwardsTest {
         }
     }
 
-    private static long descriptors() throws IOException {
-        try (var list = Files.list(Path.of("/proc/self/fd"))) {
-            return list.count();
+    /** Of this process; not all of its descriptors, since the VM opens files when it likes. */
+    private static long sockets() throws IOException {
+        long count = 0;
+        try (var all = Files.list(Path.of("/proc/self/fd"))) {
+            for (Path one : all.toList()) {
+                try {
+                    String what = Files.readSymbolicLink(one).toString();
+                    count += what.startsWith("socket:") ? 1 : 0;
+                } catch (NoSuchFileException closed) {
+                    // since the directory was read
+                }
+            }
         }
+        return count;
     }
 
     @Test
@@ -251,8 +313,8 @@ class ForwardsTest {
                 Echo tcp = Echo.tcp();
                 Echo _ = Echo.unix(target)) {
             Files.setPosixFilePermissions(target, PosixFilePermissions.fromString("rwxrwxrwx"));
-            int local = Rig.freePort();
-            int remote = Rig.freePort();
+            int local = Ports.free();
+            int remote = Ports.free();
             rig.background(
                     "-L",
                     local + ":" + target,
@@ -308,7 +370,7 @@ class ForwardsTest {
                         .asString()
                         .isEqualTo("hi");
             }
-            int other = Rig.freePort();
+            int other = Ports.free();
             for (int i = 0; i < 3; i++) {
                 String spec = other + ":127.0.0.1:" + echo.port();
                 assertThat(mux(rig, control, "forward", spec)).isZero();
@@ -331,7 +393,7 @@ class ForwardsTest {
     void a_listener_is_free_for_its_owners_next_connection() throws Exception {
         try (Rig rig = new Rig(directory);
                 Echo echo = Echo.tcp()) {
-            int port = Rig.freePort();
+            int port = Ports.free();
             for (int i = 0; i < 5; i++) {
                 rig.background(
                         "-o", "ExitOnForwardFailure=yes", "-R", port + ":127.0.0.1:" + echo.port());
@@ -345,7 +407,7 @@ class ForwardsTest {
     @Test
     void what_cannot_be_reached_says_why() throws Exception {
         try (Rig rig = new Rig(directory)) {
-            int nobody = Rig.freePort();
+            int nobody = Ports.free();
             assertThat(stdio(rig, "127.0.0.1:" + nobody))
                     .contains("open failed: connect failed: Connection refused");
             assertThat(stdio(rig, "no-such-host.invalid:80"))
@@ -431,7 +493,7 @@ class ForwardsTest {
     @Test
     void listeners_and_connections_are_of_the_servers_family() throws Exception {
         try (Rig rig = new Rig(directory, "AddressFamily inet", "GatewayPorts clientspecified")) {
-            int port = Rig.freePort();
+            int port = Ports.free();
             Process denied =
                     rig.ssh(
                             "-N",

@@ -5,6 +5,7 @@ import holdfast.ssh.forward.Forwarding;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.Permissions;
+import holdfast.ssh.server.Ports;
 import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
@@ -37,7 +38,7 @@ final class Rig implements AutoCloseable {
         this.directory = directory;
         KeyPair hostKey = KeyPairGenerator.getInstance("Ed25519").generateKeyPair();
         List<String> lines = new ArrayList<>(List.of(settings));
-        lines.add("ListenAddress 127.0.0.1:" + freePort());
+        lines.add("ListenAddress 127.0.0.1:" + Ports.free());
         Account account =
                 new Account(
                         "user",
@@ -83,13 +84,6 @@ final class Rig implements AutoCloseable {
 
     Rig(Path directory, String... settings) throws Exception {
         this(directory, Permissions.ALL, 1000, settings);
-    }
-
-    static int freePort() throws IOException {
-        try (java.net.ServerSocket socket = new java.net.ServerSocket()) {
-            socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
-            return socket.getLocalPort();
-        }
     }
 
     private Path key() {

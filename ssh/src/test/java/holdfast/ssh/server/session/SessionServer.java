@@ -5,6 +5,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.Permissions;
+import holdfast.ssh.server.Ports;
 import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
@@ -12,7 +13,6 @@ import holdfast.ssh.system.Accounts;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -47,9 +47,7 @@ final class SessionServer implements AutoCloseable {
 
     SessionServer(Path directory, String... lines) throws Exception {
         this.directory = directory;
-        try (ServerSocket free = new ServerSocket(0)) {
-            port = free.getLocalPort();
-        }
+        port = Ports.free();
         List<String> all = new ArrayList<>(List.of("ListenAddress 127.0.0.1:" + port));
         all.addAll(List.of("UsePAM no", "LogLevel DEBUG3", "PrintMotd no", "PrintLastLog no"));
         all.addAll(List.of(lines));
