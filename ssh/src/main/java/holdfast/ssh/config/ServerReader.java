@@ -1089,7 +1089,8 @@ final class ServerReader {
             throws ConfigException {
         String subsystem = required(arguments, name + " missing argument.", place);
         String command = required(arguments, name + " missing argument.", place);
-        StringBuilder all = new StringBuilder(subsystem).append(' ').append(ServerTokens.quoted(command));
+        StringBuilder all =
+                new StringBuilder(subsystem).append(' ').append(ServerTokens.quoted(command));
         for (String word : arguments.takeAll()) {
             all.append(' ').append(ServerTokens.quoted(word));
         }

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
@@ -349,11 +350,10 @@ public final class ServerSide {
             Callable<@Nullable Listener> bind,
             boolean withPort) {
         Session session = service.getSession();
-        Listeners listeners = listeners(session);
-        listeners.order.later();
-        forwarding(session)
-                .names()
-                .run(() -> {
+        later(
+                service,
+                forwarding(session).names()::run,
+                () -> {
                     Listener listener = null;
                     try {
                         listener = bind.call();
@@ -363,13 +363,26 @@ public final class ServerSide {
                     if (wantReply) {
                         reply(session, listener, withPort);
                     }
-                    try {
-                        listeners.order.answered(request ->
-                                service.process(SshConstants.SSH_MSG_GLOBAL_REQUEST, request));
-                    } catch (Exception e) {
-                        session.exceptionCaught(e);
-                    }
                 });
+    }
+
+    /**
+     * Runs {@code answer}, which answers a request of the client's and may block, on a thread of
+     * {@code threads}; what the client asks for meanwhile waits, for answers come in order.
+     */
+    public static void later(ConnectionService service, Executor threads, Runnable answer) {
+        Session session = service.getSession();
+        Listeners listeners = listeners(session);
+        listeners.order.later();
+        threads.execute(() -> {
+            answer.run();
+            try {
+                listeners.order.answered(
+                        request -> service.process(SshConstants.SSH_MSG_GLOBAL_REQUEST, request));
+            } catch (Exception e) {
+                session.exceptionCaught(e);
+            }
+        });
     }
 
     private @Nullable Listener listen(

@@ -106,11 +106,10 @@ public final class ServerTransport extends OneKeyExchange {
     private volatile boolean tried;
     private final ClosedChannels closedChannels = new ClosedChannels();
 
-    /** What came: written by whoever reads the network. */
-    private volatile long received;
-
-    /** What went, with all that goes around it: written under encodeLock. */
-    private volatile long sent;
+    // For a line of the log at the end, whose thread need not see the last packet: what came,
+    // counted by whoever reads the network, and what went, under encodeLock.
+    private long received;
+    private long sent;
 
     /** Why no keys could be agreed on. */
     private volatile @Nullable String unmatched;
@@ -1052,8 +1051,7 @@ public final class ServerTransport extends OneKeyExchange {
                 log().info("Connection closed by " + whoTried() + peerText() + preauth());
             } else {
                 log().info("Connection closed by " + peerText());
-                log().verbose(
-                                "Transferred: sent " + sent + ", received " + received + " bytes");
+                log().verbose("Transferred: sent " + sent + ", received " + received + " bytes");
                 log().verbose("Closing connection to " + peerText());
             }
         }

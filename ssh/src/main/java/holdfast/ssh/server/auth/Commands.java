@@ -59,7 +59,12 @@ final class Commands {
             return null;
         }
         if (!Files.exists(program)) {
-            log.error("Could not stat " + keyword + " \"" + program + "\": No such file or directory");
+            log.error(
+                    "Could not stat "
+                            + keyword
+                            + " \""
+                            + program
+                            + "\": No such file or directory");
             return null;
         }
         String unsafe = UserFiles.unsafe(program, 0, null);
@@ -70,7 +75,8 @@ final class Commands {
         String named = keyword + " " + ServerTokens.joined(words);
         if (!Files.isExecutable(program)) {
             // Only root asks for everybody here: what nobody may execute.
-            log.error(keyword + " execve \"" + ServerTokens.joined(words) + "\": Permission denied");
+            log.error(
+                    keyword + " execve \"" + ServerTokens.joined(words) + "\": Permission denied");
             log.error(named + " failed, status 127");
             return null;
         }

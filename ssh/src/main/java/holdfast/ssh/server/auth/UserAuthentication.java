@@ -171,8 +171,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
          * @param logged whether the log tells of it at all
          * @param counted whether it was more than an offer
          */
-        record Failed(
-                @Nullable String submethod, String extra, boolean logged, boolean counted)
+        record Failed(@Nullable String submethod, String extra, boolean logged, boolean counted)
                 implements Outcome {
 
             Failed(String extra, boolean logged, boolean counted) {
@@ -653,7 +652,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         }
         String refusal =
                 shared.accountRefusal(
-                        settings, who, address(), method, journal, () -> mustChange = true);
+                        settings, who, host(), method, journal, () -> mustChange = true);
         if (refusal != null) {
             if (!refusal.isEmpty()) {
                 sendBanner(refusal + "\n");
@@ -985,7 +984,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         settings,
                         account,
                         String.valueOf(user),
-                        address(),
+                        host(),
                         password,
                         journal,
                         () -> mustChange = true);
@@ -1010,7 +1009,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         settings,
                         account,
                         String.valueOf(user),
-                        address(),
+                        host(),
                         transport,
                         step -> told(step, began));
         if (asked == null) {

@@ -616,7 +616,13 @@ final class SessionChannel extends AbstractServerChannel {
             return true;
         }
         if (wrongService) {
-            peer.log().error("Connection from " + peer.peerText() + ": refusing non-sftp session");
+            peer.log()
+                    .info(
+                            "Connection from user "
+                                    + login.account().name()
+                                    + " "
+                                    + peer.peerText()
+                                    + ": refusing non-sftp session");
             afterwards = () -> only(NOT_SFTP, false, 1);
             return true;
         }
