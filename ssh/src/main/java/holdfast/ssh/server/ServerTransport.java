@@ -10,6 +10,7 @@ import holdfast.core.time.Moment;
 import holdfast.core.time.TimingWheel.Timer;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.IdleChannels;
 import holdfast.ssh.link.KeyExchangeWords;
@@ -235,9 +236,7 @@ public final class ServerTransport extends OneKeyExchange {
     }
 
     static String text(InetSocketAddress address) {
-        String host = address.getAddress().getHostAddress();
-        int zone = host.indexOf('%');
-        return (zone < 0 ? host : host.substring(0, zone)) + " port " + address.getPort();
+        return NumericAddress.text(address.getAddress()) + " port " + address.getPort();
     }
 
     /** Where lines about this connection go: to the server's log, at LogLevel of its Match. */

@@ -5,6 +5,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.forward.X11Display;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
 import holdfast.ssh.server.Login;
@@ -807,7 +808,7 @@ final class SessionChannel extends AbstractServerChannel {
                     account,
                     running.pid(),
                     terminal.name(),
-                    address == null ? "" : address.getHostAddress(),
+                    address == null ? "" : NumericAddress.text(address),
                     address);
             running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
         }
