@@ -1092,7 +1092,11 @@ public final class ServerTransport extends OneKeyExchange {
         if (login != null || user == null) {
             return who();
         }
-        return (validUser ? "authenticating user " : "invalid user ") + printable(user) + " ";
+        // Twice, as OpenSSH's: once by the process without privileges, once by the one with them.
+        byte[] bytes = user.getBytes(StandardCharsets.UTF_8);
+        String name = new String(bytes, StandardCharsets.ISO_8859_1);
+        String twice = Printable.octal(Printable.octal(name, LONGEST_WORDS), 4 * LONGEST_WORDS);
+        return (validUser ? "authenticating user " : "invalid user ") + twice + " ";
     }
 
     /** Where OpenSSH's log has it: from the process without privileges, which reads no names. */

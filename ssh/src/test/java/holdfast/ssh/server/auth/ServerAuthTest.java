@@ -356,7 +356,9 @@ class ServerAuthTest {
             assertThat(house.logins.get(0).permissions().pty()).isFalse();
             Files.delete(list);
             assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
-            assertThat(house.log()).contains("AuthorizedKeysCommand /usr/bin/cat failed, status 1");
+            assertThat(house.log())
+                    .contains(
+                            "AuthorizedKeysCommand /usr/bin/cat \"" + list + "\" failed, status 1");
         }
     }
 
