@@ -470,7 +470,7 @@ final class ServerPolicyTrial {
                     .containsOnly(
                             "nobody root the.id 77 ssh-ed25519 ssh-ed25519-cert-v01@openssh.com");
             sshd.awaitLog(
-                    "Accepted certificate ID \"the\\.id\" \\(serial 77\\) signed by CA ED25519");
+                    "Accepted certificate ID \"the\\.id\" \\(serial 77\\) signed by ED25519 CA");
             Files.writeString(list, "carol\n");
             Ended out = stage.run(words).end(SOON);
             assertThat(out.status()).isEqualTo(255);

@@ -170,7 +170,7 @@ public final class ServerSide {
                                     + ", target "
                                     + printable(path));
             channel.refuse(CONNECT_FAILED, "open failed");
-        } else if (!user.rules().mayConnect(path, -2)) {
+        } else if (!user.rules().mayConnect(path)) {
             user.log()
                     .info(
                             "Received request to connect to path "
@@ -478,6 +478,17 @@ public final class ServerSide {
         Rules rules = user.rules();
         if (!rules.remoteUnix()) {
             tell(session, "Server has disabled streamlocal forwarding.");
+            return RequestHandler.Result.ReplyFailure;
+        }
+        if (!rules.mayListen()) {
+            tell(session, "port forwarding refused");
+            user.log()
+                    .info(
+                            "Received request from "
+                                    + user.peer()
+                                    + " to remote forward to path \""
+                                    + printable(path)
+                                    + "\", but the request was denied.");
             return RequestHandler.Result.ReplyFailure;
         }
         Forwarding forwarding = forwarding(session);
