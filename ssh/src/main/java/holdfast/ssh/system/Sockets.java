@@ -137,9 +137,9 @@ public final class Sockets {
     }
 
     /**
-     * Has {@code listener}, which listens somewhere, listen at {@code address} instead, and for that
-     * address's own family only. Java's listeners are sockets of IPv6 that take IPv4 as well, and
-     * its 0.0.0.0 is ::. The caller holds the listener open, and nobody accepts from it yet.
+     * Has {@code listener}, which listens somewhere, listen at {@code address} instead, and for
+     * that address's own family only. Java's listeners are sockets of IPv6 that take IPv4 as well,
+     * and its 0.0.0.0 is ::. The caller holds the listener open, and nobody accepts from it yet.
      *
      * @return where it listens: with a port where none was asked for
      */

@@ -62,12 +62,7 @@ final class PamWords {
 
     /** The same with the system's files elsewhere. */
     static String of(
-            Path services,
-            Path updates,
-            Path dynamic,
-            String service,
-            Account account,
-            Log log) {
+            Path services, Path updates, Path dynamic, String service, Account account, Log log) {
         PamWords words = new PamWords(services, updates, dynamic, log);
         words.service(service, account, 0);
         return words.text.toString();
@@ -121,9 +116,10 @@ final class PamWords {
                 continue;
             }
             try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of(directory))) {
-                entries.forEach(entry -> all.putIfAbsent(String.valueOf(entry.getFileName()), entry));
+                entries.forEach(
+                        entry -> all.putIfAbsent(String.valueOf(entry.getFileName()), entry));
             } catch (IOException absent) {
-                continue;
+                // and the next
             }
         }
         all.values().forEach(this::show);
@@ -173,7 +169,9 @@ final class PamWords {
                         new ProcessBuilder("run-parts", "--lsbsysinit", updates.toString());
                 scripts.environment().clear();
                 scripts.environment()
-                        .put("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+                        .put(
+                                "PATH",
+                                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
                 scripts.directory(Path.of("/").toFile());
                 scripts.redirectInput(Path.of("/dev/null").toFile());
                 scripts.redirectError(ProcessBuilder.Redirect.DISCARD);
@@ -215,7 +213,10 @@ final class PamWords {
         }
         if (empty) {
             if (arguments.contains("empty")) {
-                line(arguments.contains("standard") ? "No mail." : "You have no mail in folder " + box + ".");
+                line(
+                        arguments.contains("standard")
+                                ? "No mail."
+                                : "You have no mail in folder " + box + ".");
             }
         } else if (arguments.contains("standard")) {
             line(unread ? "You have new mail." : "You have mail.");
