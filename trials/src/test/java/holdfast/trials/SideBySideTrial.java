@@ -281,7 +281,8 @@ final class SideBySideTrial {
             Path right = stage.directory().resolve("right");
             Path wrong = stage.directory().resolve("wrong");
             for (Path ask : List.of(right, wrong)) {
-                Files.writeString(ask, "#!/bin/sh\necho " + (ask == right ? "trial" : "no") + "\n");
+                Files.writeString(
+                        ask, "#!/bin/sh\necho " + (ask.equals(right) ? "trial" : "no") + "\n");
                 Files.setPosixFilePermissions(ask, PosixFilePermissions.fromString("rwx------"));
             }
             List<Sshd> both = both(stage, "PasswordAuthentication yes");
@@ -315,7 +316,7 @@ final class SideBySideTrial {
                 assertThat(told)
                         .anyMatch(line ->
                                 line.startsWith(
-                                        ask.how == right
+                                        ask.how.equals(right)
                                                 ? "Accepted password for "
                                                 : "Failed password for "));
             }
@@ -452,8 +453,6 @@ final class SideBySideTrial {
                             "echo '" + key + "'");
             Path fails = script(place.resolve("fails"), "echo '" + key + "'", "exit 3");
             Path dies = script(place.resolve("dies"), "echo '" + key + "'", "kill -9 $$");
-            Path open = script(place.resolve("open"), "echo '" + key + "'");
-            Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rwxrwxrwx"));
             Path his = script(place.resolve("his"), "echo '" + key + "'");
             good(stage.run("chown", somebody.name, his.toString()));
             Path inert = Files.writeString(place.resolve("inert"), "echo no\n");
@@ -463,7 +462,6 @@ final class SideBySideTrial {
                             list.toString(),
                             fails + " \"a b\" %u",
                             dies.toString(),
-                            open.toString(),
                             his.toString(),
                             inert.toString(),
                             place + "/none")) {

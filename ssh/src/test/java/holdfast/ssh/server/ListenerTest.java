@@ -50,7 +50,7 @@ final class ListenerTest {
     }
 
     private static InetSocketAddress met(Listener listener, String host) throws Exception {
-        try (Socket client = new Socket(host, port(listener));
+        try (Socket client = new Socket(InetAddress.getAllByName(host)[0], port(listener));
                 var accepted = listener.accept().get(30, TimeUnit.SECONDS)) {
             assertThat(client.isConnected()).isTrue();
             return (InetSocketAddress) accepted.getRemoteAddress();
@@ -66,7 +66,8 @@ final class ListenerTest {
             throw new TestAbortedException("no IPv6 here: " + e.getMessage());
         }
         try (six) {
-            assertThatThrownBy(() -> new Socket("127.0.0.1", port(six)).close())
+            assertThatThrownBy(() ->
+                            new Socket(InetAddress.getAllByName("127.0.0.1")[0], port(six)).close())
                     .isInstanceOf(IOException.class);
             assertThat(met(six, "::1").getAddress()).isInstanceOf(Inet6Address.class);
             try (Listener four = at("0.0.0.0", port(six))) {

@@ -310,13 +310,20 @@ class ServerAuthTest {
                 assertThat(house.ssh("boss", List.of(), options).status()).isEqualTo(255);
                 assertThat(house.log())
                         .containsPattern(
-                                "Failed " + method + " for guest from 127.0.0.1 port \\d+ ssh2")
+                                "Failed "
+                                        + method
+                                        + sub
+                                        + " for guest from 127.0.0.1 port \\d+ ssh2")
                         .containsPattern(
                                 "Failed "
                                         + method
+                                        + sub
                                         + " for invalid user nobody from 127.0.0.1 port \\d+ ssh2")
                         .containsPattern(
-                                "Failed " + method + " for boss from 127.0.0.1 port \\d+ ssh2");
+                                "Failed "
+                                        + method
+                                        + sub
+                                        + " for boss from 127.0.0.1 port \\d+ ssh2");
             }
         }
     }
