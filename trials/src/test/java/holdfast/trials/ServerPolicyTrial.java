@@ -1,5 +1,6 @@
 package holdfast.trials;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Ended;
@@ -8,12 +9,19 @@ import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Script;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Trees;
+import java.io.IOException;
+import java.net.Socket;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -243,6 +251,70 @@ final class ServerPolicyTrial {
     }
 
     @Test
+    void an_agent_that_is_stuck_keeps_only_those_waiting_who_need_it(Stage stage) throws Exception {
+        Path socket = stage.directory().resolve("agent");
+        Path key = stage.directory().resolve("elsewhere.pub");
+        Files.copy(Path.of(Keys.of("ed25519", "host") + ".pub"), key);
+        List<SocketChannel> asked = new CopyOnWriteArrayList<>();
+        List<Running> waiting = new ArrayList<>();
+        try (ServerSocketChannel agent = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            // One that hears what it is asked for, and says nothing.
+            agent.bind(UnixDomainSocketAddress.of(socket), 64);
+            Thread.ofPlatform()
+                    .daemon()
+                    .start(() -> {
+                        while (agent.isOpen()) {
+                            try {
+                                asked.add(agent.accept());
+                            } catch (IOException closed) {
+                                return; // the trial is over
+                            }
+                        }
+                    });
+            Sshd sshd =
+                    stage.holdfastSshd(
+                            "HostKeyAgent " + socket,
+                            "HostKey " + key,
+                            "HostKey " + Keys.of("rsa", "host"));
+            int before = asked.size(); // it was tried when the server started
+            for (int i = 0; i < 12; i++) {
+                waiting.add(
+                        stage.openSsh(sshd, "-o", "HostKeyAlgorithms=ssh-ed25519", "trial", "true")
+                                .start());
+            }
+            long deadline = System.nanoTime() + SOON.toNanos();
+            while (asked.size() < before + 4) {
+                assertThat(System.nanoTime()).as("%s", asked).isLessThan(deadline);
+                Thread.sleep(20);
+            }
+            // More than there are threads for the network; whoever else comes is answered.
+            try (Socket other = new Socket(sshd.address(), sshd.port())) {
+                other.setSoTimeout(10_000);
+                assertThat(new String(other.getInputStream().readNBytes(8), US_ASCII))
+                        .isEqualTo("SSH-2.0-");
+            }
+            Ended in =
+                    stage.openSsh(
+                                    sshd,
+                                    "-o",
+                                    "HostKeyAlgorithms=rsa-sha2-512",
+                                    "-o",
+                                    "StrictHostKeyChecking=no",
+                                    "trial",
+                                    "echo in")
+                            .end(SOON);
+            assertThat(in.out()).as(in.err()).isEqualTo("in\n");
+        } finally {
+            for (SocketChannel one : asked) {
+                one.close();
+            }
+        }
+        for (Running one : waiting) {
+            assertThat(one.end(SOON).status()).isEqualTo(255);
+        }
+    }
+
+    @Test
     void a_group_exchange_takes_its_group_from_the_moduli_file(Stage stage) throws Exception {
         Path all = Path.of("/etc/ssh/moduli");
         if (!Files.isReadable(all)) {
@@ -399,7 +471,7 @@ final class ServerPolicyTrial {
                     .containsOnly(
                             "nobody root the.id 77 ssh-ed25519 ssh-ed25519-cert-v01@openssh.com");
             sshd.awaitLog(
-                    "Accepted certificate ID \"the\\.id\" \\(serial 77\\) signed by CA ED25519");
+                    "Accepted certificate ID \"the\\.id\" \\(serial 77\\) signed by ED25519 CA");
             Files.writeString(list, "carol\n");
             Ended out = stage.run(words).end(SOON);
             assertThat(out.status()).isEqualTo(255);

@@ -4,7 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Sshd;
+import holdfast.trials.harness.Trees;
+import java.io.IOException;
+import java.net.Socket;
+import java.net.SocketException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -54,9 +60,9 @@ final class SideBySideTrial {
     }
 
     private static List<Sshd> both(Stage stage, String... settings) {
-        String[] ours = Arrays.copyOf(settings, settings.length + 1);
-        ours[settings.length] = "PerSourcePenalties no"; // which Debian's is too old to know
-        return List.of(stage.sshd(settings), stage.holdfastSshd(ours));
+        List<String> ours = new ArrayList<>(Arrays.asList(settings));
+        ours.addFirst("PerSourcePenalties no"); // which Debian's is too old to know
+        return List.of(stage.sshd(settings), stage.holdfastSshd(ours.toArray(String[]::new)));
     }
 
     @Test
@@ -181,6 +187,401 @@ final class SideBySideTrial {
                                 .toList());
             }
             assertThat(told.get(1)).as(options).isEqualTo(told.get(0)).isNotEmpty();
+        }
+    }
+
+    // --- the log
+
+    /** Lines that only one of them has: of OpenSSH's processes, and of a session's end. */
+    private static final Pattern ITS_OWN =
+            Pattern.compile(
+                    "User child is on pid .*|syslogin_perform_logout: .*|Close session: .*"
+                            + "|Connection from .* rdomain .*"
+                            // A command is taken at its word, and then looked at how it ended.
+                            + "|Accepted key .*/(fails|dies)\\b.*");
+
+    /** What is told last of a connection. */
+    private static final Pattern LAST =
+            Pattern.compile(
+                    "(Disconnected from |Disconnecting |Connection closed by |Connection reset by "
+                            + "|Closing connection to |Unable to negotiate |ssh_dispatch_run_fatal"
+                            + "|banner exchange: ).*");
+
+    /** A sha512 of crypt(3) of {@code trial}. */
+    private static final String PASSWORD =
+            "$6$trialtrial$EJnOChoNpATx5gwwW/C6Z979nYY3l/0efgjC1PnM9QfIfXJparykAEgSJbu7/Gl"
+                    + "/br3w4AQN2CBqbE6/djTcJ/";
+
+    /** What a client does with one server. */
+    private interface Doing {
+        void to(Sshd sshd) throws Exception;
+    }
+
+    private static List<String> lines(Sshd sshd, int from) {
+        return sshd.log()
+                .substring(from)
+                .replace("\r", "")
+                .lines()
+                .map(line ->
+                        line.replace(sshd.directory().toString(), "DIRECTORY")
+                                .replaceAll("\\b" + sshd.port() + "\\b", "PORT")
+                                .replaceAll("(127\\.0\\.0\\.1|::1) port \\d+", "$1 port N")
+                                .replaceAll("sent \\d+, received \\d+", "sent N, received N"))
+                .filter(line -> !ITS_OWN.matcher(line).matches())
+                .toList();
+    }
+
+    /**
+     * What each server's log says of the same is the same. It is written by threads and processes
+     * of their own, in an order of their own at times: it is looked at until it agrees.
+     */
+    private static List<String> told(List<Sshd> both, String what, Doing doing) throws Exception {
+        int[] from = {both.get(0).log().length(), both.get(1).log().length()};
+        for (Sshd sshd : both) {
+            doing.to(sshd);
+        }
+        long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+        while (true) {
+            List<String> theirs = lines(both.get(0), from[0]);
+            List<String> ours = lines(both.get(1), from[1]);
+            boolean whole = theirs.stream().anyMatch(line -> LAST.matcher(line).matches());
+            if (whole && sorted(theirs).equals(sorted(ours))) {
+                return ours;
+            }
+            if (System.nanoTime() > deadline) {
+                assertThat(String.join("\n", ours)).as(what).isEqualTo(String.join("\n", theirs));
+            }
+            Thread.sleep(20);
+        }
+    }
+
+    private static List<String> sorted(List<String> lines) {
+        return lines.stream().sorted().toList();
+    }
+
+    /** Says something before SSH begins, and reads until the server has had enough of it. */
+    private static Doing saying(String text) {
+        return sshd -> {
+            try (Socket socket = new Socket(sshd.address(), sshd.port())) {
+                socket.setSoTimeout((int) SOON.toMillis());
+                socket.getOutputStream().write(text.getBytes(StandardCharsets.ISO_8859_1));
+                socket.shutdownOutput();
+                socket.getInputStream().readAllBytes();
+            } catch (SocketException reset) {
+                // it had enough before we had said all
+            }
+        };
+    }
+
+    @Test
+    void programs_that_watch_the_log_read_the_same_lines(Stage stage) throws Exception {
+        Stage.needsRoot("passwords are checked by root");
+        try (Somebody somebody = Somebody.made(stage)) {
+            good(stage.run("usermod", "-p", PASSWORD, somebody.name));
+            Path right = stage.directory().resolve("right");
+            Path wrong = stage.directory().resolve("wrong");
+            for (Path ask : List.of(right, wrong)) {
+                Files.writeString(
+                        ask, "#!/bin/sh\necho " + (ask.equals(right) ? "trial" : "no") + "\n");
+                Files.setPosixFilePermissions(ask, PosixFilePermissions.fromString("rwx------"));
+            }
+            List<Sshd> both = both(stage, "PasswordAuthentication yes");
+            String[] passwords = {
+                "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=2"
+            };
+            record Ask(String who, Path how, String... words) {}
+            for (Ask ask :
+                    List.of(
+                            new Ask(somebody.name, right, "true"),
+                            new Ask(somebody.name, wrong, "true"),
+                            new Ask("nobodyatall", wrong, "true"),
+                            new Ask("od d\\na\u00efme", wrong, "true"),
+                            new Ask("root", wrong, "-o", "NumberOfPasswordPrompts=9", "true"))) {
+                List<String> told =
+                        told(
+                                both,
+                                ask.who + " by password",
+                                sshd -> {
+                                    List<String> words = new ArrayList<>();
+                                    String[] rest = ask.words;
+                                    words.addAll(Arrays.asList(rest).subList(0, rest.length - 1));
+                                    words.addAll(Arrays.asList(passwords));
+                                    words.addAll(List.of("-l", ask.who, "trial", "true"));
+                                    stage.openSsh(sshd, words.toArray(String[]::new))
+                                            .env("SSH_ASKPASS", ask.how.toString())
+                                            .env("SSH_ASKPASS_REQUIRE", "force")
+                                            .input("")
+                                            .end(SOON);
+                                });
+                assertThat(told)
+                        .anyMatch(line ->
+                                line.startsWith(
+                                        ask.how.equals(right)
+                                                ? "Accepted password for "
+                                                : "Failed password for "));
+            }
+            String stranger = Keys.of("ed25519", "stranger").toString();
+            for (List<String> words :
+                    List.of(
+                            List.of("-l", somebody.name, "trial", "true"),
+                            List.of("-i", stranger, "-F", "none"),
+                            List.of("-l", "nobodyatall", "trial", "true"),
+                            List.of("-l", somebody.name, "-s", "trial", "nosuch"),
+                            List.of("-o", "KexAlgorithms=diffie-hellman-group1-sha1", "trial"),
+                            List.of("-o", "Ciphers=3des-cbc", "trial"),
+                            List.of("-o", "HostKeyAlgorithms=ssh-dss", "trial"))) {
+                told(
+                        both,
+                        words.toString(),
+                        sshd -> {
+                            List<String> all = new ArrayList<>(List.of("-o", "BatchMode=yes"));
+                            if (words.contains(stranger)) {
+                                all.addAll(List.of("-o", "IdentitiesOnly=yes", "-i", stranger));
+                                all.addAll(List.of("-o", "StrictHostKeyChecking=no"));
+                                all.addAll(List.of("-o", "UserKnownHostsFile=/dev/null"));
+                                all.addAll(List.of("-p", "" + sshd.port(), "-F", "none"));
+                                all.addAll(List.of("-l", somebody.name, sshd.address(), "true"));
+                                stage.run(words("ssh", all)).input("").end(SOON);
+                            } else {
+                                all.addAll(words);
+                                stage.openSsh(sshd, all.toArray(String[]::new)).input("").end(SOON);
+                            }
+                        });
+            }
+            for (String text :
+                    List.of(
+                            "",
+                            "GET / HTTP/1.0\r\n\r\n",
+                            "SSH-1.5-old\r\n",
+                            "SSH-2.0-some\r\n",
+                            "SSH-2.0-some\r\n" + "\u007f\u00ff\u00ff\u00ff".repeat(8),
+                            "\u0016\u0003\u0001\u0002\n",
+                            "x".repeat(9000) + "\n")) {
+                told(both, text, saying(text));
+            }
+        }
+    }
+
+    private static String[] words(String first, List<String> rest) {
+        List<String> all = new ArrayList<>(List.of(first));
+        all.addAll(rest);
+        return all.toArray(String[]::new);
+    }
+
+    @Test
+    void who_is_kept_out_and_why_is_told_alike(Stage stage) throws Exception {
+        Stage.needsRoot("only root lets others in");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Path ssh = Files.createDirectory(somebody.home.resolve(".ssh"));
+            Path keys = ssh.resolve("authorized_keys");
+            Files.writeString(keys, Keys.publicLine(Keys.of("ed25519", "user")) + "\n");
+            good(stage.run("chown", "-R", somebody.name, ssh.toString()));
+            String home = somebody.home.toString();
+            record Case(String label, String... settings) {}
+            for (Case one :
+                    List.of(
+                            new Case("in", "AllowUsers root " + somebody.name + "@127.0.0.0/8"),
+                            new Case("by name", "UseDNS yes", "AllowUsers *@localhost"),
+                            new Case("elsewhere", "UseDNS no", "AllowUsers *@localhost"),
+                            new Case("group", "AllowGroups root"),
+                            new Case("methods", "AuthenticationMethods publickey,publickey"))) {
+                List<Sshd> both = both(stage, one.settings);
+                told(
+                        both,
+                        one.label,
+                        sshd ->
+                                somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "echo in")
+                                        .input("")
+                                        .end(SOON));
+            }
+            List<Sshd> strict =
+                    both(
+                            stage,
+                            "StrictModes yes",
+                            "AuthorizedKeysFile .ssh/authorized_keys .ssh/none");
+            for (String change :
+                    List.of(
+                            "true",
+                            "chmod 666 " + keys,
+                            "chmod 777 " + ssh,
+                            "chown nobody " + ssh,
+                            "chown nobody " + keys,
+                            "chmod 000 " + keys,
+                            "rm -f " + keys + "; mkdir " + keys)) {
+                good(stage.shell(change));
+                List<String> told =
+                        told(
+                                strict,
+                                change,
+                                sshd ->
+                                        somebody.ssh(stage, sshd, "-o", "BatchMode=yes", "echo in")
+                                                .input("")
+                                                .end(SOON));
+                assertThat(told.toString())
+                        .contains(
+                                change.equals("true") ? "Accepted publickey" : "Failed publickey");
+                good(
+                        stage.shell(
+                                "chown "
+                                        + somebody.name
+                                        + " "
+                                        + ssh
+                                        + " "
+                                        + keys
+                                        + "; chmod 700 "
+                                        + ssh
+                                        + "; chmod 600 "
+                                        + keys
+                                        + "; chmod 755 "
+                                        + home));
+            }
+        }
+    }
+
+    @Test
+    void commands_that_list_keys_are_asked_alike(Stage stage) throws Exception {
+        Stage.needsRoot("only root runs them as somebody else");
+        // All above it must be root's alone: not below /tmp.
+        Path place = Files.createTempDirectory(Path.of("/run"), "hfs");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Files.setPosixFilePermissions(place, PosixFilePermissions.fromString("rwxr-xr-x"));
+            String key = Keys.publicLine(Keys.of("ed25519", "user"));
+            Path list =
+                    script(
+                            place.resolve("list"),
+                            "printf 'environment=\"TOLD=%s\" ' \"$(id -un) $PWD $PATH $*\"",
+                            "echo '" + key + "'");
+            Path fails = script(place.resolve("fails"), "echo '" + key + "'", "exit 3");
+            Path dies = script(place.resolve("dies"), "echo '" + key + "'", "kill -9 $$");
+            Path his = script(place.resolve("his"), "echo '" + key + "'");
+            good(stage.run("chown", somebody.name, his.toString()));
+            Path inert = Files.writeString(place.resolve("inert"), "echo no\n");
+            for (String command :
+                    List.of(
+                            list + " %f %h %k %t %U %u %% \"a b\"",
+                            list.toString(),
+                            fails + " \"a b\" %u",
+                            dies.toString(),
+                            his.toString(),
+                            inert.toString(),
+                            place + "/none")) {
+                List<Sshd> both =
+                        both(
+                                stage,
+                                "AuthorizedKeysFile none",
+                                "AuthorizedKeysCommand " + command,
+                                // It takes a token as well.
+                                "AuthorizedKeysCommandUser "
+                                        + (command.equals(list.toString()) ? "%u" : "nobody"),
+                                "PermitUserEnvironment yes");
+                String[] ask = {"-o", "BatchMode=yes", "echo $TOLD"};
+                told(both, command, sshd -> somebody.ssh(stage, sshd, ask).input("").end(SOON));
+                Seen seen = same(stage, both, somebody, ask);
+                assertThat(seen.status())
+                        .as(command)
+                        .isEqualTo(command.contains("/list") ? 0 : 255);
+            }
+        } finally {
+            Trees.remove(place);
+        }
+    }
+
+    private static Path script(Path file, String... lines) throws IOException {
+        Files.writeString(file, "#!/bin/sh\n" + String.join("\n", lines) + "\n");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+        return file;
+    }
+
+    // --- what a session is told and may do
+
+    @Test
+    void a_session_is_greeted_and_furnished_alike(Stage stage) throws Exception {
+        Stage.needsRoot("only root opens PAM's sessions");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Path banner = Files.writeString(stage.directory().resolve("banner"), "Wait \u00e9\n");
+            for (String pam : List.of("no", "yes")) {
+                List<Sshd> both =
+                        both(
+                                stage,
+                                "UsePAM " + pam,
+                                "PrintMotd yes",
+                                "PrintLastLog yes",
+                                "Banner " + banner,
+                                "AcceptEnv FOO BAR KEY",
+                                "SetEnv FOO=server SHLVL=2",
+                                "PermitUserEnvironment KEY,HOME*",
+                                "Match User root",
+                                "Banner none");
+                for (Sshd sshd : both) {
+                    String key = Files.readString(sshd.authorizedKeys());
+                    Files.writeString(
+                            sshd.authorizedKeys(),
+                            "environment=\"KEY=key\",environment=\"NOT=key\",environment=\"FOO=key\" "
+                                    + key);
+                }
+                Seen in =
+                        same(
+                                stage,
+                                both,
+                                somebody,
+                                "-o",
+                                "SetEnv=FOO=client BAR=client KEY=client",
+                                "echo $FOO $BAR $KEY $NOT; exec cat /dev/null");
+                assertThat(in.out()).isEqualTo("server client key\n");
+                assertThat(in.err()).isEqualTo("Wait \u00e9\n");
+                // A shell that only greets.
+                good(stage.run("usermod", "-s", "/bin/true", somebody.name));
+                same(stage, both, somebody, "-T", "-o", "LogLevel=ERROR", "-n");
+                good(stage.run("usermod", "-s", "/bin/sh", somebody.name));
+            }
+        }
+    }
+
+    @Test
+    void what_may_be_forwarded_and_run_is_decided_alike(Stage stage) throws Exception {
+        Stage.needsRoot("somebody else logs in");
+        try (Somebody somebody = Somebody.made(stage)) {
+            int port = Sshd.freePort();
+            for (String setting :
+                    List.of(
+                            "AllowTcpForwarding no",
+                            "PermitListen localhost:" + port,
+                            "PermitOpen none")) {
+                List<Sshd> both = both(stage, setting);
+                same(stage, both, somebody, "-W", "127.0.0.1:1", "-n");
+                for (String where : List.of("127.0.0.1:" + port, "/tmp/hfs-%d")) {
+                    List<Integer> statuses = new ArrayList<>();
+                    for (Sshd sshd : both) {
+                        String at = where.formatted(sshd.port());
+                        statuses.add(
+                                somebody.ssh(
+                                                stage,
+                                                sshd,
+                                                "-o",
+                                                "ExitOnForwardFailure=yes",
+                                                "-R",
+                                                at + ":127.0.0.1:1",
+                                                "true")
+                                        .input("")
+                                        .end(SOON)
+                                        .status());
+                    }
+                    assertThat(statuses.get(1))
+                            .as("%s %s", setting, where)
+                            .isEqualTo(statuses.get(0));
+                }
+            }
+            for (String setting :
+                    List.of(
+                            "ForceCommand internal-sftp",
+                            "ForceCommand echo forced \"$SSH_ORIGINAL_COMMAND\"; exit 3")) {
+                List<Sshd> both = both(stage, setting);
+                same(stage, both, somebody, "echo 'mine  it is'");
+                if (!setting.contains("sftp")) { // with -e its log is a terminal's errors
+                    same(stage, both, somebody, "-tt", "echo mine");
+                }
+                same(stage, both, somebody, "-s", "sftp");
+            }
         }
     }
 

@@ -9,6 +9,7 @@ import holdfast.ssh.forward.ForwardChannel;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.Deadlines;
 import holdfast.ssh.link.IdleChannels;
+import holdfast.ssh.link.KeyExchangeWords;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
@@ -17,7 +18,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import javax.crypto.AEADBadTagException;
@@ -593,9 +593,11 @@ class Transport extends PacketSession {
         try {
             agreed = super.negotiate();
         } catch (Exception e) {
-            String none = nothingInCommon();
+            String none =
+                    KeyExchangeWords.nothingInCommon(
+                            getClientKexProposals(), getServerKexProposals());
             if (none != null) {
-                ending.compareAndSet(null, new Ending.Refused(none));
+                ending.compareAndSet(null, new Ending.Refused(printable(none)));
             }
             throw e;
         }
@@ -608,22 +610,7 @@ class Transport extends PacketSession {
             sshLog.info("** The server may need to be upgraded. See https://openssh.com/pq.html");
         }
         if (sshLog.shows(Log.Level.DEBUG1)) {
-            sshLog.debug("kex: algorithm: " + agreed.get(KexProposalOption.ALGORITHMS));
-            sshLog.debug("kex: host key algorithm: " + agreed.get(KexProposalOption.SERVERKEYS));
-            sshLog.debug(
-                    "kex: server->client cipher: "
-                            + agreed.get(KexProposalOption.S2CENC)
-                            + " MAC: "
-                            + mac(agreed.get(KexProposalOption.S2CMAC))
-                            + " compression: "
-                            + agreed.get(KexProposalOption.S2CCOMP));
-            sshLog.debug(
-                    "kex: client->server cipher: "
-                            + agreed.get(KexProposalOption.C2SENC)
-                            + " MAC: "
-                            + mac(agreed.get(KexProposalOption.C2SMAC))
-                            + " compression: "
-                            + agreed.get(KexProposalOption.C2SCOMP));
+            KeyExchangeWords.agreed(agreed).forEach(sshLog::debug);
             if (exchange == null || !exchange.contains("group-exchange")) {
                 sshLog.debug("expecting SSH2_MSG_KEX_ECDH_REPLY");
             }
@@ -633,49 +620,6 @@ class Transport extends PacketSession {
 
     private static boolean isPostQuantum(@Nullable String exchange) {
         return exchange != null && (exchange.startsWith("mlkem") || exchange.startsWith("sntrup"));
-    }
-
-    private static String mac(@Nullable String name) {
-        return name == null || name.equals("aead") ? "<implicit>" : name;
-    }
-
-    /**
-     * OpenSSH's words for the first kind of algorithm that the two sides have none of in common.
-     */
-    private @Nullable String nothingInCommon() {
-        Map<KexProposalOption, String> ours = getClientKexProposals();
-        Map<KexProposalOption, String> theirs = getServerKexProposals();
-        for (KexProposalOption option : KexProposalOption.VALUES) {
-            String kind =
-                    switch (option) {
-                        case ALGORITHMS -> "key exchange method";
-                        case SERVERKEYS -> "host key type";
-                        case C2SENC, S2CENC -> "cipher";
-                        case C2SMAC, S2CMAC -> "MAC";
-                        case C2SCOMP, S2CCOMP -> "compression method";
-                        case C2SLANG, S2CLANG -> null;
-                    };
-            String offer = theirs.get(option);
-            if (kind != null && offer != null && !anyIn(ours.get(option), offer)) {
-                return "no matching " + kind + " found. Their offer: " + printable(offer);
-            }
-        }
-        return null;
-    }
-
-    private static boolean anyIn(@Nullable String ours, String theirs) {
-        if (ours == null) {
-            return false;
-        }
-        List<String> offer = List.of(theirs.split(",", -1));
-        for (String name : ours.split(",", -1)) {
-            if (!name.startsWith("ext-info-")
-                    && !name.startsWith("kex-strict-")
-                    && offer.contains(name)) {
-                return true;
-            }
-        }
-        return false;
     }
 
     @Override

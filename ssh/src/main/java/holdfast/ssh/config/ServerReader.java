@@ -1086,26 +1086,12 @@ final class ServerReader {
             throws ConfigException {
         String subsystem = required(arguments, name + " missing argument.", place);
         String command = required(arguments, name + " missing argument.", place);
-        StringBuilder all = new StringBuilder(subsystem).append(' ').append(quoted(command));
+        StringBuilder all =
+                new StringBuilder(subsystem).append(' ').append(ServerTokens.quoted(command));
         for (String word : arguments.takeAll()) {
-            all.append(' ').append(quoted(word));
+            all.append(' ').append(ServerTokens.quoted(word));
         }
         return set(ServerKeyword.SUBSYSTEM, all.toString(), place);
-    }
-
-    /** misc.c argv_assemble: a word as it must be written to be read as one. */
-    private static String quoted(String word) {
-        StringBuilder out = new StringBuilder(word.length());
-        boolean blank = false;
-        for (int i = 0; i < word.length(); i++) {
-            char c = word.charAt(i);
-            blank |= c == ' ' || c == '\t';
-            if (c == '\\' || c == '\'' || c == '"') {
-                out.append('\\');
-            }
-            out.append(c);
-        }
-        return blank ? "\"" + out + "\"" : out.toString();
     }
 
     private boolean maxStartups(String name, Arguments arguments, Place place)

@@ -83,4 +83,24 @@ public final class ServerTokens {
         }
         return expanded;
     }
+
+    /** A word as it must be written to be read as one (misc.c argv_assemble). */
+    public static String quoted(String word) {
+        StringBuilder out = new StringBuilder(word.length());
+        boolean blank = false;
+        for (int i = 0; i < word.length(); i++) {
+            char c = word.charAt(i);
+            blank |= c == ' ' || c == '\t';
+            if (c == '\\' || c == '\'' || c == '"') {
+                out.append('\\');
+            }
+            out.append(c);
+        }
+        return blank ? "\"" + out + "\"" : out.toString();
+    }
+
+    /** Words as one line that would be split into them again. */
+    public static String joined(List<String> words) {
+        return String.join(" ", words.stream().map(ServerTokens::quoted).toList());
+    }
 }

@@ -38,6 +38,9 @@ public record Rules(
         int bindMask,
         boolean bindUnlink) {
 
+    /** PORT_STREAMLOCAL: what stands for a Unix socket's port. */
+    private static final int UNIX = -2;
+
     /**
      * Those of one user.
      *
@@ -95,6 +98,19 @@ public record Rules(
             }
         }
         return permits;
+    }
+
+    /**
+     * Whether Unix sockets are among what may be connected to. OpenSSH keeps one list for ports and
+     * sockets, and what AllowTcpForwarding takes away is taken from both.
+     */
+    boolean mayConnect(String path) {
+        return localTcp && mayConnect(path, UNIX);
+    }
+
+    /** Whether they are among what may be listened on; PermitListen says nothing about them. */
+    boolean mayListen() {
+        return remoteTcp;
     }
 
     /** Whether a connection may go there; for a Unix socket {@code port} is -2, as in OpenSSH. */

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
@@ -169,7 +170,7 @@ public final class ServerSide {
                                     + ", target "
                                     + printable(path));
             channel.refuse(CONNECT_FAILED, "open failed");
-        } else if (!user.rules().mayConnect(path, -2)) {
+        } else if (!user.rules().mayConnect(path)) {
             user.log()
                     .info(
                             "Received request to connect to path "
@@ -349,11 +350,10 @@ public final class ServerSide {
             Callable<@Nullable Listener> bind,
             boolean withPort) {
         Session session = service.getSession();
-        Listeners listeners = listeners(session);
-        listeners.order.later();
-        forwarding(session)
-                .names()
-                .run(() -> {
+        later(
+                service,
+                forwarding(session).names()::run,
+                () -> {
                     Listener listener = null;
                     try {
                         listener = bind.call();
@@ -363,13 +363,26 @@ public final class ServerSide {
                     if (wantReply) {
                         reply(session, listener, withPort);
                     }
-                    try {
-                        listeners.order.answered(request ->
-                                service.process(SshConstants.SSH_MSG_GLOBAL_REQUEST, request));
-                    } catch (Exception e) {
-                        session.exceptionCaught(e);
-                    }
                 });
+    }
+
+    /**
+     * Runs {@code answer}, which answers a request of the client's and may block, on a thread of
+     * {@code threads}; what the client asks for meanwhile waits, for answers come in order.
+     */
+    public static void later(ConnectionService service, Executor threads, Runnable answer) {
+        Session session = service.getSession();
+        Listeners listeners = listeners(session);
+        listeners.order.later();
+        threads.execute(() -> {
+            answer.run();
+            try {
+                listeners.order.answered(
+                        request -> service.process(SshConstants.SSH_MSG_GLOBAL_REQUEST, request));
+            } catch (Exception e) {
+                session.exceptionCaught(e);
+            }
+        });
     }
 
     private @Nullable Listener listen(
@@ -465,6 +478,17 @@ public final class ServerSide {
         Rules rules = user.rules();
         if (!rules.remoteUnix()) {
             tell(session, "Server has disabled streamlocal forwarding.");
+            return RequestHandler.Result.ReplyFailure;
+        }
+        if (!rules.mayListen()) {
+            tell(session, "port forwarding refused");
+            user.log()
+                    .info(
+                            "Received request from "
+                                    + user.peer()
+                                    + " to remote forward to path \""
+                                    + printable(path)
+                                    + "\", but the request was denied.");
             return RequestHandler.Result.ReplyFailure;
         }
         Forwarding forwarding = forwarding(session);

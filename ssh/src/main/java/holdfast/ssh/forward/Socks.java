@@ -1,5 +1,6 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.hostkeys.NumericAddress;
 import java.net.Inet4Address;
 import java.net.Inet6Address;
 import java.net.InetAddress;
@@ -189,7 +190,7 @@ final class Socks {
         byte[] bytes = new byte[size];
         System.arraycopy(held, from, bytes, 0, size);
         try {
-            return InetAddress.getByAddress(bytes).getHostAddress();
+            return NumericAddress.text(InetAddress.getByAddress(bytes));
         } catch (UnknownHostException e) {
             throw new IllegalStateException(e); // four or sixteen bytes are always an address
         }

@@ -2,8 +2,11 @@ package holdfast.ssh.server;
 
 import holdfast.ssh.stream.CarryingThread;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.AsynchronousChannelGroup;
+import java.nio.channels.AsynchronousServerSocketChannel;
 import java.nio.channels.AsynchronousSocketChannel;
 import java.nio.channels.CompletionHandler;
 import java.util.Queue;
@@ -11,22 +14,34 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.apache.sshd.common.FactoryManager;
+import org.apache.sshd.common.io.AbstractIoServiceFactory;
+import org.apache.sshd.common.io.IoAcceptor;
 import org.apache.sshd.common.io.IoHandler;
 import org.apache.sshd.common.io.IoServiceFactory;
 import org.apache.sshd.common.io.IoServiceFactoryFactory;
+<<<<<<< HEAD
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
+=======
+import org.apache.sshd.common.io.nio2.Nio2Acceptor;
+>>>>>>> srv
 import org.apache.sshd.common.io.nio2.Nio2CompletionHandler;
 import org.apache.sshd.common.io.nio2.Nio2Service;
 import org.apache.sshd.common.io.nio2.Nio2ServiceFactory;
 import org.apache.sshd.common.io.nio2.Nio2ServiceFactoryFactory;
 import org.apache.sshd.common.io.nio2.Nio2Session;
 import org.apache.sshd.common.util.Readable;
+<<<<<<< HEAD
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
 import org.apache.sshd.common.util.threads.SshThreadPoolExecutor;
 import org.apache.sshd.common.util.threads.SshdThreadFactory;
 import org.apache.sshd.core.CoreModuleProperties;
+=======
+import org.apache.sshd.common.util.threads.CloseableExecutorService;
+import org.apache.sshd.common.util.threads.ThreadUtils;
+import org.jspecify.annotations.Nullable;
+>>>>>>> srv
 
 /**
  * A TCP connection that has little memory while little comes, as an idle one for its life, and
@@ -85,6 +100,7 @@ final class NetworkSession extends Nio2Session {
         return new Nio2ServiceFactoryFactory() {
             @Override
             public IoServiceFactory create(FactoryManager mina) {
+<<<<<<< HEAD
                 return new Nio2ServiceFactory(mina, new Workers(mina), newExecutor()) {
                     @Override
                     public Nio2Session createSession(
@@ -97,8 +113,72 @@ final class NetworkSession extends Nio2Session {
                                 service, getFactoryManager(), handler, socket, acceptedAt);
                     }
                 };
+=======
+                CloseableExecutorService resuming =
+                        ThreadUtils.newFixedThreadPool(
+                                "holdfast-resume", AbstractIoServiceFactory.getNioWorkers(mina));
+                return new Network(mina, newExecutor(), resuming);
+>>>>>>> srv
             }
         };
+    }
+
+    /**
+     * Makes acceptors and sessions of our own. MINA keeps the threads that it makes for its
+     * acceptors to itself, so that these have a group of channels of their own.
+     */
+    private static final class Network extends Nio2ServiceFactory {
+        private final AsynchronousChannelGroup channels;
+        private final CloseableExecutorService resuming;
+
+        Network(
+                FactoryManager mina,
+                @Nullable CloseableExecutorService threads,
+                CloseableExecutorService resuming) {
+            super(mina, threads, resuming);
+            this.resuming = resuming;
+            try {
+                channels =
+                        AsynchronousChannelGroup.withThreadPool(
+                                ThreadUtils.noClose(getExecutorService()));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        @Override
+        public IoAcceptor createAcceptor(IoHandler handler) {
+            return autowireCreatedService(
+                    new Nio2Acceptor(this, getFactoryManager(), handler, channels, resuming) {
+                        @Override
+                        protected AsynchronousServerSocketChannel
+                                openAsynchronousServerSocketChannel(
+                                        SocketAddress address, AsynchronousChannelGroup group)
+                                        throws IOException {
+                            return Listener.in(group);
+                        }
+                    });
+        }
+
+        @Override
+        public Nio2Session createSession(
+                Nio2Service service,
+                IoHandler handler,
+                AsynchronousSocketChannel socket,
+                SocketAddress acceptedAt)
+                throws IOException {
+            return new NetworkSession(service, getFactoryManager(), handler, socket, acceptedAt);
+        }
+
+        @Override
+        protected void doCloseImmediately() {
+            try {
+                channels.shutdownNow();
+            } catch (IOException e) {
+                log.debug("channels: " + e.getMessage()); // on our way out
+            }
+            super.doCloseImmediately();
+        }
     }
 
     @Override

@@ -10,11 +10,13 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.crypto.Moduli;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.CalledOff;
 import holdfast.ssh.link.Deadlines;
 import holdfast.ssh.link.Reclaim;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.system.SystemException;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -254,7 +256,8 @@ public final class Server implements AutoCloseable {
         IOException last = null;
         int listening = 0;
         List<InetSocketAddress> surplus = new ArrayList<>(before);
-        for (InetSocketAddress address : wanted) {
+        // The last first, as OpenSSH's list comes to be.
+        for (InetSocketAddress address : List.copyOf(wanted).reversed()) {
             if (surplus.remove(address)) {
                 listening++;
                 continue;
@@ -264,21 +267,23 @@ public final class Server implements AutoCloseable {
                     log.info("Server listening on " + ServerTransport.text(bound) + ".");
                 }
                 listening++;
-            } catch (IOException e) {
+            } catch (SystemException e) {
                 last = e;
-                if (address.getAddress().isAnyLocalAddress() && listening > 0) {
-                    // Our socket for :: takes IPv4 as well.
-                    log.debug("Bind to " + ServerTransport.text(address) + ": " + e.getMessage());
+                if (e.noSuchFamily()) {
+                    log.verbose("socket: " + e.words());
                 } else {
                     log.error(
-                            "error: Bind to port "
+                            "Bind to port "
                                     + address.getPort()
                                     + " on "
-                                    + address.getAddress().getHostAddress()
+                                    + NumericAddress.text(address.getAddress())
                                     + " failed: "
-                                    + e.getMessage()
+                                    + e.words()
                                     + ".");
                 }
+            } catch (IOException e) {
+                last = e;
+                log.error("Bind to " + ServerTransport.text(address) + ": " + e.getMessage());
             }
         }
         if (listening == 0) {
@@ -584,7 +589,7 @@ public final class Server implements AutoCloseable {
 
         private static String bracketed(SocketAddress address) {
             return address instanceof InetSocketAddress inet
-                    ? "[" + inet.getAddress().getHostAddress() + "]:" + inet.getPort()
+                    ? "[" + NumericAddress.text(inet.getAddress()) + "]:" + inet.getPort()
                     : "UNKNOWN";
         }
 

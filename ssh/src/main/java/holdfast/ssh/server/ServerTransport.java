@@ -10,8 +10,10 @@ import holdfast.core.time.Moment;
 import holdfast.core.time.TimingWheel.Timer;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.IdleChannels;
+import holdfast.ssh.link.KeyExchangeWords;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
 import holdfast.ssh.system.Sockets;
@@ -24,6 +26,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.common.AttributeRepository.AttributeKey;
@@ -33,6 +36,7 @@ import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
+import org.apache.sshd.common.kex.KexProposalOption;
 import org.apache.sshd.common.kex.KexState;
 import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.session.SessionHolder;
@@ -60,6 +64,16 @@ public final class ServerTransport extends OneKeyExchange {
 
     /** More of what a client says goes into no line of the log. */
     private static final int LONGEST_WORDS = 256;
+
+    /** Nor more of the algorithms that it offers; OpenSSH's line ends there. */
+    private static final int LONGEST_OFFER = 1000;
+
+    /** MINA's bound on a packet (AbstractSession.decode). */
+    private static final long LONGEST_PACKET =
+            8L * SshConstants.SSH_REQUIRED_PAYLOAD_PACKET_LENGTH_SUPPORT;
+
+    /** MINA's words for a length that cannot be one; the number follows. */
+    private static final String BAD_LENGTH = "Invalid packet length: ";
 
     private static final String KEEPALIVE = "keepalive@openssh.com";
 
@@ -89,6 +103,15 @@ public final class ServerTransport extends OneKeyExchange {
     private volatile boolean validUser;
     private volatile boolean tried;
     private final ClosedChannels closedChannels = new ClosedChannels();
+
+    // For a line of the log at the end, whose thread need not see the last packet: what came,
+    // counted by whoever reads the network, and what went, under encodeLock.
+    private long received;
+    private long sent;
+
+    /** Why no keys could be agreed on. */
+    private volatile @Nullable String unmatched;
+
     private boolean starting = true;
 
     private final Object marking = new Object();
@@ -210,9 +233,7 @@ public final class ServerTransport extends OneKeyExchange {
     }
 
     static String text(InetSocketAddress address) {
-        String host = address.getAddress().getHostAddress();
-        int zone = host.indexOf('%');
-        return (zone < 0 ? host : host.substring(0, zone)) + " port " + address.getPort();
+        return NumericAddress.text(address.getAddress()) + " port " + address.getPort();
     }
 
     /** Where lines about this connection go: to the server's log, at LogLevel of its Match. */
@@ -443,6 +464,7 @@ public final class ServerTransport extends OneKeyExchange {
     @Override
     public void messageReceived(Readable bytes) throws Exception {
         link.heardBytes();
+        received += bytes.available();
         super.messageReceived(bytes);
     }
 
@@ -493,6 +515,101 @@ public final class ServerTransport extends OneKeyExchange {
         }
     }
 
+<<<<<<< HEAD
+=======
+    /**
+     * Moves a large packet back a little, to where the head of a tether's frame has room before it.
+     * It cannot be made there: MINA's own streams know by heart where a packet begins.
+     */
+    private void makeRoom(Buffer packet) {
+        int from = packet.rpos();
+        int to = SshConstants.SSH_PACKET_HEADER_LEN + CarriedSession.FRAME_ROOM;
+        int length = packet.available();
+        if (carried == null || !carried.tethered() || from >= to || length < LARGE) {
+            return;
+        }
+        packet.wpos(to + length);
+        byte[] bytes = packet.array();
+        System.arraycopy(bytes, from, bytes, to, length);
+        packet.rpos(to);
+    }
+
+    @Override
+    protected Buffer encode(Buffer buffer) throws IOException {
+        Buffer whole = super.encode(buffer);
+        sent += whole.available();
+        return whole;
+    }
+
+    /** What is no packet is refused at once while there is nothing to hide by going on reading. */
+    @Override
+    protected void decode() throws Exception {
+        if (inCipher == null && decoderState == 0 && decoderBuffer.available() > Integer.BYTES) {
+            long length = decoderBuffer.rawUInt(decoderBuffer.rpos());
+            if (length < SshConstants.SSH_PACKET_HEADER_LEN || length > LONGEST_PACKET) {
+                throw new SshException(
+                        SshConstants.SSH2_DISCONNECT_PROTOCOL_ERROR, BAD_LENGTH + (int) length);
+            }
+        }
+        super.decode();
+    }
+
+    // --- the lines of the debug log that scripts look for
+
+    private void debug(String text) {
+        if (log().shows(Log.Level.DEBUG1)) {
+            log().debug(text + preauth());
+        }
+    }
+
+    @Override
+    protected byte[] sendKexInit() throws Exception {
+        byte[] made = super.sendKexInit();
+        debug("SSH2_MSG_KEXINIT sent");
+        return made;
+    }
+
+    @Override
+    protected void handleKexInit(Buffer buffer) throws Exception {
+        debug("SSH2_MSG_KEXINIT received");
+        super.handleKexInit(buffer);
+    }
+
+    @Override
+    protected Map<KexProposalOption, String> negotiate() throws Exception {
+        Map<KexProposalOption, String> agreed;
+        try {
+            agreed = super.negotiate();
+        } catch (Exception e) {
+            unmatched =
+                    KeyExchangeWords.nothingInCommon(
+                            getServerKexProposals(), getClientKexProposals());
+            throw e;
+        }
+        if (log().shows(Log.Level.DEBUG1)) {
+            List<String> lines = KeyExchangeWords.agreed(agreed);
+            // A server tells first what it hears.
+            List.of(lines.get(0), lines.get(1), lines.get(3), lines.get(2)).forEach(this::debug);
+        }
+        return agreed;
+    }
+
+    @Override
+    protected IoWriteFuture sendNewKeys() throws Exception {
+        IoWriteFuture written = super.sendNewKeys();
+        debug("SSH2_MSG_NEWKEYS sent");
+        debug("expecting SSH2_MSG_NEWKEYS");
+        return written;
+    }
+
+    @Override
+    protected void handleNewKeys(int command, Buffer buffer) throws Exception {
+        debug("SSH2_MSG_NEWKEYS received");
+        super.handleNewKeys(command, buffer);
+        debug("KEX done");
+    }
+
+>>>>>>> srv
     /** Takes one line and not a byte more (RFC 4253 section 4.2). */
     @Override
     protected boolean readIdentification(Buffer buffer) throws Exception {
@@ -800,13 +917,7 @@ public final class ServerTransport extends OneKeyExchange {
                     || problem instanceof StreamCorruptedException
                     || !(problem instanceof IOException)) {
                 if (depart(Departure.EXPELLED)) {
-                    log().error(
-                                    "ssh_dispatch_run_fatal: Connection from "
-                                            + whoTried()
-                                            + peerText()
-                                            + ": "
-                                            + printable(offence(problem))
-                                            + preauth());
+                    tellOffence(offence(problem));
                     // The client's doing costs it no more than leaving would; a fault of ours does.
                     if (login == null && !(problem instanceof IOException)) {
                         penalise(Doorkeeper.Offence.CRASH);
@@ -821,13 +932,23 @@ public final class ServerTransport extends OneKeyExchange {
                                                     ? "Connection reset by peer"
                                                     : printable(text)));
                 }
-                log().info(
-                                (text.contains("reset")
-                                                ? "Connection reset by "
-                                                : "Connection closed by ")
-                                        + whoTried()
-                                        + peerText()
-                                        + preauth());
+                if (login != null) {
+                    log().info(
+                                    "Read error from remote host "
+                                            + peerText()
+                                            + ": "
+                                            + (text.contains("reset")
+                                                    ? "Connection reset by peer"
+                                                    : printable(text)));
+                } else {
+                    log().info(
+                                    (text.contains("reset")
+                                                    ? "Connection reset by "
+                                                    : "Connection closed by ")
+                                            + whoTried()
+                                            + peerText()
+                                            + preauth());
+                }
             }
         }
         // Without a code MINA would close without a word, and the client could not say why.
@@ -838,6 +959,37 @@ public final class ServerTransport extends OneKeyExchange {
                                 offence(problem),
                                 problem)
                         : problem);
+    }
+
+    /** For what a client does wrong OpenSSH's server has a line of its own, or this one for all. */
+    private void tellOffence(String offence) {
+        String none = unmatched;
+        if (none != null) {
+            log().info(
+                            "Unable to negotiate with "
+                                    + whoTried()
+                                    + peerText()
+                                    + ": "
+                                    + Printable.octal(none, LONGEST_OFFER)
+                                    + preauth());
+            return;
+        }
+        String words = offence;
+        if (offence.startsWith(BAD_LENGTH)) {
+            String length = offence.substring(BAD_LENGTH.length());
+            log().info("Bad packet length " + length + "." + preauth());
+            words = "message authentication code incorrect";
+        } else if (offence.equals("MAC Error")) {
+            log().info("Corrupted MAC on input." + preauth());
+            words = "message authentication code incorrect";
+        }
+        log().info(
+                        "ssh_dispatch_run_fatal: Connection from "
+                                + whoTried()
+                                + peerText()
+                                + ": "
+                                + printable(words)
+                                + preauth());
     }
 
     /** What the client did wrong. MINA wraps it where it has no words but the code's own name. */
@@ -893,7 +1045,13 @@ public final class ServerTransport extends OneKeyExchange {
             if (nameless()) {
                 log().error("kex_exchange_identification: Connection closed by remote host");
             }
-            log().info("Connection closed by " + whoTried() + peerText() + preauth());
+            if (login == null) {
+                log().info("Connection closed by " + whoTried() + peerText() + preauth());
+            } else {
+                log().info("Connection closed by " + peerText());
+                log().verbose("Transferred: sent " + sent + ", received " + received + " bytes");
+                log().verbose("Closing connection to " + peerText());
+            }
         }
         link.post(new LinkEvent.Ended());
         server.deadlines().post(() -> server.deadlines().cancel(channelTimer));
@@ -933,7 +1091,11 @@ public final class ServerTransport extends OneKeyExchange {
         if (login != null || user == null) {
             return who();
         }
-        return (validUser ? "authenticating user " : "invalid user ") + printable(user) + " ";
+        // Twice, as OpenSSH's: once by the process without privileges, once by the one with them.
+        byte[] bytes = user.getBytes(StandardCharsets.UTF_8);
+        String name = new String(bytes, StandardCharsets.ISO_8859_1);
+        String twice = Printable.octal(Printable.octal(name, LONGEST_WORDS), 4 * LONGEST_WORDS);
+        return (validUser ? "authenticating user " : "invalid user ") + twice + " ";
     }
 
     /** Where OpenSSH's log has it: from the process without privileges, which reads no names. */

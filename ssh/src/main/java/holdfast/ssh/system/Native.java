@@ -33,6 +33,7 @@ final class Native {
     static final int ERANGE = 34;
     static final int ENAMETOOLONG = 36;
     static final int ENOSYS = 38;
+    static final int EAFNOSUPPORT = 97;
     static final int ECONNABORTED = 103;
     static final int ECONNRESET = 104;
     static final int ECONNREFUSED = 111;

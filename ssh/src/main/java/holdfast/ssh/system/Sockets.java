@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
@@ -56,6 +57,16 @@ public final class Sockets {
     private static final int IP_TOS = 1;
     private static final int IPPROTO_IPV6 = 41;
     private static final int IPV6_TCLASS = 67;
+
+    private static final MemorySegment SOCKET = Native.symbol("socket");
+    private static final MemorySegment BIND = Native.symbol("bind");
+    private static final MemorySegment LISTEN = Native.symbol("listen");
+    private static final MemorySegment DUP3 = Native.symbol("dup3");
+
+    private static final int SOCK_STREAM = 1;
+    private static final int SOL_SOCKET = 1;
+    private static final int SO_REUSEADDR = 2;
+    private static final int IPV6_V6ONLY = 26;
 
     /** After so many numbers that are no descriptors come no more: the system gives the lowest. */
     private static final int GAP = 1024;
@@ -123,6 +134,74 @@ public final class Sockets {
             return fd >= 0
                     && Native.call(SETSOCKOPT, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, at, 4, 0) == 0;
         }
+    }
+
+    /**
+     * Has {@code listener}, which listens somewhere, listen at {@code address} instead, and for
+     * that address's own family only. Java's listeners are sockets of IPv6 that take IPv4 as well,
+     * and its 0.0.0.0 is ::. The caller holds the listener open, and nobody accepts from it yet.
+     *
+     * @return where it listens: with a port where none was asked for
+     */
+    public static InetSocketAddress listenAt(
+            NetworkChannel listener, InetSocketAddress address, int backlog)
+            throws SystemException {
+        Ends there = ends(listener);
+        int java = there == null ? -1 : listening(there.local);
+        if (java < 0) {
+            throw new SystemException("listen", Native.EBADF);
+        }
+        byte[] host = address.getAddress().getAddress();
+        boolean six = host.length == 16;
+        int fd =
+                Native.must(
+                        "socket",
+                        Native.call(
+                                SOCKET,
+                                six ? AF_INET6 : AF_INET,
+                                SOCK_STREAM | Native.O_CLOEXEC | Native.O_NONBLOCK,
+                                0));
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment on = arena.allocate(ValueLayout.JAVA_INT);
+            on.set(ValueLayout.JAVA_INT, 0, 1);
+            long at = on.address();
+            Native.call(SETSOCKOPT, fd, SOL_SOCKET, SO_REUSEADDR, at, 4, 0);
+            if (six) {
+                Native.must(
+                        "setsockopt IPV6_V6ONLY",
+                        Native.call(SETSOCKOPT, fd, IPPROTO_IPV6, IPV6_V6ONLY, at, 4, 0));
+            }
+            MemorySegment name = arena.allocate(ADDRESS_BYTES, 8);
+            name.set(ValueLayout.JAVA_SHORT, 0, (short) (six ? AF_INET6 : AF_INET));
+            name.set(ValueLayout.JAVA_BYTE, 2, (byte) (address.getPort() >> 8));
+            name.set(ValueLayout.JAVA_BYTE, 3, (byte) address.getPort());
+            MemorySegment.copy(host, 0, name, ValueLayout.JAVA_BYTE, six ? 8 : 4, host.length);
+            if (address.getAddress() instanceof Inet6Address inet6) {
+                name.set(ValueLayout.JAVA_INT, 24, inet6.getScopeId());
+            }
+            Native.must("bind", Native.call(BIND, fd, name.address(), six ? 28 : 16));
+            Native.must("listen", Native.call(LISTEN, fd, backlog));
+            Native.must("dup3", Native.call(DUP3, fd, java, Native.O_CLOEXEC));
+            InetSocketAddress bound = name(GETSOCKNAME, java);
+            return bound == null ? address : bound;
+        } finally {
+            Native.close(fd);
+        }
+    }
+
+    private static int listening(InetSocketAddress local) {
+        int absent = 0;
+        for (int fd = 0; absent < GAP; fd++) {
+            MemorySegment scratch = Native.scratch();
+            MemorySegment size = scratch.asSlice(ADDRESS_BYTES, 4);
+            size.set(ValueLayout.JAVA_INT, 0, ADDRESS_BYTES);
+            int result = Native.call(GETSOCKNAME, fd, scratch.address(), size.address());
+            absent = result == -Native.EBADF ? absent + 1 : 0;
+            if (result == 0 && local.equals(name(GETSOCKNAME, fd))) {
+                return fd;
+            }
+        }
+        return -1;
     }
 
     /** The limit that holds now, null if it is not known. */

@@ -28,6 +28,11 @@ public final class SystemException extends IOException {
         return errno == Native.ECONNREFUSED;
     }
 
+    /** The system knows no such addresses: it was built or started without IPv6. */
+    public boolean noSuchFamily() {
+        return errno == Native.EAFNOSUPPORT;
+    }
+
     /** The system's words alone: {@code Permission denied}. */
     public String words() {
         return Native.words(errno);

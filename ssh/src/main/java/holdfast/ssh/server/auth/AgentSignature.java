@@ -2,15 +2,21 @@ package holdfast.ssh.server.auth;
 
 import holdfast.ssh.auth.AgentKey;
 import holdfast.ssh.auth.Wire;
+import holdfast.ssh.server.ServerTransport;
+import holdfast.ssh.server.SlowKey;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.security.PrivateKey;
 import java.security.PublicKey;
-import java.security.SignatureException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import org.apache.sshd.common.NamedFactory;
+import org.apache.sshd.common.SshConstants;
+import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.session.SessionContext;
 import org.apache.sshd.common.signature.Signature;
 import org.jspecify.annotations.Nullable;
@@ -19,13 +25,41 @@ import org.jspecify.annotations.Nullable;
 final class AgentSignature implements Signature {
 
     /** What MINA holds for the private half of such a key. */
-    static final class Elsewhere implements PrivateKey {
+    static final class Elsewhere implements SlowKey {
         private static final long serialVersionUID = 1;
+
+        /** Signatures that may be waited for at once; an agent that is stuck holds each 15 s. */
+        private static final int SIGNERS = 16;
+
+        private static final ThreadPoolExecutor THREADS = threads();
 
         private final transient AgentKey key;
 
         Elsewhere(AgentKey key) {
             this.key = key;
+        }
+
+        private static ThreadPoolExecutor threads() {
+            // What waits its turn is a key exchange each, which connections are counted for.
+            ThreadPoolExecutor threads =
+                    new ThreadPoolExecutor(
+                            SIGNERS,
+                            SIGNERS,
+                            10,
+                            TimeUnit.SECONDS,
+                            new LinkedBlockingQueue<>(),
+                            task ->
+                                    Thread.ofPlatform()
+                                            .daemon()
+                                            .name("holdfast-host-key-agent")
+                                            .unstarted(task));
+            threads.allowCoreThreadTimeOut(true);
+            return threads;
+        }
+
+        @Override
+        public void elsewhere(Runnable work) {
+            THREADS.execute(work);
         }
 
         @Override
@@ -124,9 +158,17 @@ final class AgentSignature implements Signature {
             Wire.Reader whole =
                     new Wire.Reader(key.sign(getSshAlgorithmName(name), data.toByteArray()));
             whole.string();
-            return whole.string();
+            byte[] signature = whole.string();
+            if (session instanceof ServerTransport transport) {
+                transport.signed();
+            }
+            return signature;
         } catch (IOException | Wire.Malformed e) {
-            throw new SignatureException("ssh_agent_sign: " + e.getMessage(), e);
+            // No fault of the client's, nor one of the program.
+            throw new SshException(
+                    SshConstants.SSH2_DISCONNECT_KEY_EXCHANGE_FAILED,
+                    "ssh_agent_sign: " + e.getMessage(),
+                    e);
         }
     }
 }

@@ -7,6 +7,7 @@ import holdfast.ssh.system.Account;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,6 +23,9 @@ final class Commands {
 
     /** What a command says beyond this refuses the login. */
     private static final int MOST_BYTES = 4 * 1024 * 1024;
+
+    /** As Debian builds OpenSSH's. */
+    private static final String PATH = "/usr/local/bin:/usr/bin:/bin:/usr/games";
 
     private Commands() {}
 
@@ -54,13 +58,30 @@ final class Commands {
             log.error(keyword + " path is not absolute");
             return null;
         }
+        if (!Files.exists(program)) {
+            log.error(
+                    "Could not stat "
+                            + keyword
+                            + " \""
+                            + program
+                            + "\": No such file or directory");
+            return null;
+        }
         String unsafe = UserFiles.unsafe(program, 0, null);
         if (unsafe != null) {
             log.error("Unsafe " + keyword + " \"" + program + "\": " + unsafe);
             return null;
         }
+        String named = keyword + " " + ServerTokens.joined(words);
+        if (!Files.isExecutable(program)) {
+            // Only root asks for everybody here: what nobody may execute.
+            log.error(
+                    keyword + " execve \"" + ServerTokens.joined(words) + "\": Permission denied");
+            log.error(named + " failed, status 127");
+            return null;
+        }
         try {
-            return run(machine, keyword, words, runner, log);
+            return run(machine, keyword, named, words, runner, log);
         } catch (IOException e) {
             log.error(keyword + " " + program + ": " + UserFiles.reason(e));
             return null;
@@ -71,7 +92,12 @@ final class Commands {
     }
 
     private static @Nullable InputStream run(
-            Machine machine, String keyword, List<String> words, Account runner, Log log)
+            Machine machine,
+            String keyword,
+            String named,
+            List<String> words,
+            Account runner,
+            Log log)
             throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         if (machine.own().uid() != runner.uid()) {
@@ -95,7 +121,7 @@ final class Commands {
         if (language != null) {
             environment.put("LANG", language);
         }
-        environment.put("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        environment.put("PATH", PATH);
         environment.put("USER", runner.name());
         environment.put("LOGNAME", runner.name());
         environment.put("HOME", runner.home().toString());
@@ -126,12 +152,8 @@ final class Commands {
             if (status != 0) {
                 log.error(
                         status > 128
-                                ? keyword
-                                        + " "
-                                        + words.get(0)
-                                        + " exited on signal "
-                                        + (status - 128)
-                                : keyword + " " + words.get(0) + " failed, status " + status);
+                                ? named + " exited on signal " + (status - 128)
+                                : named + " failed, status " + status);
                 return null;
             }
             return new ByteArrayInputStream(said);

@@ -8,7 +8,9 @@ import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Wire;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.crypto.JdkCrypto;
+import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.server.SlowKey;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -123,6 +125,9 @@ public final class HostKeys {
     private static @Nullable String agent(ServerSettings settings, Log log) {
         String named = settings.hostKeyAgent();
         String socket = "SSH_AUTH_SOCK".equals(named) ? System.getenv(named) : named;
+        if (named != null && socket == null) {
+            log.error("Could not connect to agent \"" + named + "\": agent not present");
+        }
         try {
             if (socket != null) {
                 AgentKey.reach(socket);
@@ -233,26 +238,48 @@ public final class HostKeys {
         Session session = service.getSession();
         Map<ByteBuffer, Held> left = new HashMap<>();
         byType.values().forEach(held -> left.put(ByteBuffer.wrap(held.open.blob()), held));
-        Buffer reply = session.createBuffer(SshConstants.SSH_MSG_REQUEST_SUCCESS, 2048);
+        List<Held> asked = new ArrayList<>();
         while (buffer.available() > 0) {
-            byte[] blob = buffer.getBytes();
             // Each once: a signature costs more than the asking.
-            Held held = left.remove(ByteBuffer.wrap(blob));
+            Held held = left.remove(ByteBuffer.wrap(buffer.getBytes()));
             if (held == null) {
                 return RequestHandler.Result.ReplyFailure;
             }
+            asked.add(held);
+        }
+        Runnable answer =
+                () -> {
+                    try {
+                        Buffer reply = proofs(session, asked);
+                        if (wantReply) {
+                            session.writePacket(reply);
+                        }
+                    } catch (Exception e) {
+                        session.exceptionCaught(e);
+                    }
+                };
+        for (Held held : asked) {
+            if (held.pair.getPrivate() instanceof SlowKey slow) {
+                ServerSide.later(service, slow::elsewhere, answer);
+                return RequestHandler.Result.Replied;
+            }
+        }
+        answer.run();
+        return RequestHandler.Result.Replied;
+    }
+
+    private static Buffer proofs(Session session, List<Held> asked) throws Exception {
+        Buffer reply = session.createBuffer(SshConstants.SSH_MSG_REQUEST_SUCCESS, 2048);
+        for (Held held : asked) {
             byte[] data =
                     new Wire.Writer()
                             .text(PROVE)
                             .string(session.getSessionId())
-                            .string(blob)
+                            .string(held.open.blob())
                             .bytes();
             reply.putBytes(held.signing.sign(algorithm(session, held), data));
         }
-        if (wantReply) {
-            session.writePacket(reply);
-        }
-        return RequestHandler.Result.Replied;
+        return reply;
     }
 
     /** For RSA the kind of signature that this connection began with, else the best there is. */

@@ -18,6 +18,7 @@ import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -157,7 +158,7 @@ record KeyCheck(
 
         private void broken(String where, String why) {
             if (++told <= TOLD) {
-                log.info(where + ": " + why + "; line skipped");
+                log.debug(where + ": " + why + "; line skipped");
             }
         }
 
@@ -212,18 +213,22 @@ record KeyCheck(
                 refuse(refusal);
                 return null;
             }
-            log.verbose(accepted(certificate) + " found at " + where);
+            String type = "CA " + certificate.authority().typeName();
+            log.verbose(accepted(certificate, type) + " found at " + where);
             return both;
         }
     }
 
-    private String accepted(Certificate certificate) {
+    /**
+     * @param type the authority's, as OpenSSH has it in its two places
+     */
+    private String accepted(Certificate certificate, String type) {
         return "Accepted certificate ID \""
                 + Safe.text(certificate.keyId())
                 + "\" (serial "
                 + Long.toUnsignedString(certificate.serial())
-                + ") signed by CA "
-                + certificate.authority().typeName()
+                + ") signed by "
+                + type
                 + " "
                 + fingerprint(certificate.authority());
     }
@@ -428,7 +433,7 @@ record KeyCheck(
                 return null;
             }
         }
-        log.verbose(accepted(certificate) + " via " + authorities);
+        log.verbose(accepted(certificate, authority.typeName() + " CA") + " via " + authorities);
         return result;
     }
 
@@ -495,14 +500,18 @@ record KeyCheck(
             @Nullable String runAs,
             PublicIdentity key,
             @Nullable Certificate certificate) {
-        Account runner;
+        String name = runAs;
+        Account runner = null;
         try {
-            runner = runAs == null ? null : machine.account(runAs);
-        } catch (IOException e) {
+            if (runAs != null) {
+                name = ServerTokens.expand(runAs, Map.of('u', account.name()));
+                runner = machine.account(name);
+            }
+        } catch (IOException | ConfigException e) {
             runner = null;
         }
         if (runner == null) {
-            log.error(keyword + "User \"" + runAs + "\" not found: No such file or directory");
+            log.error(keyword + "User \"" + name + "\" not found: No such file or directory");
             return null;
         }
         Tokens tokens =

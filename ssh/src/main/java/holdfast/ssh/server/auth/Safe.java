@@ -1,5 +1,8 @@
 package holdfast.ssh.server.auth;
 
+import holdfast.ssh.log.Printable;
+import java.nio.charset.StandardCharsets;
+
 /** What a stranger sent, made fit for one line of a log. */
 final class Safe {
 
@@ -8,22 +11,9 @@ final class Safe {
 
     private Safe() {}
 
-    /** Control characters and backslashes as OpenSSH's strnvis writes them, and a length limit. */
+    /** As OpenSSH's strnvis writes it, byte for byte of UTF-8, and cut at a length. */
     static String text(String raw) {
-        StringBuilder out = new StringBuilder(Math.min(raw.length(), LONGEST) + 8);
-        int end = Math.min(raw.length(), LONGEST);
-        for (int i = 0; i < end; i++) {
-            char c = raw.charAt(i);
-            if (c == '\\') {
-                out.append("\\\\");
-            } else if (c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029) {
-                out.append('\\');
-                String octal = Integer.toOctalString(c);
-                out.append("0".repeat(Math.max(0, 3 - octal.length()))).append(octal);
-            } else {
-                out.append(c);
-            }
-        }
-        return out.toString();
+        byte[] bytes = raw.getBytes(StandardCharsets.UTF_8);
+        return Printable.octal(new String(bytes, StandardCharsets.ISO_8859_1), LONGEST);
     }
 }

@@ -108,6 +108,8 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     private volatile boolean attempted;
     private boolean noneTried;
 
+    private boolean shadowAsked;
+
     /** Their password is right, and has expired. */
     private boolean mustChange;
 
@@ -169,7 +171,13 @@ final class UserAuthentication extends AbstractCloseable implements Service {
          * @param logged whether the log tells of it at all
          * @param counted whether it was more than an offer
          */
-        record Failed(String extra, boolean logged, boolean counted) implements Outcome {}
+        record Failed(@Nullable String submethod, String extra, boolean logged, boolean counted)
+                implements Outcome {
+
+            Failed(String extra, boolean logged, boolean counted) {
+                this(null, extra, logged, counted);
+            }
+        }
 
         /** Proven. */
         record Proven(
@@ -492,7 +500,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             Account who = account;
             KeyOptions merged = merged(proven.options());
             if (who == null || merged == null || (who.uid() == 0 && !rootAllowed(method, merged))) {
-                outcome = new Outcome.Failed(proven.extra(), true, true);
+                outcome = new Outcome.Failed(proven.submethod(), proven.extra(), true, true);
             } else {
                 options = merged;
                 authenticated = methods.passed(method, proven.submethod());
@@ -508,12 +516,16 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 next();
                 return;
             }
-            case Outcome.Failed(String extra, boolean logged, boolean counted) -> {
+            case Outcome.Failed(
+                            String submethod,
+                            String extra,
+                            boolean logged,
+                            boolean counted) -> {
                 if (counted) {
                     decided++;
                 }
                 if (logged) {
-                    tell(level(method, false), "Failed", method, null, extra, "");
+                    tell(level(method, false), "Failed", method, submethod, extra, "");
                 }
                 if (attempts > 1 || !method.equals(Methods.NONE)) {
                     failures++;
@@ -622,7 +634,10 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                     case NO -> false;
                 };
         if (!allowed) {
-            journal.info("ROOT LOGIN REFUSED FROM " + transport.peerText());
+            // Twice, as from OpenSSH's two processes: whoever counts them counts on it.
+            String refused = "ROOT LOGIN REFUSED FROM " + transport.peerText();
+            journal.info(refused);
+            journal.info(refused + " [preauth]");
         }
         return allowed;
     }
@@ -637,7 +652,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         }
         String refusal =
                 shared.accountRefusal(
-                        settings, who, address(), method, journal, () -> mustChange = true);
+                        settings, who, host(), method, journal, () -> mustChange = true);
         if (refusal != null) {
             if (!refusal.isEmpty()) {
                 sendBanner(refusal + "\n");
@@ -959,12 +974,17 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     }
 
     private Outcome passwordOutcome(String password) throws Exception {
+        if (account == null && !shadowAsked && !settings.usePam()) {
+            shadowAsked = true;
+            // OpenSSH looks whether the password of nobody has expired, and finds nobody.
+            journal.error("Could not get shadow information for NOUSER");
+        }
         boolean right =
                 shared.isPassword(
                         settings,
                         account,
                         String.valueOf(user),
-                        address(),
+                        host(),
                         password,
                         journal,
                         () -> mustChange = true);
@@ -989,7 +1009,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         settings,
                         account,
                         String.valueOf(user),
-                        address(),
+                        host(),
                         transport,
                         step -> told(step, began));
         if (asked == null) {
@@ -1038,7 +1058,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         Methods.KEYBOARD_INTERACTIVE,
                         right && !root && account != null
                                 ? new Outcome.Proven("pam", "", "keyboard-interactive/pam", null)
-                                : new Outcome.Failed("", true, true),
+                                : new Outcome.Failed("pam", "", true, true),
                         began);
             }
         }

@@ -88,13 +88,15 @@ final class UserFiles {
                             + file
                             + "' is not a regular file");
         }
+        InputStream in = Files.newInputStream(file);
         if (strict) {
             String unsafe = unsafe(file, account.uid(), account.home());
             if (unsafe != null) {
+                in.close();
                 return new Opened(null, "Authentication refused: " + unsafe);
             }
         }
-        return new Opened(Files.newInputStream(file), "");
+        return new Opened(in, "");
     }
 
     /**

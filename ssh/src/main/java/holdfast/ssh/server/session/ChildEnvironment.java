@@ -2,6 +2,7 @@ package holdfast.ssh.server.session;
 
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.system.Account;
 import java.net.InetAddress;
@@ -124,7 +125,7 @@ final class ChildEnvironment {
             return "UNKNOWN";
         }
         InetAddress ip = address.getAddress();
-        return ip == null ? address.getHostString() : ip.getHostAddress();
+        return ip == null ? address.getHostString() : NumericAddress.text(ip);
     }
 
     private static int port(@Nullable InetSocketAddress address) {

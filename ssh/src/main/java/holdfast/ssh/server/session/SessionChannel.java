@@ -5,6 +5,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.forward.X11Display;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
 import holdfast.ssh.server.Login;
@@ -14,6 +15,7 @@ import holdfast.ssh.stream.Inflow;
 import holdfast.ssh.stream.Outflow;
 import holdfast.ssh.stream.Tap;
 import holdfast.ssh.system.Account;
+import holdfast.ssh.system.Accounts;
 import holdfast.ssh.system.Become;
 import holdfast.ssh.system.Child;
 import holdfast.ssh.system.Exit;
@@ -616,7 +618,13 @@ final class SessionChannel extends AbstractServerChannel {
             return true;
         }
         if (wrongService) {
-            peer.log().error("Connection from " + peer.peerText() + ": refusing non-sftp session");
+            peer.log()
+                    .info(
+                            "Connection from user "
+                                    + login.account().name()
+                                    + " "
+                                    + peer.peerText()
+                                    + ": refusing non-sftp session");
             afterwards = () -> only(NOT_SFTP, false, 1);
             return true;
         }
@@ -672,7 +680,7 @@ final class SessionChannel extends AbstractServerChannel {
                                     Map.of("PATH", "/usr/bin:/bin", "HOME", "/"))
                             .terminal(terminal);
             enter(spawn, account);
-            attach(spawn.start(), terminal, CHANGE_NOW);
+            attach(spawn.start(), terminal, "", CHANGE_NOW);
         } catch (SystemException e) {
             only(PASSWD + ": " + e.words() + "\n", true, 1);
         }
@@ -743,9 +751,14 @@ final class SessionChannel extends AbstractServerChannel {
                                 peer.local(),
                                 found.environment(),
                                 System.getenv("TZ")));
+        String said = "";
+        if (settings.usePam() && command == null && !found.hushed() && Accounts.privileged()) {
+            said = PamWords.of(settings.pamServiceName(), account, peer.log());
+        }
         StringBuilder greeting = new StringBuilder();
         if (terminal != null) {
-            greeting.append(Greeting.of(login, command != null, found));
+            greeting.append(said).append(Greeting.of(login, command != null, found));
+            said = "";
         }
         environment.complaints().forEach(line -> greeting.append(line).append('\n'));
         Path shell = account.shell();
@@ -793,7 +806,7 @@ final class SessionChannel extends AbstractServerChannel {
                     .append(refused.words())
                     .append('\n');
         }
-        attach(running, terminal, greeting.toString());
+        attach(running, terminal, said, greeting.toString());
         if (terminal != null) {
             InetSocketAddress from = peer.peer();
             InetAddress address = from == null ? null : from.getAddress();
@@ -801,7 +814,7 @@ final class SessionChannel extends AbstractServerChannel {
                     account,
                     running.pid(),
                     terminal.name(),
-                    address == null ? "" : address.getHostAddress(),
+                    address == null ? "" : NumericAddress.text(address),
                     address);
             running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
         }
@@ -876,7 +889,12 @@ final class SessionChannel extends AbstractServerChannel {
                 with);
     }
 
-    private void attach(Child running, @Nullable Pty terminal, String greeting) {
+    /**
+     * Has the program's bytes flow, behind what is said before.
+     *
+     * @param said goes to the output, and {@code greeting} to the errors where there is no terminal
+     */
+    private void attach(Child running, @Nullable Pty terminal, String said, String greeting) {
         ChannelAsyncOutputStream toOut = out;
         ChannelAsyncOutputStream toErr = err;
         if (toOut == null) {
@@ -925,18 +943,23 @@ final class SessionChannel extends AbstractServerChannel {
                         other.start();
                     }
                 };
-        if (greeting.isEmpty()) {
-            flow.run();
-            return;
-        }
         boolean tty = terminal != null;
         ChannelAsyncOutputStream to = tty || toErr == null ? toOut : toErr;
-        byte[] bytes =
-                (tty ? greeting.replace("\n", "\r\n") : greeting).getBytes(StandardCharsets.UTF_8);
+        before(toOut, said, tty, () -> before(to, greeting, tty, flow));
+    }
+
+    /** Says something, if it is anything, and then goes on. */
+    private static void before(
+            ChannelAsyncOutputStream to, String text, boolean tty, Runnable then) {
+        if (text.isEmpty()) {
+            then.run();
+            return;
+        }
+        byte[] bytes = (tty ? text.replace("\n", "\r\n") : text).getBytes(StandardCharsets.UTF_8);
         try {
-            to.writeBuffer(new ByteArrayBuffer(bytes)).addListener(written -> flow.run());
+            to.writeBuffer(new ByteArrayBuffer(bytes)).addListener(written -> then.run());
         } catch (IOException e) {
-            flow.run();
+            then.run();
         }
     }
 

@@ -2,6 +2,7 @@ package holdfast.ssh.server.session;
 
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.ServerTokens;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpOptions;
@@ -89,7 +90,7 @@ final class SftpSession {
         String start = given == null ? "" : expand(given, account);
         String begin = start.startsWith("/") ? start : start.isEmpty() ? home : home + "/" + start;
         InetSocketAddress from = peer.peer();
-        String client = from == null ? "UNKNOWN" : from.getAddress().getHostAddress();
+        String client = from == null ? "UNKNOWN" : NumericAddress.text(from.getAddress());
         user = AsUser.of(account, login.root(), options.umask() < 0 ? null : options.umask());
         server =
                 new SftpServer(

@@ -49,7 +49,7 @@ class CertificateLoginTest {
         try (House house = House.open(directory, "TrustedUserCAKeys " + authority + ".pub")) {
             assertThat(house.ssh("guest", List.of(key)).out()).isEqualTo("in as guest\n");
             assertThat(house.log())
-                    .contains("Accepted certificate ID \"card 7\" (serial 42) signed by CA ED25519")
+                    .contains("Accepted certificate ID \"card 7\" (serial 42) signed by ED25519 CA")
                     .containsPattern(
                             "Accepted publickey for guest from 127.0.0.1 port \\d+ ssh2:"
                                     + " ED25519-CERT SHA256:\\S+ ID card 7 \\(serial 42\\) CA"

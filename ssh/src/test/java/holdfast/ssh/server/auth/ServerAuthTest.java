@@ -310,13 +310,20 @@ class ServerAuthTest {
                 assertThat(house.ssh("boss", List.of(), options).status()).isEqualTo(255);
                 assertThat(house.log())
                         .containsPattern(
-                                "Failed " + method + " for guest from 127.0.0.1 port \\d+ ssh2")
+                                "Failed "
+                                        + method
+                                        + sub
+                                        + " for guest from 127.0.0.1 port \\d+ ssh2")
                         .containsPattern(
                                 "Failed "
                                         + method
+                                        + sub
                                         + " for invalid user nobody from 127.0.0.1 port \\d+ ssh2")
                         .containsPattern(
-                                "Failed " + method + " for boss from 127.0.0.1 port \\d+ ssh2");
+                                "Failed "
+                                        + method
+                                        + sub
+                                        + " for boss from 127.0.0.1 port \\d+ ssh2");
             }
         }
     }
@@ -356,7 +363,9 @@ class ServerAuthTest {
             assertThat(house.logins.get(0).permissions().pty()).isFalse();
             Files.delete(list);
             assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
-            assertThat(house.log()).contains("AuthorizedKeysCommand /usr/bin/cat failed, status 1");
+            assertThat(house.log())
+                    .contains(
+                            "AuthorizedKeysCommand /usr/bin/cat \"" + list + "\" failed, status 1");
         }
     }
 
