@@ -129,20 +129,28 @@ final class ConfigReader {
             return "Invalid argument";
         }
         log.debug("Reading configuration data " + place.file);
-        Skim skim = new Skim(bytes);
+        Skim skim =
+                new Skim(
+                        bytes,
+                        given,
+                        host,
+                        originalHost,
+                        surroundings.localUser(),
+                        !log.shows(Log.Level.DEBUG2));
         int bad = 0;
         int from = 0;
         while (from < bytes.length) {
-            int end = skim.end(from);
+            Skim.Verdict verdict = skim.judge(from, place.active);
+            int end = skim.end();
             place.line++;
-            switch (skim.judge(from, end, place.active, host)) {
-                case READ -> {
-                    if (!line(new String(bytes, from, end - from, StandardCharsets.UTF_8), place)) {
-                        bad++;
-                    }
+            if (verdict == Skim.Verdict.OTHERS) {
+                place.active = false;
+            } else if (verdict == Skim.Verdict.READ) {
+                if (line(new String(bytes, from, end - from, StandardCharsets.UTF_8), place)) {
+                    skim.isRight();
+                } else {
+                    bad++;
                 }
-                case PASS -> {}
-                case OTHERS -> place.active = false;
             }
             from = end;
         }
