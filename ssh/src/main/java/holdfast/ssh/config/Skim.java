@@ -51,8 +51,7 @@ final class Skim {
     /** Numbers of so many digits are right wherever a number or a time is. */
     private static final int SURE_DIGITS = 8;
 
-    /** Ports, too. */
-    private static final int SURE_PORT_DIGITS = 4;
+    private static final int MOST_PORT = 65535;
 
     /** Longer than any name in a forwarding that is surely right (NI_MAXHOST is 1025). */
     private static final int SURE_HOST = 255;
@@ -179,10 +178,7 @@ final class Skim {
             at++;
         }
         if (at == size || all[at] == '\n' || all[at] == '#') {
-            while (at < size && all[at] != '\n') {
-                at++;
-            }
-            end = at == size ? size : at + 1;
+            end = lineEnd(at);
             return Verdict.PASS;
         }
         int name = at;
@@ -236,6 +232,17 @@ final class Skim {
         };
     }
 
+    private int lineEnd(int from) {
+        byte[] all = bytes;
+        int at = from;
+        while (at < all.length) {
+            if (all[at++] == '\n') {
+                break;
+            }
+        }
+        return at;
+    }
+
     private boolean isSettled(Known known) {
         if (!known.settled && known.single) {
             known.settled = given.has(known.keyword);
@@ -270,8 +277,8 @@ final class Skim {
             return true;
         }
         if (rule == Rule.DIGITS) {
-            int most = known.keyword == Keyword.PORT ? SURE_PORT_DIGITS : SURE_DIGITS;
-            return wordEnd - value <= most && areDigits(value, wordEnd);
+            int most = known.keyword == Keyword.PORT ? MOST_PORT : Integer.MAX_VALUE;
+            return isNumber(value, wordEnd, most);
         }
         for (byte[] choice : known.choices) {
             if (isNamed(choice, value, wordEnd)) {
@@ -441,15 +448,20 @@ final class Skim {
         };
     }
 
-    private boolean areDigits(int from, int end) {
-        boolean zero = true;
+    /** A number from 1 on, of few digits. */
+    private boolean isNumber(int from, int end, int most) {
+        if (from == end || end - from > SURE_DIGITS) {
+            return false;
+        }
+        int number = 0;
         for (int i = from; i < end; i++) {
-            if (bytes[i] < '0' || bytes[i] > '9') {
+            int digit = bytes[i] - '0';
+            if (digit < 0 || digit > 9) {
                 return false;
             }
-            zero &= bytes[i] == '0';
+            number = 10 * number + digit;
         }
-        return !zero; // which is no port
+        return number > 0 && number <= most;
     }
 
     private boolean hasNone(int from, int end, byte unwanted) {
@@ -470,7 +482,7 @@ final class Skim {
                 && isPlace(second, last, false);
     }
 
-    /** A name of letters, digits, dots and hyphens, a colon, a port of few digits. */
+    /** A name of letters, digits, dots and hyphens, a colon, a port. */
     private boolean isPlace(int from, int end, boolean portAlone) {
         int colon = from;
         while (colon < end) {
@@ -487,13 +499,12 @@ final class Skim {
             colon++;
         }
         if (colon == end) {
-            return portAlone && end - from <= SURE_PORT_DIGITS && areDigits(from, end);
+            return portAlone && isNumber(from, end, MOST_PORT);
         }
         return bytes[colon] == ':'
                 && colon > from
                 && colon - from <= SURE_HOST
-                && end - colon - 1 <= SURE_PORT_DIGITS
-                && areDigits(colon + 1, end);
+                && isNumber(colon + 1, end, MOST_PORT);
     }
 
     /** Whether none of the patterns of a Host line matches. */
