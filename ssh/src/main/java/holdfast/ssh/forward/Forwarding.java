@@ -1,6 +1,7 @@
 package holdfast.ssh.forward;
 
 import holdfast.ssh.config.ClientSettings.AddressFamily;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.Reclaim;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
@@ -440,7 +441,7 @@ public final class Forwarding {
     }
 
     static String host(InetAddress address) {
-        String text = address.getHostAddress();
+        String text = NumericAddress.text(address);
         int zone = text.indexOf('%');
         return zone < 0 ? text : text.substring(0, zone);
     }
