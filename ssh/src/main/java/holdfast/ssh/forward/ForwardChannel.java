@@ -101,6 +101,9 @@ public final class ForwardChannel extends AbstractClientChannel {
     /** What the peer calls this channel, told to MINA only once it is confirmed. */
     private long sender = -1;
 
+    /** Whether the log has been told of it. */
+    private final AtomicBoolean told = new AtomicBoolean();
+
     private @Nullable OpenFuture promised;
     private boolean answered;
     private volatile @Nullable ByteBuffer ahead;
@@ -335,8 +338,9 @@ public final class ForwardChannel extends AbstractClientChannel {
         }
     }
 
-    private void confirm() {
-        if (!answer()) {
+    /** What the peer asks for is permitted, and being tried: says so, once. */
+    void granted() {
+        if (!told.compareAndSet(false, true)) {
             return;
         }
         tell("new " + getChannelType() + " [" + getChannelType() + "] (inactive timeout: 0)");
@@ -348,6 +352,13 @@ public final class ForwardChannel extends AbstractClientChannel {
                                     + "confirm "
                                     + getChannelType());
         }
+    }
+
+    private void confirm() {
+        if (!answer()) {
+            return;
+        }
+        granted();
         synchronized (backlog) {
             // Only when the confirmation is on its way may anybody address the peer's channel.
             signalChannelOpenSuccess();
