@@ -39,6 +39,11 @@ public final class Train {
                             IdentitiesOnly yes
                             UserKnownHostsFile %s
                             ServerAliveInterval 15
+                        Host other
+                            Ciphers aes128-ctr
+                        Match host other user root
+                            Ciphers aes128-ctr
+                            Port 2222
                         """
                                 .formatted(server.port(), server.identity(), knownHosts));
                 // No command: what the user's shell does first is the user's business.

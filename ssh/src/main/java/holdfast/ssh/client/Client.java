@@ -646,12 +646,6 @@ public final class Client {
                                 ? SessionChannel.Wish.Kind.SHELL
                                 : SessionChannel.Wish.Kind.EXEC;
         byte[] bytes = command == null ? new byte[0] : SessionChannel.bytes(command);
-        if (kind != SessionChannel.Wish.Kind.SHELL) {
-            log.debug(
-                    kind == SessionChannel.Wish.Kind.EXEC
-                            ? "Sending command: " + command
-                            : "Sending subsystem: " + command);
-        }
         SessionChannel.Pty pty = null;
         if (tty != null) {
             Terminal.Size size = tty.size();

@@ -10,6 +10,7 @@ import holdfast.core.time.Moment;
 import holdfast.ssh.Software;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.Route;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.TcpStream;
@@ -729,7 +730,7 @@ final class Connection implements AutoCloseable {
                                 + (address == null
                                         ? " (via proxy"
                                         : " (["
-                                                + address.getAddress().getHostAddress()
+                                                + NumericAddress.text(address.getAddress())
                                                 + "]:"
                                                 + address.getPort())
                                 + ") using \""
@@ -800,7 +801,7 @@ final class Connection implements AutoCloseable {
     String where() {
         InetSocketAddress address = way.address();
         if (address != null) {
-            return address.getAddress().getHostAddress() + " port " + address.getPort();
+            return NumericAddress.text(address.getAddress()) + " port " + address.getPort();
         }
         // OpenSSH does not know better on any pipe; on the way over jump hosts we do.
         return way.through() == null

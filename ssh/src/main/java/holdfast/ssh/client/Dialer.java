@@ -2,6 +2,7 @@ package holdfast.ssh.client;
 
 import holdfast.core.time.Moment;
 import holdfast.ssh.config.ClientSettings;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
@@ -69,7 +70,7 @@ final class Dialer {
                 } catch (IOException e) {
                     log.debug(
                             "connect to address "
-                                    + address.getHostAddress()
+                                    + NumericAddress.text(address)
                                     + " port "
                                     + settings.port()
                                     + ": "
@@ -94,7 +95,7 @@ final class Dialer {
                 "Connecting to "
                         + settings.host()
                         + " ["
-                        + address.getHostAddress()
+                        + NumericAddress.text(address)
                         + "] port "
                         + settings.port()
                         + ".");

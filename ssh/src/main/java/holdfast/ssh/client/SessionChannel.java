@@ -234,8 +234,16 @@ final class SessionChannel extends AbstractClientChannel {
                     "channel "
                             + getChannelId()
                             + ": new session [client-session] (inactive timeout: 0)");
+            sshLog.debug2("channel " + getChannelId() + ": send open");
             return super.open();
         }
+        if (!jump) {
+            sshLog.debug(
+                    "channel "
+                            + getChannelId()
+                            + ": new stdio-forward [stdio-forward] (inactive timeout: 0)");
+        }
+        sshLog.debug2("channel " + getChannelId() + ": send open");
         OpenFuture future = new DefaultOpenFuture(this, futureLock);
         openFuture = future;
         Buffer buffer = getSession().createBuffer(SshConstants.SSH_MSG_CHANNEL_OPEN, 512);
@@ -251,6 +259,13 @@ final class SessionChannel extends AbstractClientChannel {
     @Override
     protected void doOpen() {
         agreed = true;
+        sshLog.debug2(
+                "channel "
+                        + getChannelId()
+                        + ": open confirm rwindow "
+                        + getRemoteWindow().getSize()
+                        + " rmax "
+                        + getRemoteWindow().getPacketSize());
         if (!jump) {
             sshLog.debug("Entering interactive session.");
         }
@@ -303,6 +318,11 @@ final class SessionChannel extends AbstractClientChannel {
                                 buffer.putBytes(value);
                             });
                 });
+        switch (wish.kind()) {
+            case SHELL -> {}
+            case EXEC -> sshLog.debug("Sending command: " + text(wish.command()));
+            case SUBSYSTEM -> sshLog.debug("Sending subsystem: " + text(wish.command()));
+        }
         request(
                 wish.kind().request,
                 true,
@@ -316,14 +336,17 @@ final class SessionChannel extends AbstractClientChannel {
     @Override
     public void handleSuccess() {
         String answered = answered();
+        sshLog.debug2("channel_input_status_confirm: type 99 id " + getChannelId());
         if (!"pty-req".equals(answered) && !X11_REQUEST.equals(answered)) {
             running = true;
         }
+        sshLog.debug2(told(answered) + " request accepted on channel " + getChannelId());
     }
 
     @Override
     public void handleFailure() {
         String answered = answered();
+        sshLog.debug2("channel_input_status_confirm: type 100 id " + getChannelId());
         Reports told = reports;
         if (told != null) {
             boolean terminal = "pty-req".equals(answered);
@@ -347,6 +370,15 @@ final class SessionChannel extends AbstractClientChannel {
         refusal = answered + " request failed on channel " + getChannelId();
         over.countDown();
         close(false);
+    }
+
+    /** What OpenSSH calls a request when it tells how it came out. */
+    private static String told(@Nullable String request) {
+        return switch (String.valueOf(request)) {
+            case "pty-req" -> "PTY allocation";
+            case X11_REQUEST -> "X11 forwarding";
+            default -> String.valueOf(request);
+        };
     }
 
     private @Nullable String answered() {
@@ -392,6 +424,15 @@ final class SessionChannel extends AbstractClientChannel {
         buffer.putString(type);
         buffer.putBoolean(wantReply);
         filling.into(buffer);
+        if (sshLog.shows(Log.Level.DEBUG2)) {
+            sshLog.debug2(
+                    "channel "
+                            + getChannelId()
+                            + ": request "
+                            + type
+                            + " confirm "
+                            + (wantReply ? 1 : 0));
+        }
         try {
             synchronized (unanswered) {
                 if (wantReply) {
@@ -472,8 +513,24 @@ final class SessionChannel extends AbstractClientChannel {
         }
     }
 
+    @Override
+    public void handleClose() throws IOException {
+        sshLog.debug2("channel " + getChannelId() + ": rcvd close");
+        super.handleClose();
+    }
+
+    @Override
+    public void handleWindowAdjust(Buffer buffer) throws IOException {
+        if (sshLog.shows(Log.Level.DEBUG2)) {
+            sshLog.debug2(
+                    "channel " + getChannelId() + ": rcvd adjust " + buffer.rawUInt(buffer.rpos()));
+        }
+        super.handleWindowAdjust(buffer);
+    }
+
     /** Our side has no more to send. */
     void sendEnd() {
+        sshLog.debug2("channel " + getChannelId() + ": send eof");
         try {
             sendEof();
         } catch (IOException e) {
@@ -579,6 +636,7 @@ final class SessionChannel extends AbstractClientChannel {
     /** The far end of a connection has no more to say: whoever reads our stdout is told. */
     @Override
     public void handleEof() throws IOException {
+        sshLog.debug2("channel " + getChannelId() + ": rcvd eof");
         super.handleEof();
         if (opening != null) {
             stdout.finish();
@@ -655,6 +713,10 @@ final class SessionChannel extends AbstractClientChannel {
 
     boolean running() {
         return running;
+    }
+
+    private static String text(byte[] bytes) {
+        return new String(bytes, StandardCharsets.UTF_8);
     }
 
     static byte[] bytes(String text) {

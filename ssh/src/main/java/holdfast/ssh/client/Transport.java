@@ -497,6 +497,7 @@ class Transport extends PacketSession {
     protected IoWriteFuture sendNewKeys() throws Exception {
         IoWriteFuture sent = super.sendNewKeys();
         if (sshLog.shows(Log.Level.DEBUG1)) {
+            sshLog.debug2("ssh_set_newkeys: mode 1");
             sshLog.debug("rekey out after " + rekeyBlocks(outCipherSize) + " blocks");
             sshLog.debug("SSH2_MSG_NEWKEYS sent");
             sshLog.debug("expecting SSH2_MSG_NEWKEYS");
@@ -514,13 +515,15 @@ class Transport extends PacketSession {
     protected void setInputEncoding() throws Exception {
         super.setInputEncoding();
         if (sshLog.shows(Log.Level.DEBUG1)) {
+            sshLog.debug2("ssh_set_newkeys: mode 0");
             sshLog.debug("rekey in after " + rekeyBlocks(inCipherSize) + " blocks");
         }
     }
 
     /** After how many blocks of that size there are new keys, by whichever limit comes first. */
     private long rekeyBlocks(int size) {
-        return Math.min(maxRekeyBlocks.get(), maxRekeyBytes / Math.max(8, size));
+        long blocks = size < 16 ? (1L << 30) / Math.max(8, size) : 1L << (2 * size);
+        return Math.min(blocks, maxRekeyBytes / Math.max(8, size));
     }
 
     @Override
@@ -609,6 +612,10 @@ class Transport extends PacketSession {
                     "** This session may be vulnerable to \"store now, decrypt later\" attacks.");
             sshLog.info("** The server may need to be upgraded. See https://openssh.com/pq.html");
         }
+        if (sshLog.shows(Log.Level.DEBUG2)) {
+            tellProposal("local client", getClientKexProposals());
+            tellProposal("peer server", getServerKexProposals());
+        }
         if (sshLog.shows(Log.Level.DEBUG1)) {
             KeyExchangeWords.agreed(agreed).forEach(sshLog::debug);
             if (exchange == null || !exchange.contains("group-exchange")) {
@@ -616,6 +623,29 @@ class Transport extends PacketSession {
             }
         }
         return agreed;
+    }
+
+    private void tellProposal(String whose, Map<KexProposalOption, String> proposal) {
+        sshLog.debug2(whose + " KEXINIT proposal");
+        for (KexProposalOption option : KexProposalOption.VALUES) {
+            String what =
+                    switch (option) {
+                        case ALGORITHMS -> "KEX algorithms";
+                        case SERVERKEYS -> "host key algorithms";
+                        case C2SENC -> "ciphers ctos";
+                        case S2CENC -> "ciphers stoc";
+                        case C2SMAC -> "MACs ctos";
+                        case S2CMAC -> "MACs stoc";
+                        case C2SCOMP -> "compression ctos";
+                        case S2CCOMP -> "compression stoc";
+                        case C2SLANG -> "languages ctos";
+                        case S2CLANG -> "languages stoc";
+                    };
+            String list = proposal.get(option);
+            sshLog.debug2(what + ": " + (list == null ? "" : printable(list)));
+        }
+        sshLog.debug2("first_kex_follows 0 ");
+        sshLog.debug2("reserved 0 ");
     }
 
     private static boolean isPostQuantum(@Nullable String exchange) {

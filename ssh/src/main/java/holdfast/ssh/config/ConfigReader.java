@@ -11,6 +11,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -28,6 +29,8 @@ final class ConfigReader {
 
     /** A configuration larger than this is not one (somebody said {@code -F /dev/zero}). */
     private static final int MAX_FILE_BYTES = 64 << 20;
+
+    private static final int PIECE = 1 << 16;
 
     private static final int MAX_IDENTITY_FILES = 100;
     private static final int MAX_HOST_FILES = 32;
@@ -129,20 +132,28 @@ final class ConfigReader {
             return "Invalid argument";
         }
         log.debug("Reading configuration data " + place.file);
-        Skim skim = new Skim(bytes);
+        Skim skim =
+                new Skim(
+                        bytes,
+                        given,
+                        host,
+                        originalHost,
+                        surroundings.localUser(),
+                        !log.shows(Log.Level.DEBUG2));
         int bad = 0;
         int from = 0;
         while (from < bytes.length) {
-            int end = skim.end(from);
+            Skim.Verdict verdict = skim.judge(from, place.active);
+            int end = skim.end();
             place.line++;
-            switch (skim.judge(from, end, place.active, host)) {
-                case READ -> {
-                    if (!line(new String(bytes, from, end - from, StandardCharsets.UTF_8), place)) {
-                        bad++;
-                    }
+            if (verdict == Skim.Verdict.OTHERS) {
+                place.active = false;
+            } else if (verdict == Skim.Verdict.READ) {
+                if (line(new String(bytes, from, end - from, StandardCharsets.UTF_8), place)) {
+                    skim.isRight();
+                } else {
+                    bad++;
                 }
-                case PASS -> {}
-                case OTHERS -> place.active = false;
             }
             from = end;
         }
@@ -159,11 +170,28 @@ final class ConfigReader {
             return new byte[0];
         }
         try (InputStream in = Files.newInputStream(path)) {
-            byte[] bytes = in.readNBytes(MAX_FILE_BYTES + 1);
-            if (bytes.length > MAX_FILE_BYTES) {
-                throw ConfigException.of(name + ": configuration file too large");
+            // Piece by piece: for more at once the JDK makes a second buffer of the same size.
+            byte[] bytes = new byte[(int) Math.min(Files.size(path), MAX_FILE_BYTES)];
+            int length = 0;
+            while (true) {
+                if (length == bytes.length) {
+                    int next = in.read();
+                    if (next < 0) {
+                        return bytes;
+                    }
+                    if (length == MAX_FILE_BYTES) {
+                        throw ConfigException.of(name + ": configuration file too large");
+                    }
+                    // It grows, or has no size, as a pipe.
+                    bytes = Arrays.copyOf(bytes, Math.min(2 * length + PIECE, MAX_FILE_BYTES));
+                    bytes[length++] = (byte) next;
+                }
+                int count = in.read(bytes, length, Math.min(PIECE, bytes.length - length));
+                if (count < 0) {
+                    return Arrays.copyOf(bytes, length);
+                }
+                length += count;
             }
-            return bytes;
         }
     }
 

@@ -1,5 +1,6 @@
 package holdfast.ssh.config;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -249,6 +250,16 @@ public enum Keyword {
 
         Shape(String choices) {
             this.choices = choices;
+        }
+
+        /** The words that may be chosen from. */
+        List<String> words() {
+            List<String> words = new ArrayList<>();
+            for (String choice : choices.split(" ", -1)) {
+                int equals = choice.indexOf('=');
+                words.add(equals < 0 ? choice : choice.substring(0, equals));
+            }
+            return words;
         }
 
         /** How the choice {@code word} is printed, or null if it is none. */

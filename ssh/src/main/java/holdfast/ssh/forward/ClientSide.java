@@ -476,7 +476,10 @@ public final class ClientSide {
                 "remote forward "
                         + (success ? "success" : "failure")
                         + " for: listen "
-                        + spec.listen()
+                        + (spec.listen() instanceof Endpoint.Tcp(String host, int port)
+                                        && host == null
+                                ? Integer.toString(port)
+                                : spec.listen())
                         + ", connect "
                         + spec.connect());
         String name =

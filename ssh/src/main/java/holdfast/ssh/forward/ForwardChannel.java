@@ -1,5 +1,6 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.log.Log;
 import holdfast.ssh.stream.Tap;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -24,6 +25,7 @@ import org.apache.sshd.common.session.Session;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.threads.ThreadUtils;
 import org.apache.sshd.core.CoreModuleProperties;
+import org.apache.sshd.server.session.ServerSession;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -98,6 +100,9 @@ public final class ForwardChannel extends AbstractClientChannel {
 
     /** What the peer calls this channel, told to MINA only once it is confirmed. */
     private long sender = -1;
+
+    /** Whether the log has been told of it. */
+    private final AtomicBoolean told = new AtomicBoolean();
 
     private @Nullable OpenFuture promised;
     private boolean answered;
@@ -234,6 +239,20 @@ public final class ForwardChannel extends AbstractClientChannel {
         sender = recipient;
         FactoryManager manager = getSession().getFactoryManager();
         Wanted wants = wanted;
+        if (forwarding.log().shows(Log.Level.DEBUG1)) {
+            forwarding
+                    .log()
+                    .debug(
+                            side()
+                                    + "_input_channel_open: ctype "
+                                    + getChannelType()
+                                    + " rchan "
+                                    + recipient
+                                    + " win "
+                                    + window
+                                    + " max "
+                                    + packet);
+        }
         if (packet <= 0 || wants == null) {
             refuse(SshConstants.SSH_OPEN_CONNECT_FAILED, "open failed");
             return future;
@@ -332,10 +351,38 @@ public final class ForwardChannel extends AbstractClientChannel {
         }
     }
 
+    /** Who of the two we are, in the debug log. */
+    private String side() {
+        return getSession() instanceof ServerSession ? "server" : "client";
+    }
+
+    private void tell(String what) {
+        if (forwarding.log().shows(Log.Level.DEBUG1)) {
+            forwarding.log().debug("channel " + getChannelId() + ": " + what);
+        }
+    }
+
+    /** What the peer asks for is permitted, and being tried: says so, once. */
+    void granted() {
+        if (!told.compareAndSet(false, true)) {
+            return;
+        }
+        tell("new " + getChannelType() + " [" + getChannelType() + "] (inactive timeout: 0)");
+        if (forwarding.log().shows(Log.Level.DEBUG1)) {
+            forwarding
+                    .log()
+                    .debug(
+                            (side().equals("server") ? "server_input_channel_open: " : "")
+                                    + "confirm "
+                                    + getChannelType());
+        }
+    }
+
     private void confirm() {
         if (!answer()) {
             return;
         }
+        granted();
         synchronized (backlog) {
             // Only when the confirmation is on its way may anybody address the peer's channel.
             signalChannelOpenSuccess();
@@ -417,6 +464,7 @@ public final class ForwardChannel extends AbstractClientChannel {
         buffer.putUInt(window.getSize());
         buffer.putUInt(window.getPacketSize());
         adds.accept(buffer);
+        tell("new " + getChannelType() + " [" + getChannelType() + "] (inactive timeout: 0)");
         getSession().writePacket(buffer);
         return future;
     }
@@ -845,6 +893,7 @@ public final class ForwardChannel extends AbstractClientChannel {
             }
             counted = true;
         }
+        tell("free: " + getChannelType());
         forwarding.left(this, windowSize);
     }
 

@@ -283,6 +283,7 @@ public final class Forwarding {
     }
 
     private Reached answering(ForwardChannel channel, String host, int port) {
+        channel.granted();
         return new Reached() {
             @Override
             public void reached(Tap tap) {
@@ -298,6 +299,7 @@ public final class Forwarding {
 
             @Override
             public void failed(String why) {
+                log.debug("channel " + channel.getChannelId() + ": connection failed: " + why);
                 channel.refuse(SshConstants.SSH_OPEN_CONNECT_FAILED, why);
             }
         };

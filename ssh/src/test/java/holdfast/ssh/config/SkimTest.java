@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -74,7 +76,66 @@ class SkimTest {
         "",
         " ",
         "yes no",
-        "none none"
+        "none none",
+        "22 # a port",
+        "far:22 near:80",
+        "127.0.0.1:8080 [::1]:80",
+        "8080 far:0",
+        "8080 far:99999",
+        "far:80",
+        "aes128-ctr",
+        "LANG LC_*",
+        "-LANG",
+        "A=b C=d",
+        "$NONE",
+        "16K 1h",
+        "16K",
+        "near far",
+        "near,*.net",
+        "FAR",
+        "f*a*r",
+        "*a*",
+        "*b*",
+        "user near",
+        "host near",
+        "HOST near user root",
+        "host far user no*",
+        "host F*R",
+        "!host far",
+        "host near,!far",
+        "originalhost near",
+        "originalhost FAR,near",
+        "user near host",
+        "localuser near",
+        "host=near",
+        "host near exec true",
+        "final host near",
+        "host near all",
+        "host near # far",
+        "tagged near"
+    };
+
+    /** A few, so that many of a file's lines have the same one. */
+    private static final Keyword[] OFTEN = {
+        Keyword.HOST,
+        Keyword.MATCH,
+        Keyword.MATCH,
+        Keyword.HOST_NAME,
+        Keyword.USER,
+        Keyword.PORT,
+        Keyword.FORWARD_AGENT,
+        Keyword.REKEY_LIMIT,
+        Keyword.PROXY_JUMP,
+        Keyword.PROXY_COMMAND,
+        Keyword.CIPHERS,
+        Keyword.LOCAL_FORWARD,
+        Keyword.REMOTE_FORWARD,
+        Keyword.SEND_ENV,
+        Keyword.SET_ENV,
+        Keyword.IDENTITY_FILE,
+        Keyword.CERTIFICATE_FILE,
+        Keyword.USER_KNOWN_HOSTS_FILE,
+        Keyword.LOCAL_COMMAND
     };
 
     private static final String[] NAMES = {
@@ -107,32 +168,44 @@ class SkimTest {
         long seed = Long.getLong("holdfast.seed", System.nanoTime());
         System.err.println("seed: repeat with -Dholdfast.seed=" + seed);
         Random random = new Random(seed);
-        for (int i = 0; i < 1000; i++) {
+        for (int i = 0; i < 800; i++) {
             List<String> lines = new ArrayList<>();
-            for (int j = random.nextInt(12); j >= 0; j--) {
-                lines.add(line(random));
+            boolean often = random.nextBoolean();
+            for (int j = random.nextInt(often ? 30 : 12); j >= 0; j--) {
+                String line = line(random, often);
+                // Most files have nothing wrong, or there would be little to compare.
+                if (!often || random.nextInt(30) == 0 || isRight(line)) {
+                    lines.add(line);
+                }
             }
-            assertThat(outcome(lines, ""))
+            assertThat(outcome(lines, "", i % 3 == 0))
                     .as("seed %s, %s", seed, lines)
-                    .isEqualTo(outcome(lines, "\f"));
+                    .isEqualTo(outcome(lines, "\f", i % 3 == 0));
         }
     }
 
+    private final Map<String, Boolean> right = new HashMap<>();
+
+    private boolean isRight(String line) {
+        return right.computeIfAbsent(
+                line.strip(), l -> !outcome(List.of(l), "\f", false).contains(" line 1: "));
+    }
+
     /** At the end of a line a form feed means nothing, and is not plain: that line is read. */
-    private String outcome(List<String> lines, String end) {
+    private String outcome(List<String> lines, String end, boolean verbose) {
         ConfigFixture machine = new ConfigFixture(root);
         machine.userFile(lines.stream().map(line -> line + end).toArray(String[]::new));
         String came;
         try {
-            came = machine.config("-G", "far").print();
+            came = machine.config(verbose ? "-vvG" : "-G", "far").print();
         } catch (ConfigException e) {
             came = e.text();
         }
         return came + "\n" + String.join("\n", machine.logged);
     }
 
-    private static String line(Random random) {
-        Keyword[] keywords = Keyword.values();
+    private static String line(Random random, boolean often) {
+        Keyword[] keywords = often ? OFTEN : Keyword.values();
         Keyword keyword = keywords[random.nextInt(keywords.length)];
         // A file that includes itself several times takes its time, at sixteen levels.
         String name =
@@ -159,9 +232,63 @@ class SkimTest {
         assertThat(judged("ForwardX11 maybe", false)).isEqualTo(Skim.Verdict.READ);
     }
 
+    @Test
+    void what_a_block_sets_again_is_passed_over_and_what_it_adds_is_not() {
+        Given given = new Given();
+        given.putIfAbsent(Keyword.PORT, new Given.Value(List.of("22"), "a file", 1));
+        given.putIfAbsent(Keyword.FORWARD_AGENT, new Given.Value(List.of("yes"), "a file", 2));
+        given.putIfAbsent(Keyword.SEND_ENV, new Given.Value(List.of("LANG"), "a file", 3));
+        String text =
+                "Port 2222\nPort 99999\nForwardAgent no\nForwardAgent $S\nSendEnv A\nUser u\n";
+        assertThat(judged(text, given, true))
+                .containsExactly(
+                        Skim.Verdict.PASS,
+                        Skim.Verdict.READ,
+                        Skim.Verdict.PASS,
+                        Skim.Verdict.READ,
+                        Skim.Verdict.READ,
+                        Skim.Verdict.READ);
+        assertThat(judged("ForwardAgent $S\nForwardAgent $S\n", given, false))
+                .containsOnly(Skim.Verdict.READ);
+    }
+
+    @Test
+    void a_value_that_was_right_is_right_again() {
+        assertThat(
+                        judged(
+                                "Ciphers aes128-ctr\nCiphers = aes128-ctr\nMACs aes128-ctr\n",
+                                new Given(),
+                                false))
+                .containsExactly(Skim.Verdict.READ, Skim.Verdict.PASS, Skim.Verdict.READ);
+    }
+
+    @Test
+    void a_match_line_that_names_others_only_is_passed_over() {
+        assertThat(judged("Match host near", true)).isEqualTo(Skim.Verdict.OTHERS);
+        assertThat(judged("Match user root host FAR", true)).isEqualTo(Skim.Verdict.OTHERS);
+        assertThat(judged("Match host FAR", true)).isEqualTo(Skim.Verdict.READ);
+        assertThat(judged("Match user ME host far", true)).isEqualTo(Skim.Verdict.OTHERS);
+        assertThat(judged("Match final host near", true)).isEqualTo(Skim.Verdict.READ);
+        assertThat(judged("Match host near exec true", true)).isEqualTo(Skim.Verdict.READ);
+        assertThat(judged("Match host near all", true)).isEqualTo(Skim.Verdict.READ);
+        assertThat(judged("Match host near,*r", true)).isEqualTo(Skim.Verdict.READ);
+        assertThat(judged("Match host", true)).isEqualTo(Skim.Verdict.READ);
+    }
+
+    /** Everything read is right. */
+    private static List<Skim.Verdict> judged(String text, Given given, boolean active) {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        Skim skim = new Skim(bytes, given, "far", "far", "me", true);
+        List<Skim.Verdict> verdicts = new ArrayList<>();
+        for (int at = 0; at < bytes.length; at = skim.end()) {
+            verdicts.add(skim.judge(at, active));
+            skim.isRight();
+        }
+        return verdicts;
+    }
+
     private static Skim.Verdict judged(String line, boolean active) {
         byte[] bytes = (line + "\n").getBytes(StandardCharsets.UTF_8);
-        Skim skim = new Skim(bytes);
-        return skim.judge(0, skim.end(0), active, "far");
+        return new Skim(bytes, new Given(), "far", "far", "me", true).judge(0, active);
     }
 }

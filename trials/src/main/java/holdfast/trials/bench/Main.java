@@ -6,7 +6,8 @@ import java.util.List;
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
  * tether}, {@code carry}, {@code outlive}, {@code survival}, {@code scale}, {@code mux}, {@code
- * sftp}, {@code forwards}, {@code compatibility} or {@code forwards-churn}, then its options.
+ * sftp}, {@code forwards}, {@code config}, {@code compatibility} or {@code forwards-churn}, then
+ * its options.
  */
 public final class Main {
 
@@ -29,6 +30,7 @@ public final class Main {
                 case "mux" -> Mux.run(new Options(all.subList(1, all.size())));
                 case "sftp" -> Sftp.run(new Options(all.subList(1, all.size())));
                 case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
+                case "config" -> Configuration.run(new Options(all.subList(1, all.size())));
                 case "compatibility" -> Compatibility.run();
                 case "forwards-churn" -> Churn.run(new Options(all.subList(1, all.size())));
                 default -> {
@@ -46,6 +48,7 @@ public final class Main {
                                    trials/bench mux [--pairs N] [--markdown]
                                    trials/bench sftp [--megabytes N] [--files N] [--bytes N] [--pairs N] [--cipher NAME] [--markdown]
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
+                                   trials/bench config [--pairs N] [--lines N] [--markdown]
                                    trials/bench compatibility
                                    trials/bench forwards-churn [--connections N] [--seconds N] [--seed N] [--server]\
                             """);
