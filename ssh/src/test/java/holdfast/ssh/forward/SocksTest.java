@@ -50,7 +50,7 @@ class SocksTest {
             bytes(5, 1, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 22),
             bytes(5, 1, 0, 3, 4, "host", 0, 22)
         };
-        String[] hosts = {"127.0.0.1", "0:0:0:0:0:0:0:1", "host"};
+        String[] hosts = {"127.0.0.1", "::1", "host"};
         for (int i = 0; i < requests.length; i++) {
             Socks socks = new Socks();
             assertThat(slowly(socks, bytes(5, 2, 2, 0))).isInstanceOf(Socks.Step.Say.class);
