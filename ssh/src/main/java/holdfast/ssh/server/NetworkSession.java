@@ -19,29 +19,23 @@ import org.apache.sshd.common.io.IoAcceptor;
 import org.apache.sshd.common.io.IoHandler;
 import org.apache.sshd.common.io.IoServiceFactory;
 import org.apache.sshd.common.io.IoServiceFactoryFactory;
-<<<<<<< HEAD
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
-=======
 import org.apache.sshd.common.io.nio2.Nio2Acceptor;
->>>>>>> srv
 import org.apache.sshd.common.io.nio2.Nio2CompletionHandler;
 import org.apache.sshd.common.io.nio2.Nio2Service;
 import org.apache.sshd.common.io.nio2.Nio2ServiceFactory;
 import org.apache.sshd.common.io.nio2.Nio2ServiceFactoryFactory;
 import org.apache.sshd.common.io.nio2.Nio2Session;
 import org.apache.sshd.common.util.Readable;
-<<<<<<< HEAD
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.apache.sshd.common.util.buffer.ByteArrayBuffer;
 import org.apache.sshd.common.util.threads.SshThreadPoolExecutor;
 import org.apache.sshd.common.util.threads.SshdThreadFactory;
 import org.apache.sshd.core.CoreModuleProperties;
-=======
 import org.apache.sshd.common.util.threads.CloseableExecutorService;
 import org.apache.sshd.common.util.threads.ThreadUtils;
 import org.jspecify.annotations.Nullable;
->>>>>>> srv
 
 /**
  * A TCP connection that has little memory while little comes, as an idle one for its life, and
@@ -100,25 +94,10 @@ final class NetworkSession extends Nio2Session {
         return new Nio2ServiceFactoryFactory() {
             @Override
             public IoServiceFactory create(FactoryManager mina) {
-<<<<<<< HEAD
-                return new Nio2ServiceFactory(mina, new Workers(mina), newExecutor()) {
-                    @Override
-                    public Nio2Session createSession(
-                            Nio2Service service,
-                            IoHandler handler,
-                            AsynchronousSocketChannel socket,
-                            SocketAddress acceptedAt)
-                            throws IOException {
-                        return new NetworkSession(
-                                service, getFactoryManager(), handler, socket, acceptedAt);
-                    }
-                };
-=======
                 CloseableExecutorService resuming =
                         ThreadUtils.newFixedThreadPool(
                                 "holdfast-resume", AbstractIoServiceFactory.getNioWorkers(mina));
-                return new Network(mina, newExecutor(), resuming);
->>>>>>> srv
+                return new Network(mina, new Workers(mina), resuming);
             }
         };
     }

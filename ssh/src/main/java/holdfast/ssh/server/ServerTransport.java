@@ -515,25 +515,6 @@ public final class ServerTransport extends OneKeyExchange {
         }
     }
 
-<<<<<<< HEAD
-=======
-    /**
-     * Moves a large packet back a little, to where the head of a tether's frame has room before it.
-     * It cannot be made there: MINA's own streams know by heart where a packet begins.
-     */
-    private void makeRoom(Buffer packet) {
-        int from = packet.rpos();
-        int to = SshConstants.SSH_PACKET_HEADER_LEN + CarriedSession.FRAME_ROOM;
-        int length = packet.available();
-        if (carried == null || !carried.tethered() || from >= to || length < LARGE) {
-            return;
-        }
-        packet.wpos(to + length);
-        byte[] bytes = packet.array();
-        System.arraycopy(bytes, from, bytes, to, length);
-        packet.rpos(to);
-    }
-
     @Override
     protected Buffer encode(Buffer buffer) throws IOException {
         Buffer whole = super.encode(buffer);
@@ -609,7 +590,6 @@ public final class ServerTransport extends OneKeyExchange {
         debug("KEX done");
     }
 
->>>>>>> srv
     /** Takes one line and not a byte more (RFC 4253 section 4.2). */
     @Override
     protected boolean readIdentification(Buffer buffer) throws Exception {
