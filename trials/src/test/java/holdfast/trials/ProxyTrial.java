@@ -206,6 +206,62 @@ final class ProxyTrial {
     }
 
     @Test
+    void a_jump_host_that_a_master_is_connected_to_is_not_logged_in_to_again(Stage stage)
+            throws Exception {
+        Way way = new Way(stage, 3, "");
+        Path socket = stage.directory().resolve("cm");
+        Path shared = stage.directory().resolve("shared");
+        // Of its own nobody could log in to the jump host with this.
+        Files.writeString(
+                shared,
+                """
+                Host one
+                    ControlPath %s
+                    PreferredAuthentications none
+                """
+                                .formatted(socket)
+                        + Files.readString(way.config));
+        List<String> ours = new ArrayList<>(stage.client().argv());
+        ours.addAll(List.of("-F", shared.toString()));
+        for (Client whose : List.of(stage.client(), Client.reference())) {
+            List<String> words = new ArrayList<>(whose.argv());
+            words.addAll(List.of("-F", way.config.toString(), "-S", socket.toString()));
+            Running master = stage.run(with(words, "-M", "-N", "one")).start();
+            while (!Files.exists(socket)) {
+                assertThat(master.alive()).as(master.report()).isTrue();
+                Thread.sleep(20);
+            }
+            int logins = logins(way.at("one"));
+            Ended ended =
+                    stage.run(with(ours, "-J", "one", "two", "echo $SSH_CONNECTION; exit 5"))
+                            .end(SOON);
+            assertThat(ended.out()).as(ended.err()).contains(" 127.0.0.3 ");
+            assertThat(ended.status()).isEqualTo(5);
+            RandomBytes.thereAndBack(
+                    stage.run(with(ours, "-J", "one,two", "three", "cat")), 3_000_000);
+            assertThat(logins(way.at("one"))).isEqualTo(logins);
+            Ended refused = stage.run(with(ours, "-J", "one", "-p", "1", "two", "true")).end(SOON);
+            assertThat(refused.status()).isEqualTo(255);
+            assertThat(refused.err()).contains("Connection refused");
+            stage.run(with(words, "-O", "exit", "one")).end(SOON);
+            master.end(SOON);
+        }
+        Ended alone = stage.run(with(ours, "-J", "one", "two", "true")).end(SOON);
+        assertThat(alone.status()).as("without a master").isEqualTo(255);
+        assertThat(alone.err()).contains("Permission denied");
+    }
+
+    private static int logins(Sshd sshd) {
+        return sshd.log().split("Accepted publickey", -1).length - 1;
+    }
+
+    private static String[] with(List<String> words, String... more) {
+        List<String> all = new ArrayList<>(words);
+        all.addAll(List.of(more));
+        return all.toArray(String[]::new);
+    }
+
+    @Test
     void the_host_key_of_each_hop_is_checked_and_a_wrong_one_is_named(Stage stage)
             throws Exception {
         Way way = new Way(stage, 3, "");

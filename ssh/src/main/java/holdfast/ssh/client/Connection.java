@@ -15,6 +15,7 @@ import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.TcpStream;
 import holdfast.ssh.link.Wire;
+import holdfast.ssh.mux.MuxClient;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.NetworkWatch;
 import holdfast.ssh.tether.TetherStream;
@@ -380,17 +381,22 @@ final class Connection implements AutoCloseable {
                 yield direct(settings, dialed, most, clock, log);
             }
             case Route.Command command ->
-                    new Way(
+                    by(
                             ProxyCommand.start(command, log),
-                            null,
-                            null,
-                            null,
-                            clock.now(),
                             allowance == null ? limit : allowance.within(limit),
+                            clock,
                             () -> wayAgain(settings, parts, clock));
             case Route.Jump(ClientSettings hop) -> {
                 Allowance whole =
                         allowance == null ? new Allowance(clock, own, OPENING_LIMIT) : allowance;
+                ByteChannel shared = MuxClient.through(hop, whole.within(limit), log);
+                if (shared != null) {
+                    yield by(
+                            shared,
+                            whole.within(limit),
+                            clock,
+                            () -> wayAgain(settings, parts, clock));
+                }
                 Connection through =
                         open(
                                 hop,
@@ -408,6 +414,12 @@ final class Connection implements AutoCloseable {
                         () -> wayAgain(settings, parts, clock));
             }
         };
+    }
+
+    /** By what is no TCP connection of ours. */
+    private static Way by(
+            ByteChannel stream, Duration limit, LinkClock clock, TetherStream.Dial again) {
+        return new Way(stream, null, null, null, clock.now(), limit, again);
     }
 
     private static Way direct(

@@ -14,6 +14,8 @@ import holdfast.ssh.system.SystemException;
 import holdfast.ssh.terminal.Signals;
 import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -170,6 +172,92 @@ public final class MuxClient {
         return outcome;
     }
 
+    /**
+     * Has a master of the connection to a jump host, if there is one, connect us to where that is to
+     * lead (its {@code -W}): as OpenSSH's ProxyJump does, which runs {@code ssh -W}.
+     *
+     * @param limit for the master's answer
+     * @return null: there is no master of use
+     */
+    public static @Nullable ByteChannel through(ClientSettings hop, Duration limit, Log log) {
+        Endpoint to = hop.forwards().stdio();
+        String path = hop.sharing().path();
+        if (to == null
+                || path == null
+                || !hop.sharing().master().joins()
+                || !LocalSocket.fits(path)) {
+            return null;
+        }
+        MuxClient client =
+                new MuxClient(hop, Map.of(), Terminal.ofProcess(), text -> {}, text -> {}, log);
+        MuxWire wire;
+        try {
+            wire = new MuxWire(LocalSocket.connect(path));
+        } catch (SystemException e) {
+            client.notConnected(path, e, true);
+            return null;
+        }
+        LocalSocket ours = null;
+        try {
+            client.meet(wire, path);
+            wire.patience(limit);
+            client.alive(wire, path);
+            LocalSocket.Pair pair = LocalSocket.pair();
+            ours = pair.near();
+            try (LocalSocket theirs = pair.far()) {
+                client.stdio(
+                        wire,
+                        to,
+                        () -> {
+                            wire.socket().pass(theirs);
+                            wire.socket().pass(theirs);
+                        });
+            }
+            wire.patience(Duration.ZERO);
+            ByteChannel carried = new Carried(ours, wire);
+            ours = null;
+            log.debug("Connecting through the master at '" + path + "'");
+            return carried;
+        } catch (Fatal e) {
+            log.error(e.text());
+        } catch (Useless e) {
+            // it has been said why
+        } catch (IOException e) {
+            log.error("socketpair: " + words(e));
+        } finally {
+            if (ours != null) {
+                ours.close();
+            }
+        }
+        wire.close();
+        return null;
+    }
+
+    /** Bytes by way of a master, which carries them for as long as we hold on to it. */
+    private record Carried(LocalSocket bytes, MuxWire master) implements ByteChannel {
+
+        @Override
+        public int read(ByteBuffer into) throws IOException {
+            return bytes.read(into);
+        }
+
+        @Override
+        public int write(ByteBuffer from) throws IOException {
+            return bytes.write(from);
+        }
+
+        @Override
+        public boolean isOpen() {
+            return bytes.isOpen();
+        }
+
+        @Override
+        public void close() {
+            bytes.close();
+            master.close();
+        }
+    }
+
     private Outcome notConnected(String path, SystemException why, boolean session) {
         String text = "Control socket connect(" + path + "): " + why.words();
         if (!session) {
@@ -189,22 +277,7 @@ public final class MuxClient {
 
     private Outcome speak(MuxWire wire, String path) throws Fatal, Useless {
         ClientSharing.Control control = sharing.control();
-        try {
-            Duration limit = settings.connectTimeout();
-            wire.patience(limit == null ? ANSWER : limit);
-            greet(wire);
-            wire.patience(Duration.ZERO);
-        } catch (IOException e) {
-            String why =
-                    "Resource temporarily unavailable".equals(words(e))
-                            ? "does not answer"
-                            : "failed: " + words(e);
-            if (control != null) {
-                throw new Fatal("muxclient: master hello exchange failed");
-            }
-            log.info("Warning: the master at " + path + " " + why + "; making a new connection.");
-            throw new Useless();
-        }
+        meet(wire, path);
         if (control == ClientSharing.Control.PROXY) {
             proxy(wire, path);
             return new Outcome.Proxied(wire.socket(), askable);
@@ -223,6 +296,25 @@ public final class MuxClient {
         int master = alive(wire, path);
         return new Outcome.Done(
                 settings.sessionType() == SessionType.NONE ? nothing(wire) : session(wire, master));
+    }
+
+    private void meet(MuxWire wire, String path) throws Fatal, Useless {
+        try {
+            Duration limit = settings.connectTimeout();
+            wire.patience(limit == null ? ANSWER : limit);
+            greet(wire);
+            wire.patience(Duration.ZERO);
+        } catch (IOException e) {
+            String why =
+                    "Resource temporarily unavailable".equals(words(e))
+                            ? "does not answer"
+                            : "failed: " + words(e);
+            if (sharing.control() != null) {
+                throw new Fatal("muxclient: master hello exchange failed");
+            }
+            log.info("Warning: the master at " + path + " " + why + "; making a new connection.");
+            throw new Useless();
+        }
     }
 
     private static String words(IOException e) {
@@ -682,7 +774,34 @@ public final class MuxClient {
         }
     }
 
+    /** Passes what the master is to read, and what it is to write. */
+    private interface Passing {
+        void pass() throws IOException;
+    }
+
     private int stdio(MuxWire wire, Endpoint to) throws Fatal, Useless {
+        stdio(
+                wire,
+                to,
+                () -> {
+                    passInput(wire);
+                    wire.socket().pass(1);
+                });
+        onSignals(wire, 0);
+        Runnable leave = background;
+        if (leave != null) {
+            leave.run();
+        }
+        MuxMessage message = receive(wire);
+        if (message != null) {
+            throw new Fatal(
+                    "mux_client_request_stdio_fwd: master returned unexpected message "
+                            + message.type());
+        }
+        return 0;
+    }
+
+    private void stdio(MuxWire wire, Endpoint to, Passing files) throws Fatal, Useless {
         String who = "mux_client_request_stdio_fwd";
         int request = nextRequest;
         send(
@@ -695,8 +814,7 @@ public final class MuxClient {
                     case Endpoint.Socks _ -> throw new IllegalStateException("-W goes somewhere");
                 });
         try {
-            passInput(wire);
-            wire.socket().pass(1);
+            files.pass();
         } catch (IOException e) {
             throw new Fatal(who + ": send fds failed");
         }
@@ -717,16 +835,6 @@ public final class MuxClient {
                 throw new Useless();
             }
         }
-        onSignals(wire, 0);
-        Runnable leave = background;
-        if (leave != null) {
-            leave.run();
-        }
-        MuxMessage message = receive(wire);
-        if (message != null) {
-            throw new Fatal(who + ": master returned unexpected message " + message.type());
-        }
-        return 0;
     }
 
     /**

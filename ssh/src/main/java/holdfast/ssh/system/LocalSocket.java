@@ -49,6 +49,7 @@ public final class LocalSocket implements ByteChannel {
     private static final int CONTROL_BYTES = 256;
 
     private static final MemorySegment SOCKET = Native.symbol("socket");
+    private static final MemorySegment SOCKETPAIR = Native.symbol("socketpair");
     private static final MemorySegment BIND = Native.symbol("bind");
     private static final MemorySegment LISTEN = Native.symbol("listen");
     private static final MemorySegment ACCEPT4 = Native.symbol("accept4");
@@ -68,6 +69,29 @@ public final class LocalSocket implements ByteChannel {
 
     private LocalSocket(int fd) {
         descriptor = new Descriptor(fd);
+    }
+
+    /** Two ends of one connection. */
+    public record Pair(LocalSocket near, LocalSocket far) {}
+
+    /** A connection that has no name: one end for ourselves, and one to be passed. */
+    public static Pair pair() throws SystemException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment both = arena.allocate(ValueLayout.JAVA_INT, 2);
+            Native.must(
+                    "socketpair",
+                    Native.call(
+                            SOCKETPAIR,
+                            Native.AF_UNIX,
+                            Native.SOCK_STREAM_CLOEXEC,
+                            0,
+                            both.address()));
+            return new Pair(
+                    new LocalSocket(
+                            Native.aboveInherited(both.getAtIndex(ValueLayout.JAVA_INT, 0))),
+                    new LocalSocket(
+                            Native.aboveInherited(both.getAtIndex(ValueLayout.JAVA_INT, 1))));
+        }
     }
 
     /** Whether a path is short enough to be that of a socket. */
@@ -371,6 +395,19 @@ public final class LocalSocket implements ByteChannel {
                 count = call(SENDMSG, message.address(), Native.MSG_NOSIGNAL, 0);
             } while (count == -Native.EINTR);
             Native.must("sendmsg", count);
+        }
+    }
+
+    /** Passes the descriptor of another socket, which stays ours as well. */
+    public void pass(LocalSocket other) throws IOException {
+        int fd = other.descriptor.enter();
+        if (fd < 0) {
+            throw new ClosedChannelException();
+        }
+        try {
+            pass(fd);
+        } finally {
+            other.descriptor.leave();
         }
     }
 
