@@ -242,7 +242,8 @@ final class ProxyTrial {
             assertThat(logins(way.at("one"))).isEqualTo(logins);
             Ended refused = stage.run(with(ours, "-J", "one", "-p", "1", "two", "true")).end(SOON);
             assertThat(refused.status()).isEqualTo(255);
-            assertThat(refused.err()).contains("Connection refused");
+            assertThat(refused.errLines())
+                    .isEqualTo("Stdio forwarding request failed: Session open refused by peer\n");
             stage.run(with(words, "-O", "exit", "one")).end(SOON);
             master.end(SOON);
         }

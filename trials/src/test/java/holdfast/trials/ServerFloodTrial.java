@@ -149,7 +149,8 @@ final class ServerFloodTrial {
             bystander.isFine();
             assertThat(rss(sshd) - before).isLessThan(GROWTH_KIB);
         }
-        sshd.awaitLog("(?i)127\\.0\\.0\\.1 port \\d+.*packet length");
+        sshd.awaitLog("Bad packet length 300000\\.");
+        sshd.awaitLog("127\\.0\\.0\\.1 port \\d+: message authentication code incorrect");
         assertThat(sshd.log()).doesNotContain("\tat ");
     }
 

@@ -15,8 +15,8 @@ import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.TcpStream;
 import holdfast.ssh.link.Wire;
-import holdfast.ssh.mux.MuxClient;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.mux.MuxClient;
 import holdfast.ssh.system.NetworkWatch;
 import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
@@ -389,7 +389,7 @@ final class Connection implements AutoCloseable {
             case Route.Jump(ClientSettings hop) -> {
                 Allowance whole =
                         allowance == null ? new Allowance(clock, own, OPENING_LIMIT) : allowance;
-                ByteChannel shared = MuxClient.through(hop, whole.within(limit), log);
+                ByteChannel shared = shared(hop, whole.within(limit), log);
                 if (shared != null) {
                     yield by(
                             shared,
@@ -414,6 +414,16 @@ final class Connection implements AutoCloseable {
                         () -> wayAgain(settings, parts, clock));
             }
         };
+    }
+
+    /** By way of a master of the jump host's connection; null: there is none. */
+    private static @Nullable ByteChannel shared(ClientSettings hop, Duration limit, Log log)
+            throws ClientFailure {
+        try {
+            return MuxClient.through(hop, limit, log);
+        } catch (IOException e) {
+            throw new ClientFailure(String.valueOf(e.getMessage()));
+        }
     }
 
     /** By what is no TCP connection of ours. */

@@ -173,13 +173,15 @@ public final class MuxClient {
     }
 
     /**
-     * Has a master of the connection to a jump host, if there is one, connect us to where that is to
-     * lead (its {@code -W}): as OpenSSH's ProxyJump does, which runs {@code ssh -W}.
+     * Has a master of the connection to a jump host, if there is one, connect us to where that is
+     * to lead (its {@code -W}): as OpenSSH's ProxyJump does, which runs {@code ssh -W}.
      *
      * @param limit for the master's answer
      * @return null: there is no master of use
+     * @throws IOException in OpenSSH's words when the master, or the jump host, refuses
      */
-    public static @Nullable ByteChannel through(ClientSettings hop, Duration limit, Log log) {
+    public static @Nullable ByteChannel through(ClientSettings hop, Duration limit, Log log)
+            throws IOException {
         Endpoint to = hop.forwards().stdio();
         String path = hop.sharing().path();
         if (to == null
@@ -198,39 +200,40 @@ public final class MuxClient {
             return null;
         }
         LocalSocket ours = null;
+        ByteChannel carried = null;
         try {
             client.meet(wire, path);
             wire.patience(limit);
             client.alive(wire, path);
             LocalSocket.Pair pair = LocalSocket.pair();
             ours = pair.near();
-            try (LocalSocket theirs = pair.far()) {
+            try {
                 client.stdio(
                         wire,
                         to,
                         () -> {
-                            wire.socket().pass(theirs);
-                            wire.socket().pass(theirs);
+                            wire.socket().pass(pair.far());
+                            wire.socket().pass(pair.far());
                         });
+            } finally {
+                pair.far().letGo();
             }
             wire.patience(Duration.ZERO);
-            ByteChannel carried = new Carried(ours, wire);
-            ours = null;
             log.debug("Connecting through the master at '" + path + "'");
-            return carried;
+            carried = new Carried(ours, wire);
         } catch (Fatal e) {
-            log.error(e.text());
+            throw new IOException(e.text(), e);
         } catch (Useless e) {
             // it has been said why
-        } catch (IOException e) {
-            log.error("socketpair: " + words(e));
         } finally {
-            if (ours != null) {
-                ours.close();
+            if (carried == null) {
+                wire.close();
+                if (ours != null) {
+                    ours.close();
+                }
             }
         }
-        wire.close();
-        return null;
+        return carried;
     }
 
     /** Bytes by way of a master, which carries them for as long as we hold on to it. */

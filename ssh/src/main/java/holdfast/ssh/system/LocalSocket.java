@@ -74,6 +74,11 @@ public final class LocalSocket implements ByteChannel {
     /** Two ends of one connection. */
     public record Pair(LocalSocket near, LocalSocket far) {}
 
+    /** Ends nothing: whoever was passed this has it for himself from now on. */
+    public void letGo() {
+        descriptor.close();
+    }
+
     /** A connection that has no name: one end for ourselves, and one to be passed. */
     public static Pair pair() throws SystemException {
         try (Arena arena = Arena.ofConfined()) {

@@ -158,7 +158,7 @@ record KeyCheck(
 
         private void broken(String where, String why) {
             if (++told <= TOLD) {
-                log.debug(where + ": " + why + "; line skipped");
+                log.info(where + ": " + why + "; line skipped");
             }
         }
 
