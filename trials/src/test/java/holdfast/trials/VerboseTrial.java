@@ -51,7 +51,11 @@ final class VerboseTrial {
                     "debug1: channel \\d+: (new port-listener|free: port listener).*",
                     // Connecting takes several addresses at once, in another place.
                     "debug1: connect_next: .*",
-                    // OpenSSH is gone before it could say this, or after: a matter of moments.
+                    // A server that finds its command gone says that nobody reads any more, or ends
+                    // at once: a matter of moments.
+                    "debug1: client_input_channel_req: channel \\d+ rtype eow@openssh.com reply 0",
+                    "debug2: channel \\d+: rcvd eow",
+                    // OpenSSH is gone before it could say this, or after: likewise.
                     "debug1: channel \\d+: free: .*",
                     "debug1: stdio forwarding: done",
                     "debug1: channel_connect_stdio_fwd: .*",
