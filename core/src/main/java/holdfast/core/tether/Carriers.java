@@ -141,7 +141,9 @@ public final class Carriers {
      * noticed, and the more a PING costs beside it.
      */
     private static Duration quiet(Carried carried, CarrierPolicy policy) {
-        Duration still = carried.heard().since(carried.busy()).dividedBy(STILL_SHARE);
+        // Not dividedBy, which goes by way of decimal fractions: this is asked for every packet.
+        Duration still =
+                Duration.ofNanos(carried.heard().since(carried.busy()).toNanos() / STILL_SHARE);
         if (still.compareTo(policy.soon()) < 0) {
             return policy.soon();
         }

@@ -610,7 +610,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                     spoke(now);
                 }
             }
-            arm();
+            armFor(acknowledgement());
         }
         for (Packet packet : whole) {
             packet.setValue(true);
@@ -630,23 +630,35 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     private void written(IoSession to, boolean well) {
         Farewell last = null;
+        List<Packet> whole;
+        boolean more;
         if (!well) {
             lost(to, false);
             return;
         }
         synchronized (lock) {
-            if (!to.equals(io) || carrier == null) {
+            Tether stream = tether;
+            Tether.Carrier on = carrier;
+            if (!to.equals(io) || on == null || stream == null) {
                 return;
             }
             writing = false;
-            if (tether != null && tether.finished()) {
+            whole = done(stream);
+            if (stream.finished()) {
                 last = farewell;
             }
+            more = !waiting.isEmpty() || farewell != null || on.wants(now());
+            if (!more) {
+                armFor(acknowledgement());
+            }
         }
-        if (last == null) {
-            flush();
-        } else {
+        for (Packet packet : whole) {
+            packet.setValue(true);
+        }
+        if (last != null) {
             last.setValue(true);
+        } else if (more) {
+            flush();
         }
     }
 
@@ -711,21 +723,25 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         arm();
     }
 
-    /** Sets the one timer for whatever comes first; too early is no harm. */
+    /** Sets the one timer for whatever comes first. */
     private void arm() {
         CarrierState now = carriers;
-        if (now == null || over) {
-            return;
+        if (now != null) {
+            armFor(Moment.earlier(Carriers.wakeAt(now, policy), acknowledgement()));
         }
-        Moment due = Carriers.wakeAt(now, policy);
+    }
+
+    /** When one is due though nothing happens; while something is written, its end looks. */
+    private Moment acknowledgement() {
         Tether stream = tether;
-        if (stream != null && !writing) { // else the write's end looks what is due
-            due = Moment.earlier(due, stream.wakeAt());
-        }
-        if (due.isBefore(alarmAt)) {
+        return stream == null || writing ? Moment.NEVER : stream.wakeAt();
+    }
+
+    /** Has the one timer go off by then; too early is no harm. */
+    private void armFor(Moment due) {
+        if (!over && due.isBefore(alarmAt)) {
             alarmAt = due;
-            Moment at = due;
-            deadlines.post(() -> deadlines.set(timer, at));
+            deadlines.post(() -> deadlines.set(timer, due));
         }
     }
 
