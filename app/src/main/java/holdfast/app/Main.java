@@ -7,6 +7,7 @@ import holdfast.app.command.Sshd;
 import holdfast.app.command.Tether;
 import holdfast.app.command.Train;
 import holdfast.ssh.Software;
+import holdfast.ssh.terminal.Terminal;
 import java.util.List;
 
 /** {@code holdfast COMMAND ...}: finds the command and leaves with its status. */
@@ -33,7 +34,27 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) {
-        System.exit(run(List.of(Arguments.exact(arguments))));
+        List<String> words = List.of(Arguments.exact(arguments));
+        int status = run(words);
+        if (!words.isEmpty() && words.getFirst().equals("ssh") && someoneWaits()) {
+            System.out.flush();
+            System.err.flush();
+            Terminal.leave(status);
+        }
+        System.exit(status);
+    }
+
+    /** Whether another thread of ours runs, or waits in the kernel, which the VM cannot tell. */
+    private static boolean someoneWaits() {
+        Thread here = Thread.currentThread();
+        Thread[] all = new Thread[64];
+        int count = Thread.enumerate(all);
+        for (int i = 0; i < count; i++) {
+            if (!all[i].equals(here) && all[i].getState() == Thread.State.RUNNABLE) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static int run(List<String> arguments) {

@@ -108,7 +108,7 @@ final class Borrowed {
     }
 
     /** Everything back, newest first, and nothing more is lent: the process ends. */
-    private static void end() {
+    static void end() {
         ending = true;
         boolean locked = patientLock();
         try {

@@ -57,6 +57,7 @@ final class Libc {
     private static final MemorySegment RAISE;
     private static final MemorySegment GETPGRP;
     private static final MemorySegment SIGMASK;
+    private static final MemorySegment EXIT;
 
     static {
         Linker linker = Linker.nativeLinker();
@@ -71,6 +72,7 @@ final class Libc {
         RAISE = libc.findOrThrow("raise");
         GETPGRP = libc.findOrThrow("getpgrp");
         SIGMASK = libc.findOrThrow("pthread_sigmask");
+        EXIT = libc.findOrThrow("_exit");
     }
 
     private Libc() {}
@@ -86,6 +88,11 @@ final class Libc {
                         ValueLayout.JAVA_LONG),
                 // ioctl and open are variadic from here on; to the others it makes no difference
                 Linker.Option.firstVariadicArg(2));
+    }
+
+    /** Does not return. */
+    static void exit(int status) {
+        call(EXIT, status, 0, 0);
     }
 
     static int ioctl(int fd, long request, MemorySegment argument) {

@@ -792,6 +792,10 @@ class ConfigDifferentialTrial {
             if (their.equals(our)) {
                 return null;
             }
+            // With LogLevel FATAL nothing but its second line is left of what OpenSSH says.
+            if (their.isEmpty() && our.size() == 1 && our.get(0).contains("percent_expand: ")) {
+                return null;
+            }
             // Holdfast says in which line the value stands that OpenSSH only names.
             if (their.size() == 1 && our.size() == 1) {
                 String ourLine = our.get(0).replace(": percent_expand: ", ": ");
