@@ -927,11 +927,7 @@ public final class SftpServer {
                 status(failure());
                 return;
             }
-            if (count == 0) {
-                status(length == 0 ? OK : EOF);
-                return;
-            }
-            if (posix.write(to.fd, writeAt, chunk, 0, count) < 0) {
+            if (count > 0 && posix.write(to.fd, writeAt, chunk, 0, count) < 0) {
                 status(failure());
                 return;
             }
@@ -940,6 +936,11 @@ public final class SftpServer {
             readAt += count;
             writeAt += count;
             left -= count;
+            if (count < wanted) {
+                // The end; to look again could find what was just written, by another name.
+                status(length == 0 ? OK : EOF);
+                return;
+            }
         }
         status(OK);
     }
