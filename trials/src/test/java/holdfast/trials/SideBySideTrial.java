@@ -549,7 +549,8 @@ final class SideBySideTrial {
                             "PermitOpen none")) {
                 List<Sshd> both = both(stage, setting);
                 same(stage, both, somebody, "-W", "127.0.0.1:1", "-n");
-                for (String where : List.of("127.0.0.1:" + port, "/tmp/hfs-%d")) {
+                String path = stage.directory().resolve("r%d").toString();
+                for (String where : List.of("127.0.0.1:" + port, path)) {
                     List<Integer> statuses = new ArrayList<>();
                     for (Sshd sshd : both) {
                         String at = where.formatted(sshd.port());

@@ -342,13 +342,10 @@ final class Connection implements AutoCloseable {
                                 attended)
                         : new LivenessPolicy(Duration.ZERO, 0, null, null, false);
         Way way =
-                new Way(
+                by(
                         upstream.socket(),
-                        null,
-                        null,
-                        null,
-                        clock.now(),
                         OPENING_LIMIT,
+                        clock,
                         () -> {
                             throw new IOException("the connection is a master's");
                         });

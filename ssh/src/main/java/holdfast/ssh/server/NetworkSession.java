@@ -199,9 +199,7 @@ final class NetworkSession extends Nio2Session {
         }
         Buffer together = new ByteArrayBuffer();
         for (ByteBuffer piece : pieces) {
-            byte[] bytes = new byte[piece.remaining()];
-            piece.get(bytes);
-            together.putRawBytes(bytes);
+            together.putBuffer(Readable.readable(piece));
         }
         return to.writeBuffer(together);
     }

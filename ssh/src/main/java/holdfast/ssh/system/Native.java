@@ -44,7 +44,10 @@ final class Native {
     static final int O_CLOEXEC = 0x80000;
 
     static final int AF_UNIX = 1;
-    static final int SOCK_STREAM_CLOEXEC = 1 | O_CLOEXEC;
+    static final int AF_INET = 2;
+    static final int AF_INET6 = 10;
+    static final int SOCK_STREAM = 1;
+    static final int SOCK_STREAM_CLOEXEC = SOCK_STREAM | O_CLOEXEC;
     static final int SOL_SOCKET = 1;
     static final int MSG_DONTWAIT = 0x40;
     static final int MSG_NOSIGNAL = 0x4000;

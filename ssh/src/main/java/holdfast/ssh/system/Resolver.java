@@ -9,9 +9,6 @@ import org.jspecify.annotations.Nullable;
 public final class Resolver {
 
     private static final int AF_UNSPEC = 0;
-    private static final int AF_INET = 2;
-    private static final int AF_INET6 = 10;
-    private static final int SOCK_STREAM = 1;
     private static final int AI_CANONNAME = 2;
 
     /** struct addrinfo of 64-bit Linux. */
@@ -49,10 +46,10 @@ public final class Resolver {
                     4,
                     switch (family) {
                         case ANY -> AF_UNSPEC;
-                        case INET -> AF_INET;
-                        case INET6 -> AF_INET6;
+                        case INET -> Native.AF_INET;
+                        case INET6 -> Native.AF_INET6;
                     });
-            hints.set(ValueLayout.JAVA_INT, 8, SOCK_STREAM);
+            hints.set(ValueLayout.JAVA_INT, 8, Native.SOCK_STREAM);
             MemorySegment result = arena.allocate(ValueLayout.JAVA_LONG);
             int failed =
                     (int)

@@ -45,9 +45,6 @@ public final class Sockets {
     /** sockaddr_storage. */
     private static final int ADDRESS_BYTES = 128;
 
-    private static final int AF_INET = 2;
-    private static final int AF_INET6 = 10;
-
     private static final MemorySegment GETSOCKNAME = Native.symbol("getsockname");
     private static final MemorySegment GETPEERNAME = Native.symbol("getpeername");
     private static final MemorySegment GETSOCKOPT = Native.symbol("getsockopt");
@@ -63,8 +60,6 @@ public final class Sockets {
     private static final MemorySegment LISTEN = Native.symbol("listen");
     private static final MemorySegment DUP3 = Native.symbol("dup3");
 
-    private static final int SOCK_STREAM = 1;
-    private static final int SOL_SOCKET = 1;
     private static final int SO_REUSEADDR = 2;
     private static final int IPV6_V6ONLY = 26;
 
@@ -158,21 +153,21 @@ public final class Sockets {
                         "socket",
                         Native.call(
                                 SOCKET,
-                                six ? AF_INET6 : AF_INET,
-                                SOCK_STREAM | Native.O_CLOEXEC | Native.O_NONBLOCK,
+                                six ? Native.AF_INET6 : Native.AF_INET,
+                                Native.SOCK_STREAM | Native.O_CLOEXEC | Native.O_NONBLOCK,
                                 0));
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment on = arena.allocate(ValueLayout.JAVA_INT);
             on.set(ValueLayout.JAVA_INT, 0, 1);
             long at = on.address();
-            Native.call(SETSOCKOPT, fd, SOL_SOCKET, SO_REUSEADDR, at, 4, 0);
+            Native.call(SETSOCKOPT, fd, Native.SOL_SOCKET, SO_REUSEADDR, at, 4, 0);
             if (six) {
                 Native.must(
                         "setsockopt IPV6_V6ONLY",
                         Native.call(SETSOCKOPT, fd, IPPROTO_IPV6, IPV6_V6ONLY, at, 4, 0));
             }
             MemorySegment name = arena.allocate(ADDRESS_BYTES, 8);
-            name.set(ValueLayout.JAVA_SHORT, 0, (short) (six ? AF_INET6 : AF_INET));
+            name.set(ValueLayout.JAVA_SHORT, 0, (short) (six ? Native.AF_INET6 : Native.AF_INET));
             name.set(ValueLayout.JAVA_BYTE, 2, (byte) (address.getPort() >> 8));
             name.set(ValueLayout.JAVA_BYTE, 3, (byte) address.getPort());
             MemorySegment.copy(host, 0, name, ValueLayout.JAVA_BYTE, six ? 8 : 4, host.length);
@@ -379,8 +374,8 @@ public final class Sockets {
         }
         int bytes =
                 switch (scratch.get(ValueLayout.JAVA_SHORT, 0)) {
-                    case AF_INET -> 4;
-                    case AF_INET6 -> 16;
+                    case Native.AF_INET -> 4;
+                    case Native.AF_INET6 -> 16;
                     default -> 0;
                 };
         if (bytes == 0) {
