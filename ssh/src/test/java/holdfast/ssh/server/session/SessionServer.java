@@ -51,6 +51,8 @@ final class SessionServer implements AutoCloseable {
         List<String> all = new ArrayList<>(List.of("ListenAddress 127.0.0.1:" + port));
         all.addAll(List.of("UsePAM no", "LogLevel DEBUG3", "PrintMotd no", "PrintLastLog no"));
         all.addAll(List.of(lines));
+        // A bash that sshd runs at the outermost level reads the machine's own ~/.bashrc.
+        all.add("SetEnv SHLVL=2");
         ServerSettings settings = ServerConfig.of(all).global();
         var hostKey = KeyPairGenerator.getInstance("Ed25519").generateKeyPair();
         Path key = directory.resolve("key");

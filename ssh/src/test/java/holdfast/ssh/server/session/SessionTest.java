@@ -277,8 +277,7 @@ class SessionTest {
 
     @Test
     void a_thousand_commands_on_one_connection_leave_nothing() throws Exception {
-        // So that bash leaves the start-up files of whoever runs this alone.
-        SessionServer server = serve("SetEnv SHLVL=5");
+        SessionServer server = serve();
         Path control = directory.resolve("control");
         Process master =
                 server.start(server.ssh("-M", "-N", "-S", control.toString(), USER + "@127.0.0.1"));
