@@ -36,25 +36,12 @@ public final class Main {
     public static void main(String[] arguments) {
         List<String> words = List.of(Arguments.exact(arguments));
         int status = run(words);
-        if (!words.isEmpty() && words.getFirst().equals("ssh") && someoneWaits()) {
+        if (!words.isEmpty() && words.getFirst().equals("ssh")) {
             System.out.flush();
             System.err.flush();
             Terminal.leave(status);
         }
         System.exit(status);
-    }
-
-    /** Whether another thread of ours runs, or waits in the kernel, which the VM cannot tell. */
-    private static boolean someoneWaits() {
-        Thread here = Thread.currentThread();
-        Thread[] all = new Thread[64];
-        int count = Thread.enumerate(all);
-        for (int i = 0; i < count; i++) {
-            if (!all[i].equals(here) && all[i].getState() == Thread.State.RUNNABLE) {
-                return true;
-            }
-        }
-        return false;
     }
 
     private static int run(List<String> arguments) {

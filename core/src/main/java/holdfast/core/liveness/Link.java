@@ -304,6 +304,6 @@ public final class Link {
             return null;
         }
         long left = (long) policy.countMax() - watch.unanswered();
-        return due(watch, policy).plus(policy.interval().multipliedBy(Math.max(0, left)));
+        return due(watch, policy).plus(policy.intervals(Math.max(0, left)));
     }
 }

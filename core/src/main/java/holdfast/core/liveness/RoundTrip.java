@@ -32,7 +32,7 @@ public record RoundTrip(Duration smoothed, Duration variation) {
     /** The estimate after one more reply took {@code sample}. */
     public RoundTrip with(Duration sample) {
         if (equals(UNKNOWN)) {
-            return new RoundTrip(sample, sample.dividedBy(2));
+            return new RoundTrip(sample, Duration.ofNanos(sample.toNanos() / 2));
         }
         long newest = sample.toNanos();
         long srtt = smoothed.toNanos();

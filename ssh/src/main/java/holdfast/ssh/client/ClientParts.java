@@ -20,6 +20,8 @@ import java.net.InetAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.function.Consumer;
 import org.apache.sshd.client.SshClient;
 import org.apache.sshd.client.config.hosts.HostConfigEntryResolver;
@@ -74,6 +76,11 @@ final class ClientParts {
     private volatile @Nullable HostKeyCheck hostKeyCheck;
     private final HostKeyNews hostKeyNews;
     private boolean hostKeyRejected;
+    private final FutureTask<Lean> mina =
+            new FutureTask<>(() -> {
+                JdkCrypto.install();
+                return new Lean();
+            });
     private @Nullable Authentication authentication;
 
     /** Tells the loop while a person is being asked. */
@@ -167,17 +174,34 @@ final class ClientParts {
     }
 
     /**
+     * Begins what takes a while and needs nothing to be known: MINA's classes, on a thread of its
+     * own, while the way to the server is found. No other thread may use MINA before {@link
+     * #fitted}: two that initialize its classes could wait for each other.
+     */
+    void prepare() {
+        Thread.ofPlatform().daemon().name("prepare").start(mina);
+    }
+
+    private Lean mina() {
+        mina.run(); // unless it was, or is being
+        try {
+            return mina.get();
+        } catch (InterruptedException | ExecutionException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /**
      * A MINA client for one connection.
      *
      * @param address the server's; null where there is none to be known
      * @param loop told while a person is being asked
      */
     SshClient fitted(@Nullable InetAddress address, LinkLoop loop) throws ClientFailure {
-        JdkCrypto.install();
         Prompter watched = new Watched(prompter, loop);
         HostKeyCheck check = new HostKeyCheck(settings, watched, log);
         hostKeyCheck = check;
-        Lean client = new Lean();
+        Lean client = mina();
         try {
             Algorithms.install(
                     client,

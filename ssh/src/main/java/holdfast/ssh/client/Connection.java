@@ -37,7 +37,6 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.apache.sshd.client.SshClient;
 import org.apache.sshd.client.session.ClientSessionImpl;
 import org.apache.sshd.client.session.SessionFactory;
-import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.io.IoSession;
 import org.jspecify.annotations.Nullable;
 
@@ -256,6 +255,9 @@ final class Connection implements AutoCloseable {
             boolean attended,
             @Nullable Allowance allowance)
             throws ClientFailure {
+        if (settings.route() instanceof Route.Direct) {
+            parts.prepare();
+        }
         Way way = way(settings, parts, clock, allowance);
         Opening opening = new Opening(doubts, way.through(), null);
         Moorage moorage = new Moorage(settings, doubts, parts.log(), opening);
@@ -782,8 +784,7 @@ final class Connection implements AutoCloseable {
     void leave() {
         if (ending.compareAndSet(null, new Ending.Left())) {
             try {
-                transport.disconnect(
-                        SshConstants.SSH2_DISCONNECT_BY_APPLICATION, "disconnected by user");
+                transport.disconnectByUser();
             } catch (IOException e) {
                 log.debug2("disconnect not sent: " + e.getMessage());
             }

@@ -290,6 +290,18 @@ class Transport extends PacketSession {
         }
     }
 
+    /**
+     * Says that we leave, and closes when that is written. MINA's own way tells listeners that it
+     * does not have and sets a timer, which costs a short command 20 ms of code used only there.
+     */
+    void disconnectByUser() throws IOException {
+        Buffer packet = createBuffer(SshConstants.SSH_MSG_DISCONNECT, 64);
+        packet.putInt(SshConstants.SSH2_DISCONNECT_BY_APPLICATION);
+        packet.putString("disconnected by user");
+        packet.putString("");
+        writePacket(packet).addListener(written -> close(true));
+    }
+
     @Override
     public IoWriteFuture writePacket(Buffer buffer) throws IOException {
         IdleChannels watched = idle;

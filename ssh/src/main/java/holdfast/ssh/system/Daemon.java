@@ -44,17 +44,24 @@ public final class Daemon {
     /** sun_path of sockaddr_un. */
     private static final int PATH_BYTES = 108;
 
-    private static final MemorySegment SOCKET = Native.symbol("socket");
-    private static final MemorySegment SENDTO = Native.symbol("sendto");
-    private static final MemorySegment PIPE2 = Native.symbol("pipe2");
-    private static final MemorySegment READ = Native.symbol("read");
-    private static final MemorySegment WRITE = Native.symbol("write");
-    private static final MemorySegment OPEN = Native.symbol("open");
-    private static final MemorySegment DUP2 = Native.symbol("dup2");
-    private static final MemorySegment SETSID = Native.symbol("setsid");
-    private static final MemorySegment GETPPID = Native.symbol("getppid");
-    private static final MemorySegment KILL = Native.symbol("kill");
-    private static final MemorySegment PRCTL = Native.symbol("prctl");
+    /**
+     * Apart, since who only asks {@link #standsIn} is spared the 25 ms that the first call costs.
+     */
+    private static final class Libc {
+        static final MemorySegment SOCKET = Native.symbol("socket");
+        static final MemorySegment SENDTO = Native.symbol("sendto");
+        static final MemorySegment PIPE2 = Native.symbol("pipe2");
+        static final MemorySegment READ = Native.symbol("read");
+        static final MemorySegment WRITE = Native.symbol("write");
+        static final MemorySegment OPEN = Native.symbol("open");
+        static final MemorySegment DUP2 = Native.symbol("dup2");
+        static final MemorySegment SETSID = Native.symbol("setsid");
+        static final MemorySegment GETPPID = Native.symbol("getppid");
+        static final MemorySegment KILL = Native.symbol("kill");
+        static final MemorySegment PRCTL = Native.symbol("prctl");
+
+        private Libc() {}
+    }
 
     private Daemon() {}
 
@@ -79,7 +86,7 @@ public final class Daemon {
             path[0] = 0;
         }
         byte[] text = state.getBytes(StandardCharsets.UTF_8);
-        int fd = Native.call(SOCKET, Native.AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
+        int fd = Native.call(Libc.SOCKET, Native.AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
         if (fd < 0) {
             return false;
         }
@@ -90,7 +97,7 @@ public final class Daemon {
             MemorySegment message = arena.allocate(Math.max(1, text.length));
             MemorySegment.copy(text, 0, message, ValueLayout.JAVA_BYTE, 0, text.length);
             return Native.call(
-                            SENDTO,
+                            Libc.SENDTO,
                             fd,
                             message.address(),
                             text.length,
@@ -114,7 +121,7 @@ public final class Daemon {
         int[] pipe = new int[2];
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment fds = arena.allocate(8, 8);
-            Native.must("pipe", Native.call(PIPE2, fds.address(), Native.O_CLOEXEC));
+            Native.must("pipe", Native.call(Libc.PIPE2, fds.address(), Native.O_CLOEXEC));
             pipe[0] = fds.get(ValueLayout.JAVA_INT, 0);
             pipe[1] = fds.get(ValueLayout.JAVA_INT, 4);
             boolean open = true;
@@ -147,13 +154,13 @@ public final class Daemon {
         }
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment nowhere = Native.string(arena, "/dev/null");
-            int fd = Native.call(OPEN, nowhere.address(), Native.O_RDWR | Native.O_CLOEXEC, 0);
+            int fd = Native.call(Libc.OPEN, nowhere.address(), Native.O_RDWR | Native.O_CLOEXEC, 0);
             if (fd >= 0) {
-                Native.call(DUP2, fd, 2);
+                Native.call(Libc.DUP2, fd, 2);
                 Native.close(fd);
             }
             MemorySegment one = arena.allocate(1);
-            Native.call(WRITE, READY_FD, one.address(), 1);
+            Native.call(Libc.WRITE, READY_FD, one.address(), 1);
             Native.close(READY_FD);
         }
     }
@@ -163,7 +170,7 @@ public final class Daemon {
         MemorySegment one = arena.allocate(1);
         int count;
         do {
-            count = Native.call(READ, pipe, one.address(), 1);
+            count = Native.call(Libc.READ, pipe, one.address(), 1);
         } while (count == -Native.EINTR);
         if (count == 1) {
             return LEFT;
@@ -201,7 +208,7 @@ public final class Daemon {
             environment.add(
                     (own + ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII));
             MemorySegment fds = arena.allocate(8, 8);
-            Native.must("pipe", Native.call(PIPE2, fds.address(), Native.O_CLOEXEC));
+            Native.must("pipe", Native.call(Libc.PIPE2, fds.address(), Native.O_CLOEXEC));
             pipe[0] = fds.get(ValueLayout.JAVA_INT, 0);
             pipe[1] = fds.get(ValueLayout.JAVA_INT, 4);
             boolean open = true;
@@ -272,10 +279,10 @@ public final class Daemon {
         } catch (IOException e) {
             return false;
         }
-        Native.call(PRCTL, PR_SET_PDEATHSIG, SIGTERM);
-        if (!starter.equals(Integer.toString(Native.call(GETPPID, 0)))) {
+        Native.call(Libc.PRCTL, PR_SET_PDEATHSIG, SIGTERM);
+        if (!starter.equals(Integer.toString(Native.call(Libc.GETPPID, 0)))) {
             // It was gone before we could hear of it.
-            Native.call(KILL, ProcessHandle.current().pid(), SIGTERM);
+            Native.call(Libc.KILL, ProcessHandle.current().pid(), SIGTERM);
         }
         return true;
     }
@@ -293,24 +300,24 @@ public final class Daemon {
      * @param errors the same of its standard error
      */
     public static void leave(boolean output, boolean errors) {
-        Native.call(PRCTL, PR_SET_PDEATHSIG, 0);
-        Native.call(SETSID, 0);
+        Native.call(Libc.PRCTL, PR_SET_PDEATHSIG, 0);
+        Native.call(Libc.SETSID, 0);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment nowhere = Native.string(arena, "/dev/null");
-            int fd = Native.call(OPEN, nowhere.address(), Native.O_RDWR | Native.O_CLOEXEC, 0);
+            int fd = Native.call(Libc.OPEN, nowhere.address(), Native.O_RDWR | Native.O_CLOEXEC, 0);
             if (fd >= 0) {
                 // Nobody reads it any more; who writes to it is to hear of that.
-                Native.call(DUP2, fd, 0);
+                Native.call(Libc.DUP2, fd, 0);
                 if (!output) {
-                    Native.call(DUP2, fd, 1);
+                    Native.call(Libc.DUP2, fd, 1);
                 }
                 if (!errors) {
-                    Native.call(DUP2, fd, 2);
+                    Native.call(Libc.DUP2, fd, 2);
                 }
                 Native.close(fd);
             }
             MemorySegment one = arena.allocate(1);
-            Native.call(WRITE, READY_FD, one.address(), 1);
+            Native.call(Libc.WRITE, READY_FD, one.address(), 1);
             Native.close(READY_FD);
         }
     }
