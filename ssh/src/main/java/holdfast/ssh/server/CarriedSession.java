@@ -16,6 +16,7 @@ import holdfast.core.tether.Traffic;
 import holdfast.core.time.Moment;
 import holdfast.core.time.TimingWheel.Timer;
 import holdfast.ssh.link.Deadlines;
+import holdfast.ssh.stream.CarryingThread;
 import holdfast.ssh.tether.TetherKey;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -53,7 +54,7 @@ import org.jspecify.annotations.Nullable;
 final class CarriedSession extends AbstractCloseable implements IoSession {
 
     /** Of one write: more is gained by no system call, and this much waits for the network. */
-    private static final int MOST_OUT = 64 * 1024;
+    private static final int MOST_OUT = 128 * 1024;
 
     /** How long the last bytes and CLOSE may take to be read by a client that still reads. */
     private static final Duration FAREWELL = Duration.ofSeconds(2);
@@ -114,6 +115,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
     private final ArrayDeque<Packet> waiting = new ArrayDeque<>(0);
     private final ArrayDeque<Packet> going = new ArrayDeque<>(0); // kept, and not yet sent
     private boolean writing;
+    private boolean putOff; // somebody will flush at the end of his go
     private boolean delivering;
     private @Nullable Moment parkedAt;
     private Moment alarmAt = Moment.NEVER;
@@ -551,10 +553,39 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         }
         if (gone) {
             packet.setValue(new ClosedChannelException());
-        } else {
+        } else if (!keptForLater()) {
             flush();
         }
         return packet;
+    }
+
+    /**
+     * Keeps what waits, which is as good as sent then: it is sent in one write with what else the
+     * calling thread carries in this go. False where that would be more than one write takes, or
+     * where one is under way, so that whoever writes learns how fast it goes.
+     */
+    private boolean keptForLater() {
+        List<Packet> whole;
+        synchronized (lock) {
+            Tether stream = tether;
+            if (stream == null || over || writing || farewell != null) {
+                return false;
+            }
+            keep(stream);
+            if (!waiting.isEmpty() || stream.written() - stream.sent() > MOST_OUT) {
+                return false;
+            }
+            if (!putOff && !CarryingThread.putOff(this::flush)) {
+                return false;
+            }
+            putOff = true;
+            whole = List.copyOf(going);
+            going.clear();
+        }
+        for (Packet packet : whole) {
+            packet.setValue(true);
+        }
+        return true;
     }
 
     /** Takes into the tether what there is room for; under the lock. */
@@ -590,6 +621,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
         IoSession to;
         ByteBuffer[] pieces = {};
         synchronized (lock) {
+            putOff = false;
             Tether stream = tether;
             if (stream == null || over) {
                 return;

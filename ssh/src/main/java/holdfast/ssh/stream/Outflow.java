@@ -127,6 +127,10 @@ public final class Outflow {
 
     /** As the owner of the flow. */
     private void pump() {
+        CarryingThread.go(this::rounds);
+    }
+
+    private void rounds() {
         Channel channel = to.getChannel();
         for (int round = 0; round < ROUNDS; round++) {
             if (state.get() == State.OVER) {

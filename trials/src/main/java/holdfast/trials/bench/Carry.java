@@ -14,20 +14,29 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.ToDoubleFunction;
 
 /**
  * What a tether costs: bytes each way, and the echo of single keys, between {@code holdfast ssh}
  * and one {@code holdfast sshd}, with {@code Tether=require} and with {@code Tether=no} in
- * alternating pairs. {@code --gigabytes N} (2), {@code --pairs N} (5), {@code --keys N} (1000; 0:
+ * alternating pairs. {@code --gigabytes N} (6), {@code --pairs N} (5), {@code --keys N} (1000; 0:
  * none), {@code --cipher NAME}, {@code --markdown}.
  *
  * <p>The clock of a copy runs at the far end, from the start of the program there, so that no login
- * is in it. Keys go to both sessions in turn, each into a quiet connection, as a person's do.
+ * is in it. The first gigabytes, while the client's code is compiled, are told by themselves: the
+ * bound is for what a connection carries after them. Keys go to both sessions in turn, each into a
+ * quiet connection, as a person's do.
  */
 final class Carry {
 
     /** The least share of the plain connection's speed that the project promises. */
     private static final double BOUND = 0.95;
+
+    /** Of what dd reads and writes at once. */
+    private static final int BLOCK = 128 * 1024;
+
+    /** Blocks of a client's first 4 GB. */
+    private static final long YOUNG = 4_000_000_000L / BLOCK;
 
     private static final Duration PATIENCE = Duration.ofMinutes(10);
 
@@ -40,11 +49,12 @@ final class Carry {
     /**
      * One copy.
      *
-     * @param speed MB/s
-     * @param clientCpu seconds of the client's processor time for each gigabyte
+     * @param young MB/s of the client's first gigabytes
+     * @param speed MB/s after them
+     * @param clientCpu seconds of the client's processor time for each gigabyte of all
      * @param serverCpu the same of the server's
      */
-    private record Copy(double speed, double clientCpu, double serverCpu) {}
+    private record Copy(double young, double speed, double clientCpu, double serverCpu) {}
 
     private final Path directory;
     private final Sshd sshd;
@@ -57,7 +67,7 @@ final class Carry {
     }
 
     static void run(Options options) throws IOException, InterruptedException {
-        long bytes = options.number("--gigabytes", 2) * 1_000_000_000L;
+        long blocks = options.number("--gigabytes", 6) * 1_000_000_000L / BLOCK;
         int pairs = options.number("--pairs", 5);
         int keys = options.number("--keys", 1000);
         String cipher = options.list("--cipher", List.of("aes256-gcm@openssh.com")).getFirst();
@@ -70,15 +80,15 @@ final class Carry {
             Carry carry = new Carry(directory, sshd, cipher);
             for (boolean down : new boolean[] {true, false}) {
                 // A server is there for long: what it compiles for the first is nobody's.
-                carry.copy(true, down, bytes / 2);
-                carry.copy(false, down, bytes / 2);
+                carry.copy(true, down, 1);
+                carry.copy(false, down, 1);
                 List<Copy> with = new ArrayList<>();
                 List<Copy> without = new ArrayList<>();
                 for (int pair = 0; pair < pairs; pair++) {
                     // Either goes first as often as the other.
                     boolean first = pair % 2 == 0;
                     for (boolean tether : new boolean[] {first, !first}) {
-                        (tether ? with : without).add(carry.copy(tether, down, bytes));
+                        (tether ? with : without).add(carry.copy(tether, down, blocks));
                     }
                     if (!options.markdown()) {
                         System.out.printf(
@@ -86,20 +96,27 @@ final class Carry {
                                 Bulk.way(down), said(with.getLast()), said(without.getLast()));
                     }
                 }
-                double ratio = median(with, 0) / median(without, 0);
+                double ratio = median(with, Copy::speed) / median(without, Copy::speed);
                 rows.add(
                         ("| %s | %.0f MB/s | %.0f MB/s | **%.2f** | %.2f | %.2f s, %.2f s | %.2f s,"
                                         + " %.2f s |")
                                 .formatted(
                                         Bulk.way(down),
-                                        median(with, 0),
-                                        median(without, 0),
+                                        median(with, Copy::speed),
+                                        median(without, Copy::speed),
                                         ratio,
                                         BOUND,
-                                        median(with, 1),
-                                        median(with, 2),
-                                        median(without, 1),
-                                        median(without, 2)));
+                                        median(with, Copy::clientCpu),
+                                        median(with, Copy::serverCpu),
+                                        median(without, Copy::clientCpu),
+                                        median(without, Copy::serverCpu)));
+                rows.add(
+                        "| young: %s | %.0f MB/s | %.0f MB/s | %.2f | | | |"
+                                .formatted(
+                                        Bulk.way(down),
+                                        median(with, Copy::young),
+                                        median(without, Copy::young),
+                                        median(with, Copy::young) / median(without, Copy::young)));
                 figure.append(" %s %.2f".formatted(Bulk.way(down), ratio));
             }
             if (keys > 0) {
@@ -139,24 +156,16 @@ final class Carry {
         System.out.println();
         System.out.printf(
                 "%s of the plain connection's speed (bound %.2f), %s; %s, %d MB, %d pairs%n",
-                figure, BOUND, keyFigure, cipher, bytes / 1_000_000, pairs);
+                figure, BOUND, keyFigure, cipher, blocks * BLOCK / 1_000_000, pairs);
     }
 
     private static String said(Copy copy) {
-        return "%4.0f MB/s (CPU s/GB: client %.2f, server %.2f)"
-                .formatted(copy.speed(), copy.clientCpu(), copy.serverCpu());
+        return "%4.0f MB/s (young %.0f; CPU s/GB: client %.2f, server %.2f)"
+                .formatted(copy.speed(), copy.young(), copy.clientCpu(), copy.serverCpu());
     }
 
-    private static double median(List<Copy> copies, int which) {
-        return Measured.median(
-                copies.stream()
-                        .mapToDouble(copy ->
-                                switch (which) {
-                                    case 0 -> copy.speed();
-                                    case 1 -> copy.clientCpu();
-                                    default -> copy.serverCpu();
-                                })
-                        .toArray());
+    private static double median(List<Copy> copies, ToDoubleFunction<Copy> what) {
+        return Measured.median(copies.stream().mapToDouble(what).toArray());
     }
 
     private static double share(double[] values, double share) {
@@ -174,41 +183,51 @@ final class Carry {
         return sshd.client(Client.holdfast(), words.toArray(String[]::new)).argv();
     }
 
-    private Copy copy(boolean tether, boolean down, long bytes)
+    private Copy copy(boolean tether, boolean down, long blocks)
             throws IOException, InterruptedException {
         Path report = directory.resolve("time");
         // The client alone is measured: what fills it and empties it are its neighbours.
         String timed = "/usr/bin/time -o " + report + " -f '%U %S' \"$@\"";
         List<String> argv = new ArrayList<>(List.of("sh", "-c"));
-        if (down) {
-            argv.add("exec " + timed + " >/dev/null");
-        } else {
-            argv.add("head -c " + bytes + " /dev/zero | " + timed);
-        }
+        argv.add(
+                down
+                        ? "exec " + timed + " >/dev/null"
+                        : dd("if=/dev/zero", YOUNG + blocks) + " | " + timed);
         argv.add("sh");
+        String which = down ? "if=/dev/zero" : "of=/dev/null iflag=fullblock";
+        String now = "date +%s%N >&2";
         argv.addAll(
                 client(
                         tether,
                         "-T",
                         "trial",
-                        "date +%s%N >&2; "
-                                + (down ? "head -c " + bytes + " /dev/zero" : "cat >/dev/null")
-                                + "; date +%s%N >&2"));
+                        String.join("; ", now, dd(which, YOUNG), now, dd(which, blocks), now)));
         double before = cpu(sshd.pid());
         Ended ended = Command.of(argv).end(PATIENCE);
         double here = System.currentTimeMillis() / 1e3;
         double server = cpu(sshd.pid()) - before;
         List<String> stamps = ended.err().lines().toList();
-        if (ended.status() != 0 || stamps.size() != 2) {
+        if (ended.status() != 0 || stamps.size() != 3) {
             throw new AssertionError(argv + " ended with " + ended.status() + ": " + ended.err());
         }
         double from = Long.parseLong(stamps.getFirst()) / 1e9;
+        double between = Long.parseLong(stamps.get(1)) / 1e9;
         // Downwards the last byte is there when the client has gone, a moment after.
         double to = down ? here : Long.parseLong(stamps.getLast()) / 1e9;
         String[] times = Files.readAllLines(report).getLast().split(" ", -1);
         double client = Double.parseDouble(times[0]) + Double.parseDouble(times[1]);
-        double gigabytes = bytes / 1e9;
-        return new Copy(gigabytes * 1e3 / (to - from), client / gigabytes, server / gigabytes);
+        double megabytes = blocks * BLOCK / 1e6;
+        double young = YOUNG * BLOCK / 1e6;
+        double gigabytes = (megabytes + young) / 1e3;
+        return new Copy(
+                young / (between - from),
+                megabytes / (to - between),
+                client / gigabytes,
+                server / gigabytes);
+    }
+
+    private static String dd(String which, long blocks) {
+        return "dd bs=" + BLOCK + " count=" + blocks + " " + which + " 2>/dev/null";
     }
 
     /** Seconds of processor time that a process has used, without its children. */
