@@ -465,6 +465,10 @@ final class TetherListenerTest {
             TetherKey key = TetherKey.generate();
             String ours = "SSH-2.0-Test_1 " + key.offer(BUFFER).carryWord();
             begun(unheld, unheld.getInputStream(), ours);
+            unheld.getOutputStream().write(new byte[] {Frame.PING, 1}); // only a tether answers
+            while (unheld.getInputStream().read() != Frame.PONG) {
+                // what comes before
+            }
             begun(plain, plain.getInputStream(), OURS.strip());
             offer(line(silent.getInputStream()));
             assertThat(listener().tethers()).isOne();
