@@ -36,6 +36,22 @@ final class MacTrial {
                     "umac-64@openssh.com",
                     "umac-128@openssh.com");
 
+    /** The others, some of them of another age. */
+    private static final List<String> HMACS =
+            List.of(
+                    "hmac-sha2-256-etm@openssh.com",
+                    "hmac-sha2-512-etm@openssh.com",
+                    "hmac-sha1-etm@openssh.com",
+                    "hmac-sha1-96-etm@openssh.com",
+                    "hmac-md5-etm@openssh.com",
+                    "hmac-md5-96-etm@openssh.com",
+                    "hmac-sha2-256",
+                    "hmac-sha2-512",
+                    "hmac-sha1",
+                    "hmac-sha1-96",
+                    "hmac-md5",
+                    "hmac-md5-96");
+
     /** From one byte to all that goes into one packet. */
     private static final int PIECES = 33;
 
@@ -57,6 +73,22 @@ final class MacTrial {
         Sshd sshd = stage.holdfastSshd();
         for (String mac : UMACS) {
             RandomBytes.thereAndBack(stage.openSsh(sshd, renewing(mac, "cat")), 5_000_000);
+        }
+    }
+
+    @Test
+    void every_other_mac_of_openssh_s_carries_a_connection_to_it_and_from_it(Stage stage)
+            throws Exception {
+        List<String> all = new ArrayList<>(UMACS);
+        all.addAll(HMACS);
+        Ended query = stage.own(Command.of("/usr/bin/ssh", "-Q", "mac")).end(SOON);
+        assertThat(query.out().lines().toList()).containsExactlyInAnyOrderElementsOf(all);
+        Sshd theirs = stage.sshd("MACs " + String.join(",", all));
+        Sshd ours = stage.holdfastSshd("MACs " + String.join(",", all));
+        for (String mac : HMACS) {
+            RandomBytes.thereAndBack(
+                    stage.own(theirs.client(Client.holdfast(), renewing(mac, "cat"))), 100_000);
+            RandomBytes.thereAndBack(stage.openSsh(ours, renewing(mac, "cat")), 100_000);
         }
     }
 

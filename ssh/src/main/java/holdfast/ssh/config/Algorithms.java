@@ -38,8 +38,7 @@ enum Algorithms {
                     + " hmac-sha2-512-etm@openssh.com hmac-sha1-etm@openssh.com"
                     + " umac-64@openssh.com umac-128@openssh.com hmac-sha2-256 hmac-sha2-512"
                     + " hmac-sha1",
-            "hmac-sha1-96-etm@openssh.com hmac-md5-etm@openssh.com"
-                    + " hmac-md5-96-etm@openssh.com"),
+            ""),
     KEX(
             "Bad SSH2 KexAlgorithms '%s'.",
             "diffie-hellman-group1-sha1 diffie-hellman-group14-sha1"
