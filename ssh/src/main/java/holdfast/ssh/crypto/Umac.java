@@ -58,6 +58,7 @@ final class Umac {
 
     private static final long POLYNOMIAL_MASK = 0x01ff_ffff_01ff_ffffL;
 
+    private static final long M36 = (1L << 36) - 1;
     private static final long INNER_PRIME = (1L << 36) - 5;
 
     /** The words of the inner product; four more are always zero without the longer polynomial. */
@@ -263,7 +264,7 @@ final class Umac {
     }
 
     /** One step of POLY, RFC 4418 section 5.3.1. What it gives may be above the prime. */
-    private static long polynomial(long key, long sum, long next) {
+    static long polynomial(long key, long sum, long next) {
         // One in 2^32, as in OpenSSH: whoever could see it in the time would have to see each.
         if (Long.compareUnsigned(next, MARKED) >= 0) {
             return plus(times(key, plus(times(key, sum), MARKER)), next - EXCESS);
@@ -306,7 +307,7 @@ final class Umac {
         blocks = 0;
     }
 
-    private static long reduced(long sum) {
+    static long reduced(long sum) {
         long less = sum + EXCESS; // sum less the prime, modulo 2^64
         long borrow = ((~sum & -EXCESS) | ((~sum | -EXCESS) & less)) >>> 63;
         return (sum & -borrow) | (less & (borrow - 1));
@@ -320,7 +321,16 @@ final class Umac {
                         + (hash >>> 32 & 0xffff) * innerKey[at + 1]
                         + (hash >>> 16 & 0xffff) * innerKey[at + 2]
                         + (hash & 0xffff) * innerKey[at + 3];
-        return (int) (sum % INNER_PRIME) ^ translation[stream];
+        return (int) modulo36(sum) ^ translation[stream];
+    }
+
+    /** A sum below 2^54 modulo 2^36 - 5, without a division, whose time may depend on it. */
+    static long modulo36(long sum) {
+        // 2^36 is 5 here: what is folded is below 2^36 + 2^21, and has the prime in it once at
+        // most.
+        long folded = (sum & M36) + (sum >>> 36) * 5;
+        long less = folded - INNER_PRIME;
+        return less + (INNER_PRIME & less >> 63);
     }
 
     /**

@@ -111,6 +111,58 @@ class UmacTest {
         }
     }
 
+    /** Random messages come to these once in a lifetime. */
+    @Test
+    void the_sums_around_both_primes() {
+        long[] words = {
+            0,
+            1,
+            58,
+            59,
+            60,
+            -1,
+            -58,
+            -59,
+            -60,
+            -61,
+            0x7fff_ffff_ffff_ffffL,
+            0x8000_0000_0000_0000L,
+            0xffff_fffe_ffff_ffffL,
+            0xffff_ffff_0000_0000L,
+            0xffff_ffff_0000_0001L
+        };
+        long[] keys = {0, 1, 2, 0x0100_0000_0000_0000L, 0x01ff_ffff_01ff_ffffL};
+        for (long sum : words) {
+            assertThat(Umac.reduced(sum)).isEqualTo(unsigned(sum).mod(Rfc4418.P64).longValue());
+            for (long next : words) {
+                for (long key : keys) {
+                    BigInteger k = unsigned(key);
+                    BigInteger y = unsigned(sum);
+                    BigInteger m = unsigned(next);
+                    if (m.compareTo(Rfc4418.MAX_WORD) >= 0) {
+                        y = k.multiply(y).add(Rfc4418.MARKER);
+                        m = m.subtract(BigInteger.valueOf(59));
+                    }
+                    y = k.multiply(y).add(m).mod(Rfc4418.P64);
+                    assertThat(Umac.reduced(Umac.polynomial(key, sum, next)))
+                            .as("%x * %x + %x", key, sum, next)
+                            .isEqualTo(y.longValue());
+                }
+            }
+        }
+        long prime = Rfc4418.P36.longValue();
+        for (long times = 0; times < 1 << 18; times += 1 + times / 7) {
+            for (long beside = -12; beside <= 12; beside++) {
+                long sum = Math.max(0, times * prime + beside);
+                assertThat(Umac.modulo36(sum)).as("of %d", sum).isEqualTo(sum % prime);
+            }
+        }
+    }
+
+    private static BigInteger unsigned(long word) {
+        return new BigInteger(Long.toUnsignedString(word));
+    }
+
     @Test
     void a_message_above_16_mib_is_refused() throws Exception {
         Umac umac = new Umac(KEY, 8);
