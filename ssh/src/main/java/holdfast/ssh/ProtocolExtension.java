@@ -17,7 +17,7 @@ public enum ProtocolExtension {
     CHACHA("chacha20-poly1305@openssh.com", At.BOTH, ""),
     GCM("aes128-gcm@openssh.com, aes256-gcm@openssh.com", At.BOTH, ""),
     ETM("hmac-…-etm@openssh.com", At.BOTH, ""),
-    UMAC("umac-64, umac-128 and their -etm", At.NEITHER, "left out of a list that names them"),
+    UMAC("umac-64, umac-128 and their -etm", At.BOTH, ""),
     ZLIB("zlib@openssh.com", At.BOTH, ""),
     CERTIFICATES("…-cert-v01@openssh.com", At.BOTH, ""),
     HARDWARE_KEYS(

@@ -294,7 +294,6 @@ public enum Keyword {
                                     + " it 120 s do"),
                     Map.entry(CIPHERS, "better: AES-GCM comes first where the processor has AES"),
                     Map.entry(KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"),
-                    Map.entry(MACS, "umac is left out of lists"),
                     Map.entry(KNOWN_HOSTS_COMMAND, "better: bounded in time and in what it says"),
                     Map.entry(
                             UPDATE_HOST_KEYS,

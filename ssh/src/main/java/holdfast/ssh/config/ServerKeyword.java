@@ -338,8 +338,7 @@ public enum ServerKeyword {
                             CLIENT_ALIVE_INTERVAL,
                             "better: asked on time whatever the server sends, sleep is not taken for"
                                     + " silence, and the log says silent since when"),
-                    Map.entry(KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"),
-                    Map.entry(MACS, "umac is left out of lists"));
+                    Map.entry(KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"));
 
     private final String spelled;
     private final String lowerCase;

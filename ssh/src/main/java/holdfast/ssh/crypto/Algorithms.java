@@ -159,9 +159,16 @@ public final class Algorithms {
 
     private static @Nullable Mac newMac(String name) {
         return switch (name) {
+            case "umac-64-etm@openssh.com" -> new PacketUmac(8, true);
+            case "umac-128-etm@openssh.com" -> new PacketUmac(16, true);
+            case "umac-64@openssh.com" -> new PacketUmac(8, false);
+            case "umac-128@openssh.com" -> new PacketUmac(16, false);
             case "hmac-sha2-256-etm@openssh.com" -> new BaseMac("HmacSHA256", 32, 32, true);
             case "hmac-sha2-512-etm@openssh.com" -> new BaseMac("HmacSHA512", 64, 64, true);
             case "hmac-sha1-etm@openssh.com" -> new BaseMac("HmacSHA1", 20, 20, true);
+            case "hmac-sha1-96-etm@openssh.com" -> new BaseMac("HmacSHA1", 12, 20, true);
+            case "hmac-md5-etm@openssh.com" -> new BaseMac("HmacMD5", 16, 16, true);
+            case "hmac-md5-96-etm@openssh.com" -> new BaseMac("HmacMD5", 12, 16, true);
             case "hmac-sha2-256" -> new BaseMac("HmacSHA256", 32, 32, false);
             case "hmac-sha2-512" -> new BaseMac("HmacSHA512", 64, 64, false);
             case "hmac-sha1" -> new BaseMac("HmacSHA1", 20, 20, false);

@@ -58,9 +58,13 @@ class ClientConfigTest {
                         "aes256-ctr");
         assertThat(settings.macs())
                 .containsExactly(
+                        "umac-64-etm@openssh.com",
+                        "umac-128-etm@openssh.com",
                         "hmac-sha2-256-etm@openssh.com",
                         "hmac-sha2-512-etm@openssh.com",
                         "hmac-sha1-etm@openssh.com",
+                        "umac-64@openssh.com",
+                        "umac-128@openssh.com",
                         "hmac-sha2-256",
                         "hmac-sha2-512",
                         "hmac-sha1");
@@ -680,8 +684,13 @@ class ClientConfigTest {
     @Test
     void algorithms_that_only_openssh_has_are_left_out_and_an_empty_rest_is_an_error()
             throws Exception {
-        assertThat(machine.settings("-m", "umac-64@openssh.com,hmac-sha2-256", "web").macs())
-                .containsExactly("hmac-sha2-256");
+        assertThat(
+                        machine.settings(
+                                        "-oKexAlgorithms=sntrup761x25519-sha512,"
+                                                + "curve25519-sha256",
+                                        "web")
+                                .kexAlgorithms())
+                .containsExactly("curve25519-sha256");
         machine.userFile("KexAlgorithms sntrup761x25519-sha512@openssh.com");
         assertThat(machine.error("web"))
                 .isEqualTo(

@@ -50,9 +50,16 @@ class AlgorithmsTest {
     void every_mac_carries_a_connection() throws Exception {
         for (String mac :
                 List.of(
+                        "umac-64-etm@openssh.com",
+                        "umac-128-etm@openssh.com",
+                        "umac-64@openssh.com",
+                        "umac-128@openssh.com",
                         "hmac-sha2-256-etm@openssh.com",
                         "hmac-sha2-512-etm@openssh.com",
                         "hmac-sha1-etm@openssh.com",
+                        "hmac-sha1-96-etm@openssh.com",
+                        "hmac-md5-etm@openssh.com",
+                        "hmac-md5-96-etm@openssh.com",
                         "hmac-sha2-256",
                         "hmac-sha2-512",
                         "hmac-sha1",
@@ -77,7 +84,7 @@ class AlgorithmsTest {
                 Algorithms.Side.CLIENT,
                 List.of("curve25519-sha256", "sntrup761x25519-sha512", "mlkem768x25519-sha256"),
                 List.of("aes256-ctr", "aes999-ctr", "chacha20-poly1305@openssh.com"),
-                List.of("umac-64@openssh.com", "hmac-sha2-512", "hmac-sha2-256"),
+                List.of("umac-99@openssh.com", "hmac-sha2-512", "hmac-sha2-256"),
                 List.of("rsa-sha2-256", "ssh-dss", "ssh-ed25519"));
         assertThat(NamedResource.getNameList(client.getKeyExchangeFactories()))
                 .containsExactly("curve25519-sha256", "mlkem768x25519-sha256");

@@ -111,7 +111,7 @@ final class Bulk {
         String[] words = new String[options.length + 6];
         words[0] = "-c";
         words[1] = cipher;
-        // The same algorithms on both sides: OpenSSH alone has umac, and would take it.
+        // One MAC for all, whatever comes first in an installed OpenSSH's or our own list.
         words[2] = "-m";
         words[3] = "hmac-sha2-256-etm@openssh.com";
         System.arraycopy(options, 0, words, 4, options.length);

@@ -10,8 +10,12 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
 
-/** Somebody on the path: carries every byte, keeps a copy of each, and can cut what he carries. */
+/**
+ * Somebody on the path: carries every byte, keeps a copy of each, and can spoil and cut what he
+ * carries.
+ */
 public final class Wiretap implements AutoCloseable {
 
     /** One connection: what went each way so far. */
@@ -20,6 +24,8 @@ public final class Wiretap implements AutoCloseable {
         private final Socket far;
         private final ByteArrayOutputStream up = new ByteArrayOutputStream();
         private final ByteArrayOutputStream down = new ByteArrayOutputStream();
+        private final AtomicBoolean spoilUp = new AtomicBoolean();
+        private final AtomicBoolean spoilDown = new AtomicBoolean();
 
         private Tapped(Socket near, Socket far) {
             this.near = near;
@@ -36,6 +42,16 @@ public final class Wiretap implements AutoCloseable {
             return down.toByteArray();
         }
 
+        /** Changes the last byte of what the client says next: of a packet by itself, its tag's. */
+        public void spoilUp() {
+            spoilUp.set(true);
+        }
+
+        /** The same of what the server says next. */
+        public void spoilDown() {
+            spoilDown.set(true);
+        }
+
         /** Resets both sides. */
         public void cut() throws IOException {
             for (Socket one : List.of(near, far)) {
@@ -46,13 +62,17 @@ public final class Wiretap implements AutoCloseable {
             }
         }
 
-        private void carry(Socket from, Socket to, ByteArrayOutputStream copy) {
+        private void carry(
+                Socket from, Socket to, ByteArrayOutputStream copy, AtomicBoolean spoil) {
             byte[] bytes = new byte[16 * 1024];
             try (InputStream in = from.getInputStream();
                     OutputStream out = to.getOutputStream()) {
                 int count;
                 while ((count = in.read(bytes)) >= 0) {
                     copy.write(bytes, 0, count);
+                    if (spoil.getAndSet(false)) {
+                        bytes[count - 1] ^= 1;
+                    }
                     out.write(bytes, 0, count);
                 }
             } catch (IOException e) {
@@ -81,8 +101,8 @@ public final class Wiretap implements AutoCloseable {
                 far.setTcpNoDelay(true);
                 Tapped one = new Tapped(near, far);
                 tapped.add(one);
-                Thread.ofVirtual().start(() -> one.carry(near, far, one.up));
-                Thread.ofVirtual().start(() -> one.carry(far, near, one.down));
+                Thread.ofVirtual().start(() -> one.carry(near, far, one.up, one.spoilUp));
+                Thread.ofVirtual().start(() -> one.carry(far, near, one.down, one.spoilDown));
             } catch (IOException e) {
                 // closed, or the server is not there: whoever came finds out
             }
