@@ -26,6 +26,8 @@ final class Bulk {
                     "aes128-ctr", 1.0,
                     "chacha20-poly1305@openssh.com", 0.9);
 
+    static final String MAC = "hmac-sha2-256-etm@openssh.com";
+
     static void run(Options options) throws IOException, InterruptedException {
         long bytes = options.number("--gigabytes", 4) * 1_000_000_000L;
         int pairs = options.number("--pairs", 3);
@@ -36,6 +38,8 @@ final class Bulk {
                                 "aes256-gcm@openssh.com",
                                 "aes128-ctr",
                                 "chacha20-poly1305@openssh.com"));
+        // One for all, whatever comes first in an installed OpenSSH's or our own list.
+        String mac = options.list("--mac", List.of(MAC)).getFirst();
         Client holdfast = Client.underTest();
         Client openSsh = Client.reference();
         Path directory = Files.createTempDirectory("hft");
@@ -49,8 +53,8 @@ final class Bulk {
                     double[] ratios = new double[pairs];
                     double rss = 0;
                     for (int i = 0; i < pairs; i++) {
-                        Measured our = once(directory, sshd, holdfast, cipher, down, bytes);
-                        Measured their = once(directory, sshd, openSsh, cipher, down, bytes);
+                        Measured our = once(directory, sshd, holdfast, cipher, mac, down, bytes);
+                        Measured their = once(directory, sshd, openSsh, cipher, mac, down, bytes);
                         ours[i] = bytes / 1e3 / our.wallMillis();
                         theirs[i] = bytes / 1e3 / their.wallMillis();
                         ratios[i] = ours[i] / theirs[i];
@@ -102,6 +106,7 @@ final class Bulk {
             Sshd sshd,
             Client client,
             String cipher,
+            String mac,
             boolean down,
             long bytes,
             String... options)
@@ -111,9 +116,8 @@ final class Bulk {
         String[] words = new String[options.length + 6];
         words[0] = "-c";
         words[1] = cipher;
-        // One MAC for all, whatever comes first in an installed OpenSSH's or our own list.
         words[2] = "-m";
-        words[3] = "hmac-sha2-256-etm@openssh.com";
+        words[3] = mac;
         System.arraycopy(options, 0, words, 4, options.length);
         words[words.length - 2] = "trial";
         if (down) {

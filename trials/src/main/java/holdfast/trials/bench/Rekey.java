@@ -46,6 +46,7 @@ final class Rekey {
                                         sshd,
                                         holdfast,
                                         cipher,
+                                        Bulk.MAC,
                                         down,
                                         bytes,
                                         "-o",
