@@ -4,6 +4,7 @@ import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.tether.CarrierState;
 import holdfast.core.time.Moment;
 import holdfast.ssh.Software;
+import holdfast.ssh.link.Growth;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.TcpStream;
 import holdfast.ssh.system.Daemon;
@@ -260,6 +261,7 @@ public final class Tether {
                             watcher);
             // Until it is told to go: then every client is told, too.
             Runtime.getRuntime().addShutdownHook(new Thread(listener::close, "tether end"));
+            Growth.watch();
             listener.serve();
             for (InetSocketAddress one : listener.addresses()) {
                 say("listening on " + show(one) + " for " + to);
