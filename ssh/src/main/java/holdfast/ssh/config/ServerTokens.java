@@ -68,13 +68,15 @@ public final class ServerTokens {
     /**
      * The words of AuthorizedKeysCommand or AuthorizedPrincipalsCommand, each with its tokens
      * replaced after the words were told apart, so that no value can become two of them. The first
-     * is the program and takes none.
+     * is the program and takes none. No words: its quotes do not match.
+     *
+     * @throws ConfigException a token that is not among them
      */
     public static List<String> command(String text, Map<Character, String> tokens)
             throws ConfigException {
         List<String> words = Words.split(text, false);
         if (words == null || words.isEmpty()) {
-            throw ConfigException.of("command \"" + text + "\" contains invalid quotes");
+            return List.of();
         }
         List<String> expanded = new ArrayList<>(words.size());
         expanded.add(words.getFirst());

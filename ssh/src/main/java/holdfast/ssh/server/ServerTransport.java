@@ -93,6 +93,7 @@ public final class ServerTransport extends OneKeyExchange {
     // A probe is only sent when CountMax allows, which bounds these.
     private final ArrayDeque<ChannelProbe> channelProbes = new ArrayDeque<>();
     private volatile @Nullable InetSocketAddress peer;
+    private volatile @Nullable String peerName;
     private volatile ServerSettings settings;
 
     /** Not named log: the superclass has a logger of that name. */
@@ -180,6 +181,20 @@ public final class ServerTransport extends OneKeyExchange {
         // RekeyLimit of a Match; whoever looks at these two next has heard of the login since.
         maxRekeyBytes = Server.rekeyBytes(now);
         maxRekeyInterval = Server.rekeyTime(now);
+    }
+
+    /** Notes what the client's machine is called, where that was looked up (UseDNS). */
+    public void comesFrom(String name) {
+        peerName = name;
+    }
+
+    /** The client's name for the system's records, or its address; empty where it has neither. */
+    public String peerName() {
+        String name = peerName;
+        InetSocketAddress address = peer;
+        return name != null
+                ? name
+                : address == null ? "" : NumericAddress.text(address.getAddress());
     }
 
     /** Notes whom the client wants to be. */
@@ -307,6 +322,17 @@ public final class ServerTransport extends OneKeyExchange {
                                     + " from "
                                     + peerText());
             penalise(Doorkeeper.Offence.REFUSED);
+        }
+        cut();
+    }
+
+    /**
+     * Ends it for a fault of the configuration that only this client's login has met, without a
+     * word to the client, as OpenSSH's process for it ends.
+     */
+    public void giveUp(String why) {
+        if (depart(Departure.EXPELLED)) {
+            log().fatal(why);
         }
         cut();
     }

@@ -69,6 +69,9 @@ public final class Become {
                     "(?!(?:UID|EUID|PPID|SHELLOPTS|BASHOPTS|BASH_VERSINFO|_)$)"
                             + "[A-Za-z_][A-Za-z0-9_]*");
 
+    /** A shell's depth below others that bash takes as it is. */
+    private static final Pattern LEVEL = Pattern.compile("[0-9]{1,2}");
+
     private static final List<Path> RUNUSER =
             List.of(Path.of("/usr/sbin/runuser"), Path.of("/sbin/runuser"));
     private static final List<Path> SETPRIV =
@@ -302,6 +305,12 @@ public final class Become {
                         .append("\"; unset ")
                         .append(as)
                         .append("; ");
+                if (name.equals("SHLVL") && LEVEL.matcher(value).matches()) {
+                    // One less is left of it by a bash that execs.
+                    unpack.append("[ -z \"${BASH_VERSION-}\" ] || SHLVL=")
+                            .append(Integer.parseInt(value) + 1)
+                            .append("; ");
+                }
             } else if (cage == null || !name.startsWith("BASH_FUNC_")) {
                 // A shell of root's has functions from it.
                 carried.put(name, value);

@@ -5,6 +5,7 @@ import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Signatures;
 import holdfast.ssh.auth.Wire;
 import holdfast.ssh.auth.Wire.Malformed;
+import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.ServerSettings.PermitRootLogin;
@@ -274,6 +275,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             }
         } catch (Malformed e) {
             expel("packet corrupt: " + e.getMessage());
+        } catch (ConfigException e) {
+            drop();
+            transport.giveUp(e.text());
         } catch (Exception | LinkageError e) {
             failed(e);
         }
@@ -668,6 +672,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             transport.close(false);
             return;
         }
+        if (settings.useDns()) {
+            transport.comesFrom(host());
+        }
         Permissions permissions = granted.permissions(settings.permitUserEnvironment());
         Path root = null;
         String configured = settings.chrootDirectory();
@@ -1042,7 +1049,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         Log.Level.VERBOSE,
                         "Postponed",
                         Methods.KEYBOARD_INTERACTIVE,
-                        null,
+                        from.again() ? "pam" : null,
                         "",
                         " [preauth]");
                 from.send();

@@ -5,7 +5,6 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.forward.X11Display;
-import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
 import holdfast.ssh.server.Login;
@@ -810,12 +809,7 @@ final class SessionChannel extends AbstractServerChannel {
         if (terminal != null) {
             InetSocketAddress from = peer.peer();
             InetAddress address = from == null ? null : from.getAddress();
-            Logins.in(
-                    account,
-                    running.pid(),
-                    terminal.name(),
-                    address == null ? "" : NumericAddress.text(address),
-                    address);
+            Logins.in(account, running.pid(), terminal.name(), peer.peerName(), address);
             running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
         }
     }
