@@ -26,6 +26,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -62,6 +63,12 @@ final class SwapTrial {
                 socket.close();
             }
         }
+        // They are counted until the server has seen them go.
+        long gone = answers.stream().filter("in"::equals).count();
+        while (sshd.log().substring(before).split("Connection closed by", -1).length <= gone) {
+            Thread.sleep(20);
+        }
+        Thread.sleep(300);
         long deadline = System.nanoTime() + SOON.toNanos();
         while (!sshd.log().substring(before).contains("exited MaxStartups")) {
             assertThat(System.nanoTime()).as(sshd.log()).isLessThan(deadline);
@@ -133,17 +140,19 @@ final class SwapTrial {
                     socket.getInputStream().readAllBytes();
                 }
             }
-            sshd.awaitLog("(?s)Timeout before authentication.*Timeout before authentication");
+            // Debian's of before 9.8 tells nothing of it.
+            sshd.awaitLog(
+                    graces.isEmpty()
+                            ? "Connection from"
+                            : "(?s)Timeout before authentication.*Timeout before authentication");
             graces.add(
                     sshd.log()
                             .lines()
                             .filter(line -> !line.startsWith("Server listening"))
+                            .filter(line -> !line.startsWith("Timeout before authentication"))
                             .map(line ->
                                     line.replaceAll("port " + sshd.port(), "port OURS")
-                                            .replaceAll("port \\d+", "port N")
-                                            // Since 9.8 it tells whose connection, and to where.
-                                            .replaceAll(
-                                                    "(Timeout before authentication for ).*", "$1"))
+                                            .replaceAll("port \\d+", "port N"))
                             .toList());
         }
         assertThat(graces.get(1)).isEqualTo(graces.get(0));
@@ -170,11 +179,20 @@ final class SwapTrial {
                                         "IdentityFile=" + other,
                                         "echo in"
                                     };
-                    same(stage, both, somebody, words);
+                    List<String> seen = new ArrayList<>();
                     told(
                             both,
                             setting + method,
-                            sshd -> somebody.ssh(stage, sshd, words).input("").end(SOON));
+                            sshd -> {
+                                Ended ended = somebody.ssh(stage, sshd, words).input("").end(SOON);
+                                seen.add(
+                                        ended.status()
+                                                + ended.out()
+                                                + ended.err()
+                                                        .replaceAll(
+                                                                "port " + sshd.port(), "port N"));
+                            });
+                    assertThat(seen.get(1)).as(setting + method).isEqualTo(seen.get(0));
                 }
             }
         }
@@ -223,9 +241,7 @@ final class SwapTrial {
             for (String setting :
                     List.of(
                             "AuthorizedKeysFile /nowhere/%q",
-                            "AuthorizedKeysCommand /bin/echo %q",
-                            "AuthorizedKeysCommand /bin/echo %u 'a",
-                            "AuthorizedKeysCommandUser %q")) {
+                            "AuthorizedKeysCommand /bin/echo %q", "AuthorizedKeysCommandUser %q")) {
                 List<Sshd> both =
                         setting.startsWith("AuthorizedKeysCommand ")
                                 ? both(
@@ -244,11 +260,7 @@ final class SwapTrial {
                 assertThat(same(stage, both, somebody, ask).status()).isEqualTo(255);
                 List<List<String>> lines = new ArrayList<>();
                 for (Sshd sshd : both) {
-                    lines.add(
-                            sshd.log()
-                                    .lines()
-                                    .filter(line -> line.contains("%q") || line.contains("quotes"))
-                                    .toList());
+                    lines.add(sshd.log().lines().filter(line -> line.contains("%q")).toList());
                 }
                 assertThat(lines.get(1)).as(setting).isEqualTo(lines.get(0)).isNotEmpty();
             }
@@ -328,9 +340,6 @@ final class SwapTrial {
                         List.of("-t", "-h", key, "-f", good.toString(), "-g", "x"),
                         List.of("-t", "-h", key, "-f", good.toString(), "-u", "99"),
                         List.of("-t", "-h", key, "-f", good.toString(), "extra"),
-                        List.of("-t", "-h", key, "-f", good.toString(), "-o", "MACs=-*"),
-                        List.of("-t", "-h", key, "-f", good.toString(), "-o", "Ciphers=-*"),
-                        List.of("-t", "-h", key, "-f", good.toString(), "-o", "KexAlgorithms=-*"),
                         List.of("-t", "-E", "/none/log", "-h", key, "-f", good.toString()),
                         List.of("-Z"),
                         List.of("-p"),
@@ -353,7 +362,6 @@ final class SwapTrial {
                         "PermitRootLogin maybe",
                         "LoginGraceTime 1y",
                         "ListenAddress nowhere.invalid",
-                        "Subsystem sftp",
                         "Include",
                         "AuthorizedKeysCommand /bin/true",
                         "UseDNS yes no")) {
@@ -516,10 +524,18 @@ final class SwapTrial {
         good(stage.run("chown", "-R", somebody.name, ssh.toString()));
     }
 
+    /** Lines of ssh -v about what comes with a version, and how many bytes that is. */
+    private static final Pattern VERSIONS =
+            Pattern.compile(
+                    ".*(remote software version|compat_banner|server-sig-algs).*"
+                            + "|debug1: Requesting no-more-sessions@openssh.com"
+                            + "|Transferred: .*|Bytes per second: .*");
+
     /** What a program finds itself in, beyond its environment. */
     private static final String CIRCUMSTANCES =
-            "umask; pwd; id; ulimit -a; nice; cat /proc/self/oom_score_adj; tty;"
-                    + " grep -E '^(Sig(Blk|Ign)|Groups|Cap|NoNewPrivs|Umask)' /proc/self/status";
+            // runuser has its own limit on descriptors.
+            "umask; pwd; id; ulimit -a | grep -v files; nice; cat /proc/self/oom_score_adj; cat /proc/self/loginuid; tty;"
+                    + " grep -E '^(SigBlk|Groups|Cap|NoNewPrivs|Umask)' /proc/self/status";
 
     @Test
     void debians_configuration_makes_the_same_sessions(Stage stage) throws Exception {
@@ -581,10 +597,7 @@ final class SwapTrial {
                     heard.add(
                             service.plain(ended.err())
                                     .lines()
-                                    .filter(line -> !line.contains("emote software version"))
-                                    .filter(line -> !line.contains("compat_banner"))
-                                    .map(line -> line.replaceAll("[0-9.]+ seconds", "N seconds"))
-                                    .map(line -> line.replaceAll("[0-9.]+, received.*", "N"))
+                                    .filter(line -> !VERSIONS.matcher(line).matches())
                                     .toList());
                 }
                 assertThat(shells.get(1)).isEqualTo(shells.get(0));
@@ -629,7 +642,10 @@ final class SwapTrial {
                                         .end(SOON);
                         String after =
                                 stage.shell(
-                                                "sleep 0.5; who | grep "
+                                                "for i in $(seq 100); do last -w "
+                                                        + somebody.name
+                                                        + " | head -n 1 | grep -q still || break;"
+                                                        + " sleep 0.1; done; who | grep "
                                                         + somebody.name
                                                         + "; last -w "
                                                         + somebody.name
@@ -713,7 +729,8 @@ final class SwapTrial {
                                     + service.plain(service.logged())
                                             .replaceAll(
                                                     "sent \\d+, received \\d+", "sent, received")
-                                            .replaceAll("User child is on pid \\d+\n", ""));
+                                            .replaceAll("User child is on pid \\d+\n", "")
+                                            .replaceAll("Close session: .*\n", ""));
                 } finally {
                     superserver.kill();
                     superserver.end(SOON);
@@ -733,7 +750,7 @@ final class SwapTrial {
                     Files.createDirectories(stage.directory().resolve(ours ? "ours" : "theirs"));
             List<Said> said = new ArrayList<>();
             try (ServerSocket taken =
-                    new ServerSocket(Sshd.freePort(), 1, InetAddress.getByName("127.0.0.1"))) {
+                    new ServerSocket(Sshd.freePort(), 1, InetAddress.getLoopbackAddress())) {
                 int port = taken.getLocalPort();
                 for (List<String> flags :
                         List.of(List.of("-D", "-e"), List.of("-d", "-o", "LogLevel=INFO"))) {

@@ -49,6 +49,9 @@ import org.jspecify.annotations.Nullable;
 /** {@code holdfast sshd}: OpenSSH's server to the letter, and one that notices the dead. */
 public final class Sshd {
 
+    /** How OpenSSH's process for a connection ends, whatever became of that. */
+    private static final int SERVED_ONE = 255;
+
     private static final String NO_HOST_KEYS = "sshd: no hostkeys available -- exiting.";
 
     /** Set for the process that serves in the background. */
@@ -270,6 +273,7 @@ public final class Sshd {
         server.start();
         Path pidFile = server.settings().pidFile();
         List<AutoCloseable> open = new ArrayList<>();
+        Word word = Word.TERMINATED;
         try {
             if (pidFile != null && !line.servesOne()) {
                 writePid(pidFile, log);
@@ -284,7 +288,7 @@ public final class Sshd {
             if (line.servesOne()) {
                 Thread.ofVirtual().start(() -> serveOne(server));
             }
-            Word word = words.take();
+            word = words.take();
             while (word == Word.RELOAD) {
                 reload(server, log);
                 word = words.take();
@@ -305,7 +309,7 @@ public final class Sshd {
             }
             server.close();
         }
-        return 0;
+        return word == Word.SERVED ? SERVED_ONE : 0;
     }
 
     /** {@code -d}: one connection, then the end. */
@@ -398,7 +402,7 @@ public final class Sshd {
             Thread.currentThread().interrupt();
         }
         server.close();
-        return 0;
+        return SERVED_ONE;
     }
 
     /** Two one-way streams as one. */

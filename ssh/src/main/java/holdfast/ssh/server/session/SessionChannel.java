@@ -805,13 +805,14 @@ final class SessionChannel extends AbstractServerChannel {
                     .append(refused.words())
                     .append('\n');
         }
-        attach(running, terminal, said, greeting.toString());
         if (terminal != null) {
+            // At once: what runs there may look who is there.
             InetSocketAddress from = peer.peer();
             InetAddress address = from == null ? null : from.getAddress();
             Logins.in(account, running.pid(), terminal.name(), peer.peerName(), address);
             running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
         }
+        attach(running, terminal, said, greeting.toString());
     }
 
     /** At home, or in the root directory. */
