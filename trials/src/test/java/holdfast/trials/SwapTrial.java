@@ -422,7 +422,10 @@ final class SwapTrial {
             List<String> words = new ArrayList<>(List.of("-D", "-E", log.toString()));
             words.addAll(arguments(ours, directory, port));
             words.addAll(Arrays.asList(more));
-            List<String> argv = new ArrayList<>(program(ours));
+            // Whoever starts it may let everybody write: sessions are not to have that from it.
+            List<String> argv =
+                    new ArrayList<>(List.of("/bin/sh", "-c", "umask 0; exec \"$@\"", "sh"));
+            argv.addAll(program(ours));
             argv.addAll(words);
             Running running = stage.run(argv.toArray(String[]::new)).start();
             Service service = new Service(stage, ours, directory, port, log, running);
@@ -544,8 +547,12 @@ final class SwapTrial {
             letIn(stage, somebody);
             for (String shell : List.of("/bin/sh", "/bin/bash")) {
                 good(stage.run("usermod", "-s", shell, somebody.name));
+                String[] set = {"-o", "SetEnv=SHLVL=5 A=b"};
+                String[] more = shell.equals("/bin/bash") ? set : new String[0];
                 List<Service> both =
-                        List.of(Service.start(stage, false), Service.start(stage, true));
+                        List.of(
+                                Service.start(stage, false, more),
+                                Service.start(stage, true, more));
                 alike(somebody, both, "env | sort");
                 alike(somebody, both, "-o", "SetEnv=LC_FOO=bar BAR=no", "env | sort");
                 alike(somebody, both, "-tt", "env | sort; tty | sed 's/[0-9]*$//'");
@@ -603,6 +610,20 @@ final class SwapTrial {
                 assertThat(shells.get(1)).isEqualTo(shells.get(0));
                 assertThat(String.join("\n", heard.get(1)))
                         .isEqualTo(String.join("\n", heard.get(0)));
+                for (String name : List.of("log", "pid")) {
+                    assertThat(Files.getPosixFilePermissions(both.get(1).directory.resolve(name)))
+                            .as(name)
+                            .isEqualTo(
+                                    Files.getPosixFilePermissions(
+                                            both.get(0).directory.resolve(name)));
+                }
+                for (Service service : both) {
+                    service.running.signal("HUP");
+                    service.await(
+                            "Received SIGHUP; restarting.\nServer listening on 127.0.0.1 port "
+                                    + service.port);
+                }
+                alike(somebody, both, "echo again");
                 for (Service service : both) {
                     service.running.signal("TERM");
                     assertThat(service.running.end(SOON).status()).isZero();

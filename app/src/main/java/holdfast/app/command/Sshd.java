@@ -189,6 +189,7 @@ public final class Sshd {
     }
 
     private int serve(ServerConfig config) {
+        Daemon.guardFiles(); // sessions have it from us
         Log.Sink sink = toSystem() ? new ToSystem(config.global().syslogFacility()) : opened;
         try (LogWriter writer = new LogWriter(sink)) {
             Log.Level level = line.quiet() ? Log.Level.QUIET : config.global().logLevel();

@@ -259,6 +259,7 @@ public final class Server implements AutoCloseable {
         // The last first, as OpenSSH's list comes to be.
         for (InetSocketAddress address : List.copyOf(wanted).reversed()) {
             if (surplus.remove(address)) {
+                log.info("Server listening on " + ServerTransport.text(address) + ".");
                 listening++;
                 continue;
             }

@@ -55,6 +55,9 @@ public final class Daemon {
     private static final MemorySegment GETPPID = Native.symbol("getppid");
     private static final MemorySegment KILL = Native.symbol("kill");
     private static final MemorySegment PRCTL = Native.symbol("prctl");
+    private static final MemorySegment UMASK = Native.symbol("umask");
+
+    private static final int GROUP_AND_OTHERS_WRITE = 022;
 
     private Daemon() {}
 
@@ -172,6 +175,15 @@ public final class Daemon {
         child.onExit(ended::complete);
         Exit exit = ended.join();
         return exit.signal() == 0 ? exit.status() : 128 + exit.signal();
+    }
+
+    /**
+     * Has what this process and those that it starts make from now on be writable by nobody else,
+     * whatever the one that started it allowed.
+     */
+    public static void guardFiles() {
+        int before = Native.call(UMASK, 077);
+        Native.call(UMASK, before | GROUP_AND_OTHERS_WRITE);
     }
 
     // --- a program that begins in the foreground and goes on without it
