@@ -27,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -631,6 +632,50 @@ final class SwapTrial {
                     service.await("Received signal 15; terminating.");
                 }
             }
+        }
+    }
+
+    @Test
+    void whom_pam_keeps_out_and_who_must_change_a_password_are_told_alike(Stage stage)
+            throws Exception {
+        Stage.needsRoot("only root asks PAM for others");
+        try (Somebody somebody = Somebody.made(stage)) {
+            letIn(stage, somebody);
+            List<Service> both = new ArrayList<>();
+            for (boolean ours : new boolean[] {false, true}) {
+                both.add(Service.start(stage, ours, "-o", "LogLevel=VERBOSE"));
+            }
+            String[] ask = {"-o", "LogLevel=INFO", "echo in"};
+            for (String change :
+                    List.of(
+                            "usermod -e 1 %s", // ended long ago
+                            "usermod -e '' %s",
+                            "chage -d 0 %s", // the next login is to change it
+                            "chage -M 10 -W 9 -d $(date -d '-5 days' +%%F) %s")) { // soon
+                good(stage.shell(change.formatted(somebody.name)));
+                List<String> shells = new ArrayList<>();
+                for (Service service : both) {
+                    Ended shell =
+                            service.ssh(somebody, "-T", "-o", "LogLevel=INFO", "-n").end(SOON);
+                    shells.add(shell.status() + service.plain(shell.out() + shell.err()));
+                }
+                assertThat(shells.get(1)).as(change).isEqualTo(shells.get(0));
+                alike(somebody, both, ask);
+            }
+            List<String> logs = new ArrayList<>();
+            for (Service service : both) {
+                service.running.signal("TERM");
+                service.running.end(SOON);
+                logs.add(
+                        service.plain(service.logged())
+                                .lines()
+                                .filter(line -> !line.startsWith("User child is on pid"))
+                                .filter(line -> !line.startsWith("Close session: "))
+                                .filter(line -> !line.startsWith("Warning: Permanently"))
+                                .sorted()
+                                .collect(Collectors.joining("\n")));
+            }
+            assertThat(logs.get(1)).isEqualTo(logs.get(0));
         }
     }
 

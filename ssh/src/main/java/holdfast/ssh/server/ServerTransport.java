@@ -94,6 +94,7 @@ public final class ServerTransport extends OneKeyExchange {
     private final ArrayDeque<ChannelProbe> channelProbes = new ArrayDeque<>();
     private volatile @Nullable InetSocketAddress peer;
     private volatile @Nullable String peerName;
+    private final AtomicReference<String> firstWords = new AtomicReference<>("");
     private volatile ServerSettings settings;
 
     /** Not named log: the superclass has a logger of that name. */
@@ -181,6 +182,16 @@ public final class ServerTransport extends OneKeyExchange {
         // RekeyLimit of a Match; whoever looks at these two next has heard of the login since.
         maxRekeyBytes = Server.rekeyBytes(now);
         maxRekeyInterval = Server.rekeyTime(now);
+    }
+
+    /** Notes what is to be said to the user in their first shell; empty: nothing. */
+    public void toSay(String words) {
+        firstWords.set(words);
+    }
+
+    /** What that was, once. */
+    public String firstWords() {
+        return firstWords.getAndSet("");
     }
 
     /** Notes what the client's machine is called, where that was looked up (UseDNS). */
@@ -334,7 +345,7 @@ public final class ServerTransport extends OneKeyExchange {
         if (depart(Departure.EXPELLED)) {
             log().fatal(why);
         }
-        cut();
+        server.apart(() -> close(false)); // what it was told before it is still to hear
     }
 
     /** Runs {@code work} while no packet of the client's is being taken apart. */

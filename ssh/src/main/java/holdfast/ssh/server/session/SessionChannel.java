@@ -679,7 +679,7 @@ final class SessionChannel extends AbstractServerChannel {
                                     Map.of("PATH", "/usr/bin:/bin", "HOME", "/"))
                             .terminal(terminal);
             enter(spawn, account);
-            attach(spawn.start(), terminal, "", CHANGE_NOW);
+            attach(spawn.start(), terminal, ended(peer.firstWords()), CHANGE_NOW);
         } catch (SystemException e) {
             only(PASSWD + ": " + e.words() + "\n", true, 1);
         }
@@ -752,7 +752,9 @@ final class SessionChannel extends AbstractServerChannel {
                                 System.getenv("TZ")));
         String said = "";
         if (settings.usePam() && command == null && !found.hushed() && Accounts.privileged()) {
-            said = PamWords.of(settings.pamServiceName(), account, peer.log());
+            said =
+                    ended(peer.firstWords())
+                            + PamWords.of(settings.pamServiceName(), account, peer.log());
         }
         StringBuilder greeting = new StringBuilder();
         if (terminal != null) {
@@ -813,6 +815,10 @@ final class SessionChannel extends AbstractServerChannel {
             running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
         }
         attach(running, terminal, said, greeting.toString());
+    }
+
+    private static String ended(String words) {
+        return words.isEmpty() || words.endsWith("\n") ? words : words + "\n";
     }
 
     /** At home, or in the root directory. */
