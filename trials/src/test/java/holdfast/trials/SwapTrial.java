@@ -788,7 +788,7 @@ final class SwapTrial {
                                     .end(SOON);
                     String told = in.status() + service.plain(in.out() + out.status() + out.err());
                     service.await("[preauth]");
-                    superserver.out().await("end of the second", SOON);
+                    superserver.out().await("end of the second\n", SOON);
                     seen.add(
                             told
                                     + superserver.out().text()

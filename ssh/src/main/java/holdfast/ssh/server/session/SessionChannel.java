@@ -793,9 +793,13 @@ final class SessionChannel extends AbstractServerChannel {
                 spawn.stdio(Spawn.Stdio.PIPES);
             } else {
                 spawn.terminal(terminal);
+                Logins.soon(account, terminal.name(), peer.peerName(), address());
             }
             running = spawn.start();
         } catch (SystemException e) {
+            if (terminal != null) {
+                Logins.out((int) ProcessHandle.current().pid(), terminal.name());
+            }
             only(shell + ": " + e.words() + "\n", true, 1);
             return;
         }
@@ -808,13 +812,15 @@ final class SessionChannel extends AbstractServerChannel {
                     .append('\n');
         }
         if (terminal != null) {
-            // At once: what runs there may look who is there.
-            InetSocketAddress from = peer.peer();
-            InetAddress address = from == null ? null : from.getAddress();
-            Logins.in(account, running.pid(), terminal.name(), peer.peerName(), address);
+            Logins.in(account, running.pid(), terminal.name(), peer.peerName(), address());
             running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
         }
         attach(running, terminal, said, greeting.toString());
+    }
+
+    private @Nullable InetAddress address() {
+        InetSocketAddress from = peer.peer();
+        return from == null ? null : from.getAddress();
     }
 
     private static String ended(String words) {
