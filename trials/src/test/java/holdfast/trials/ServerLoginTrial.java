@@ -279,10 +279,10 @@ final class ServerLoginTrial {
                             "WARNING: Your password has expired.",
                             "Password change required but no TTY available.");
             assertThat(without.status()).isEqualTo(1);
-            sshd.awaitLog("User " + somebody.name + " password has expired");
             Ended sftp = somebody.ssh(stage, sshd, "-s", "sftp").input("").end(SOON);
             assertThat(sftp.status()).isEqualTo(1);
             Running shell = somebody.ssh(stage, sshd, "-tt", "echo in").inputOpen().start();
+            shell.out().await("You are required to change your password immediately", SOON);
             shell.out().await("You must change your password now and log in again!", SOON);
             shell.out().await("urrent password:", SOON);
             shell.signal("TERM");

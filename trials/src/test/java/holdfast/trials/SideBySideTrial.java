@@ -27,13 +27,13 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(Staged.class)
 final class SideBySideTrial {
 
-    private static final Duration SOON = Duration.ofSeconds(60);
+    static final Duration SOON = Duration.ofSeconds(60);
 
     private static final Pattern REFUSAL =
             Pattern.compile("bad ownership .*|chroot path .*|safely_chroot: stat.*");
 
     /** What one server's client saw; ports and names that are made up are not told apart. */
-    private record Seen(int status, String out, String err) {
+    record Seen(int status, String out, String err) {
 
         static Seen of(Ended ended, Sshd sshd) {
             return new Seen(ended.status(), plain(ended.out(), sshd), plain(ended.err(), sshd));
@@ -49,7 +49,7 @@ final class SideBySideTrial {
         }
     }
 
-    private static Seen same(Stage stage, List<Sshd> both, Somebody somebody, String... words)
+    static Seen same(Stage stage, List<Sshd> both, Somebody somebody, String... words)
             throws Exception {
         List<Seen> seen = new ArrayList<>();
         for (Sshd sshd : both) {
@@ -59,7 +59,7 @@ final class SideBySideTrial {
         return seen.get(0);
     }
 
-    private static List<Sshd> both(Stage stage, String... settings) {
+    static List<Sshd> both(Stage stage, String... settings) {
         List<String> ours = new ArrayList<>(Arrays.asList(settings));
         ours.addFirst("PerSourcePenalties no"); // which Debian's is too old to know
         return List.of(stage.sshd(settings), stage.holdfastSshd(ours.toArray(String[]::new)));
@@ -213,7 +213,7 @@ final class SideBySideTrial {
                     + "/br3w4AQN2CBqbE6/djTcJ/";
 
     /** What a client does with one server. */
-    private interface Doing {
+    interface Doing {
         void to(Sshd sshd) throws Exception;
     }
 
@@ -235,7 +235,7 @@ final class SideBySideTrial {
      * What each server's log says of the same is the same. It is written by threads and processes
      * of their own, in an order of their own at times: it is looked at until it agrees.
      */
-    private static List<String> told(List<Sshd> both, String what, Doing doing) throws Exception {
+    static List<String> told(List<Sshd> both, String what, Doing doing) throws Exception {
         int[] from = {both.get(0).log().length(), both.get(1).log().length()};
         for (Sshd sshd : both) {
             doing.to(sshd);
@@ -255,12 +255,12 @@ final class SideBySideTrial {
         }
     }
 
-    private static List<String> sorted(List<String> lines) {
+    static List<String> sorted(List<String> lines) {
         return lines.stream().sorted().toList();
     }
 
     /** Says something before SSH begins, and reads until the server has had enough of it. */
-    private static Doing saying(String text) {
+    static Doing saying(String text) {
         return sshd -> {
             try (Socket socket = new Socket(sshd.address(), sshd.port())) {
                 socket.setSoTimeout((int) SOON.toMillis());
@@ -586,7 +586,7 @@ final class SideBySideTrial {
         }
     }
 
-    private static void good(Command command) throws Exception {
+    static void good(Command command) throws Exception {
         Ended ended = command.end(SOON);
         assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
     }

@@ -18,6 +18,7 @@ import holdfast.ssh.server.ServerParts;
 import holdfast.ssh.server.auth.HostKeys;
 import holdfast.ssh.system.Accounts;
 import holdfast.ssh.system.Daemon;
+import holdfast.ssh.system.Sockets;
 import holdfast.ssh.system.SystemException;
 import holdfast.ssh.system.SystemLog;
 import holdfast.ssh.terminal.Signals;
@@ -30,8 +31,13 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -43,6 +49,11 @@ import org.jspecify.annotations.Nullable;
 /** {@code holdfast sshd}: OpenSSH's server to the letter, and one that notices the dead. */
 public final class Sshd {
 
+    /** How OpenSSH's process for a connection ends, whatever became of that. */
+    private static final int SERVED_ONE = 255;
+
+    private static final String NO_HOST_KEYS = "sshd: no hostkeys available -- exiting.";
+
     /** Set for the process that serves in the background. */
     private static final String BACKGROUND = "HOLDFAST_SSHD_BACKGROUND";
 
@@ -52,12 +63,17 @@ public final class Sshd {
     /** What the server is told from outside while it runs. */
     private enum Word {
         RELOAD,
-        STOP
+        INTERRUPTED,
+        TERMINATED,
+        SERVED
     }
 
     private final ServerCommandLine line;
     private final Surroundings surroundings;
     private final LinkedBlockingQueue<Word> words = new LinkedBlockingQueue<>();
+
+    /** Where its words go, if not to the system's log. */
+    private Log.Sink opened = (level, text) -> write(text);
 
     private Sshd(ServerCommandLine line, Surroundings surroundings) {
         this.line = line;
@@ -100,12 +116,31 @@ public final class Sshd {
         }
     }
 
-    private int run() throws ConfigException {
-        Log early = new Log(line.logLevel(), Sshd::write);
+    private int run() {
+        Log.Sink first;
+        try {
+            first = first();
+        } catch (IOException e) {
+            say("Couldn't open logfile " + line.logFile() + ": " + reason(e));
+            return 1;
+        }
+        boolean system = first instanceof ToSystem;
+        Log.Level level = line.logLevel();
+        Log early = system ? Log.ofSystem(level, first) : Log.ofTerminal(level, first);
+        try {
+            return run(early);
+        } catch (ConfigException e) {
+            // Said whatever the level is.
+            e.text().lines().forEach(early.at(Log.Level.INFO)::error);
+            return e.status();
+        }
+    }
+
+    private int run(Log early) throws ConfigException {
         ServerConfig config = ServerConfig.load(line, surroundings, early);
         if (line.printsConfiguration()) {
             if (line.loadsKeys() && HostKeys.load(config.global(), early).isEmpty()) {
-                say("sshd: no hostkeys available -- exiting.");
+                early.info(NO_HOST_KEYS);
                 return 1;
             }
             System.out.print(config.print(line.connection(Sshd::groups)));
@@ -113,7 +148,7 @@ public final class Sshd {
             return 0;
         }
         if (HostKeys.load(config.global(), early).isEmpty()) {
-            say("sshd: no hostkeys available -- exiting.");
+            early.info(NO_HOST_KEYS);
             return 1;
         }
         if (line.checksOnly()) {
@@ -154,10 +189,8 @@ public final class Sshd {
     }
 
     private int serve(ServerConfig config) {
-        Log.Sink sink = sink(config);
-        if (sink == null) {
-            return 1;
-        }
+        Daemon.guardFiles(); // sessions have it from us
+        Log.Sink sink = toSystem() ? new ToSystem(config.global().syslogFacility()) : opened;
         try (LogWriter writer = new LogWriter(sink)) {
             Log.Level level = line.quiet() ? Log.Level.QUIET : config.global().logLevel();
             // The system is told the level of each line, and what is an error says so.
@@ -165,12 +198,18 @@ public final class Sshd {
             verbose(log, config);
             MinaLog.to(log);
             config.notes().forEach(log::info);
-            Server server = new Server(config, ServerParts.all(), Software.SERVER, log);
-            Growth.watch();
-            return line.inetd() ? onStdio(server) : listening(server, log);
-        } catch (IOException e) {
-            say("sshd: " + e.getMessage());
-            return 255;
+            try {
+                Server server = new Server(config, ServerParts.all(), Software.SERVER, log);
+                Growth.watch();
+                return line.inetd() ? onStdio(server) : listening(server, log);
+            } catch (IOException e) {
+                String why = String.valueOf(e.getMessage());
+                log.fatal(why);
+                if (toSystem() && !line.inetd()) {
+                    say(why); // for whoever waits until it listens
+                }
+                return 255;
+            }
         }
     }
 
@@ -182,31 +221,60 @@ public final class Sshd {
         return line.logFile() == null && !line.logsToStderr();
     }
 
-    private Log.@Nullable Sink sink(ServerConfig config) {
+    /**
+     * Where its words go before the configuration is read: to standard error, which may be a
+     * client's connection where a superserver has started it.
+     */
+    private Log.Sink first() throws IOException {
         String file = line.logFile();
         if (file != null) {
-            try {
-                FileOutputStream out = new FileOutputStream(file, true);
-                return (level, text) -> write(out, text);
-            } catch (IOException e) {
-                say("Couldn't open logfile " + file + ": " + e.getMessage());
-                return null;
-            }
+            // Only a channel makes it with permissions of its own; only a stream outlives
+            // interrupts.
+            Files.newByteChannel(
+                            Path.of(file),
+                            Set.of(StandardOpenOption.CREATE, StandardOpenOption.APPEND),
+                            PosixFilePermissions.asFileAttribute(
+                                    PosixFilePermissions.fromString("rw-------")))
+                    .close();
+            FileOutputStream out = new FileOutputStream(file, true);
+            opened = (level, text) -> write(out, text);
+        } else if (line.inetd() && !line.logsToStderr()) {
+            return new ToSystem("AUTH");
         }
-        if (line.logsToStderr()) {
-            return (level, text) -> write(text);
+        return opened;
+    }
+
+    /** The system's log. */
+    private static final class ToSystem implements Log.Sink {
+        private final SystemLog system;
+
+        ToSystem(String facility) {
+            system = new SystemLog("sshd", facility);
         }
-        SystemLog system = new SystemLog("sshd", config.global().syslogFacility());
-        return (level, text) -> system.write(level, text.strip());
+
+        @Override
+        public void take(Log.Level level, String text) {
+            system.write(level, text.strip());
+        }
+    }
+
+    private static String reason(IOException e) {
+        return switch (e) {
+            case NoSuchFileException _ -> "No such file or directory";
+            case AccessDeniedException _ -> "Permission denied";
+            case FileSystemException other -> String.valueOf(other.getReason());
+            default -> String.valueOf(e.getMessage());
+        };
     }
 
     private int listening(Server server, Log log) throws IOException {
         Signals.on("HUP", () -> words.add(Word.RELOAD));
-        Signals.on("TERM", () -> words.add(Word.STOP));
-        Signals.on("INT", () -> words.add(Word.STOP));
+        Signals.on("TERM", () -> words.add(Word.TERMINATED));
+        Signals.on("INT", () -> words.add(Word.INTERRUPTED));
         server.start();
         Path pidFile = server.settings().pidFile();
         List<AutoCloseable> open = new ArrayList<>();
+        Word word = Word.TERMINATED;
         try {
             if (pidFile != null && !line.servesOne()) {
                 writePid(pidFile, log);
@@ -221,11 +289,16 @@ public final class Sshd {
             if (line.servesOne()) {
                 Thread.ofVirtual().start(() -> serveOne(server));
             }
-            while (words.take() == Word.RELOAD) {
+            word = words.take();
+            while (word == Word.RELOAD) {
                 reload(server, log);
+                word = words.take();
             }
             Daemon.notify("STOPPING=1");
-            log.info("Received signal 15; terminating.");
+            if (word != Word.SERVED) {
+                log.info(
+                        "Received signal " + (word == Word.TERMINATED ? 15 : 2) + "; terminating.");
+            }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
@@ -237,7 +310,7 @@ public final class Sshd {
             }
             server.close();
         }
-        return 0;
+        return word == Word.SERVED ? SERVED_ONE : 0;
     }
 
     /** {@code -d}: one connection, then the end. */
@@ -247,7 +320,7 @@ public final class Sshd {
                 Thread.sleep(50);
             }
             server.awaitLast();
-            words.add(Word.STOP);
+            words.add(Word.SERVED);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -319,14 +392,18 @@ public final class Sshd {
                 new Pipes(
                         new FileInputStream(FileDescriptor.in).getChannel(),
                         new FileOutputStream(FileDescriptor.out).getChannel());
-        server.serve(pipes, null, null);
+        Sockets.Ends ends = Sockets.standardInput();
+        if (ends != null) {
+            Sockets.prepareStandardInput(server.settings().tcpKeepAlive());
+        }
+        server.serve(pipes, ends == null ? null : ends.local(), ends == null ? null : ends.peer());
         try {
             server.awaitLast();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
         server.close();
-        return 0;
+        return SERVED_ONE;
     }
 
     /** Two one-way streams as one. */

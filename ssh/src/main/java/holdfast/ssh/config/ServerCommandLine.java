@@ -173,8 +173,9 @@ public final class ServerCommandLine {
             case 'T' -> printsConfiguration = true;
             case 't' -> checksOnly = true;
             case 'u' -> {
-                if (Quantities.numberError(value) != null
-                        || Quantities.number(value) > MAX_HOST_NAME) {
+                // What is no number or too large is zero, but for the one behind the longest.
+                if (Quantities.numberError(value) == null
+                        && Quantities.number(value) == MAX_HOST_NAME + 1) {
                     throw ConfigException.of("Invalid utmp length.").withStatus(1);
                 }
             }

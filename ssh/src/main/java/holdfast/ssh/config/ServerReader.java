@@ -183,8 +183,11 @@ final class ServerReader {
         values.append(keyword, List.of(absolute(name)));
     }
 
-    /** Reads a whole file. */
+    /** Reads a whole file; {@code none} is not one. */
     void file(String name) throws ConfigException {
+        if (name.equalsIgnoreCase("none")) {
+            return;
+        }
         complaints.clear();
         text(contents(name), new Place(name, 0, null, true));
     }

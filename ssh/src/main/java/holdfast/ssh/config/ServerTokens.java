@@ -25,7 +25,8 @@ public final class ServerTokens {
     /**
      * Replaces the tokens of a text; {@code %%} is always a percent sign.
      *
-     * @throws ConfigException a token that is not among them: "percent_expand: unknown key %x"
+     * @throws ConfigException a token that is not among them: "vdollar_percent_expand: unknown key
+     *     %x"
      */
     public static String expand(String text, Map<Character, String> tokens) throws ConfigException {
         if (text.indexOf('%') < 0) {
@@ -39,12 +40,12 @@ public final class ServerTokens {
                 continue;
             }
             if (++i == text.length()) {
-                throw ConfigException.of("percent_expand: invalid format");
+                throw ConfigException.of("vdollar_percent_expand: invalid format");
             }
             char key = text.charAt(i);
             String value = key == '%' ? "%" : tokens.get(key);
             if (value == null) {
-                throw ConfigException.of("percent_expand: unknown key %" + key);
+                throw ConfigException.of("vdollar_percent_expand: unknown key %" + key);
             }
             out.append(value);
         }
@@ -68,13 +69,15 @@ public final class ServerTokens {
     /**
      * The words of AuthorizedKeysCommand or AuthorizedPrincipalsCommand, each with its tokens
      * replaced after the words were told apart, so that no value can become two of them. The first
-     * is the program and takes none.
+     * is the program and takes none. No words: its quotes do not match.
+     *
+     * @throws ConfigException a token that is not among them
      */
     public static List<String> command(String text, Map<Character, String> tokens)
             throws ConfigException {
         List<String> words = Words.split(text, false);
         if (words == null || words.isEmpty()) {
-            throw ConfigException.of("command \"" + text + "\" contains invalid quotes");
+            return List.of();
         }
         List<String> expanded = new ArrayList<>(words.size());
         expanded.add(words.getFirst());

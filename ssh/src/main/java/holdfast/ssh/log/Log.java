@@ -94,6 +94,11 @@ public final class Log {
         this.forTerminal = forTerminal;
     }
 
+    /** A log whose lines are for a terminal, and whose sink is told their level too. */
+    public static Log ofTerminal(Level level, Sink sink) {
+        return new Log(level, sink, true);
+    }
+
     /** A log whose lines go to the system's, with {@code error: } before those that are errors. */
     public static Log ofSystem(Level level, Sink sink) {
         return new Log(level, sink, false);

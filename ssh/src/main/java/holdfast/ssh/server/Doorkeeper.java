@@ -5,6 +5,7 @@ import holdfast.ssh.config.ServerSettings.MaxStartups;
 import holdfast.ssh.config.ServerSettings.NetBlockSize;
 import holdfast.ssh.config.ServerSettings.Overflow;
 import holdfast.ssh.config.ServerSettings.PerSourcePenalties;
+import holdfast.ssh.log.Log;
 import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.time.Duration;
@@ -24,6 +25,17 @@ import org.jspecify.annotations.Nullable;
  * sources.
  */
 final class Doorkeeper {
+
+    /**
+     * Why a connection is turned away.
+     *
+     * @param why for its line in the log
+     * @param level of that line: of a whole throttling the first is for everybody
+     */
+    record Refusal(String why, Log.Level level) {}
+
+    /** A line for the log about MaxStartups, and its level. */
+    record News(Log.Level level, String text) {}
 
     /** SSHD_MAXSTARTUPS_LOG_INTERVAL. */
     private static final Duration TELL_EVERY = Duration.ofMinutes(5);
@@ -86,7 +98,7 @@ final class Doorkeeper {
     private @Nullable Moment throttledSince;
     private @Nullable Moment lastTold;
     private long dropped;
-    private @Nullable String news;
+    private @Nullable News news;
 
     /**
      * @param dice gives a number from 0 to below its argument
@@ -112,62 +124,90 @@ final class Doorkeeper {
      * @param exempt whether PerSourcePenaltyExemptList has it
      * @return why it is turned away; null: it is let in
      */
-    synchronized @Nullable String enter(InetAddress from, boolean exempt, Moment now) {
+    synchronized @Nullable Refusal enter(InetAddress from, boolean exempt, Moment now) {
+        Source source = source(from);
+        String penalised = exempt ? null : penalised(source, now);
+        if (penalised != null) {
+            return new Refusal("penalty: " + penalised, Log.Level.INFO);
+        }
         MaxStartups limit = rules.startups();
-        if (dropped(limit)) {
-            throttled(now);
-            return "past MaxStartups";
+        if (dropped(limit) || startups.getOrDefault(source, 0) >= rules.perSource()) {
+            return new Refusal("past MaxStartups", throttled(now)); // OpenSSH's words for both
         }
         if (throttledSince != null && started < limit.begin() - 1) {
-            news = "exited MaxStartups throttling after " + count(throttledSince, now);
+            news =
+                    new News(
+                            Log.Level.INFO,
+                            "exited MaxStartups throttling after "
+                                    + time(throttledSince.until(now))
+                                    + ", "
+                                    + dropped
+                                    + " connections dropped");
             throttledSince = null;
-        }
-        Source source = source(from);
-        if (startups.getOrDefault(source, 0) >= rules.perSource()) {
-            return "past PerSourceMaxStartups";
-        }
-        if (!exempt && rules.penalties().enabled()) {
-            Penalty penalty = penalties(source).get(source);
-            if (penalty != null && penalty.active && now.isBefore(penalty.until)) {
-                return "penalty: " + penalty.reason.words;
-            }
-            if (full(source, now) && overflow(source) == Overflow.DENY_ALL) {
-                return "penalty: too many penalised sources";
-            }
         }
         started++;
         startups.merge(source, 1, Integer::sum);
         return null;
     }
 
+    private @Nullable String penalised(Source source, Moment now) {
+        if (!rules.penalties().enabled()) {
+            return null;
+        }
+        Penalty penalty = penalties(source).get(source);
+        if (penalty != null && penalty.active && now.isBefore(penalty.until)) {
+            return penalty.reason.words;
+        }
+        return full(source, now) && overflow(source) == Overflow.DENY_ALL
+                ? "too many penalised sources"
+                : null;
+    }
+
     /**
      * What the log should be told of MaxStartups, once: that it begins to turn connections away,
      * every five minutes that it still does, and that it does no more.
      */
-    synchronized @Nullable String news() {
-        String told = news;
+    synchronized @Nullable News news() {
+        News told = news;
         news = null;
         return told;
     }
 
-    private void throttled(Moment now) {
+    /** One more is turned away; how loudly that is told. */
+    private Log.Level throttled(Moment now) {
         if (throttledSince == null) {
             throttledSince = now;
             lastTold = now;
-            dropped = 0;
-            news = "beginning MaxStartups throttling";
+            dropped = 1;
+            news = new News(Log.Level.ERROR, "beginning MaxStartups throttling");
+            return Log.Level.INFO;
         }
         dropped++;
-        if (lastTold != null && lastTold.until(now).compareTo(TELL_EVERY) > 0) {
-            lastTold = now;
-            news = "in MaxStartups throttling for " + count(throttledSince, now);
+        if (lastTold == null || lastTold.until(now).compareTo(TELL_EVERY) <= 0) {
+            return Log.Level.VERBOSE;
         }
+        lastTold = now;
+        news =
+                new News(
+                        Log.Level.ERROR,
+                        "in MaxStartups throttling for "
+                                + time(throttledSince.until(now))
+                                + ", "
+                                + dropped
+                                + " connections dropped");
+        return Log.Level.INFO;
     }
 
-    private String count(Moment since, Moment now) {
-        Duration time = since.until(now);
-        return "%02d:%02d:%02d, %d connections dropped"
-                .formatted(time.toHours(), time.toMinutesPart(), time.toSecondsPart(), dropped);
+    /** As OpenSSH's fmt_timeframe has it. */
+    private static String time(Duration time) {
+        long days = time.toDays();
+        if (days >= 7) {
+            return "%02dw%dd%02dh".formatted(days / 7, days % 7, time.toHoursPart());
+        }
+        return days > 0
+                ? "%dd%02dh%02dm".formatted(days, time.toHoursPart(), time.toMinutesPart())
+                : "%02d:%02d:%02d"
+                        .formatted(time.toHours(), time.toMinutesPart(), time.toSecondsPart());
     }
 
     /** A login in progress is over: authenticated, or gone. */

@@ -259,6 +259,7 @@ public final class Server implements AutoCloseable {
         // The last first, as OpenSSH's list comes to be.
         for (InetSocketAddress address : List.copyOf(wanted).reversed()) {
             if (surplus.remove(address)) {
+                log.info("Server listening on " + ServerTransport.text(address) + ".");
                 listening++;
                 continue;
             }
@@ -547,13 +548,13 @@ public final class Server implements AutoCloseable {
                     exemptions != null
                             && AddressList.match(from.getHostAddress(), exemptions)
                                     == AddressList.Verdict.LISTED;
-            String refusal =
+            Doorkeeper.Refusal refusal =
                     stopping
-                            ? "the server is stopping"
+                            ? new Doorkeeper.Refusal("the server is stopping", Log.Level.INFO)
                             : doorkeeper.enter(from, exempt, deadlines.clock().now());
-            String news = doorkeeper.news();
+            Doorkeeper.News news = doorkeeper.news();
             if (news != null) {
-                Server.this.log.error(news);
+                Server.this.log.write(news.level(), news.text());
             }
             if (refusal != null) {
                 counts.departed(Departure.REFUSED);
@@ -566,7 +567,7 @@ public final class Server implements AutoCloseable {
                                             "Not allowed at this time\r\n"
                                                     .getBytes(StandardCharsets.US_ASCII)));
                 }
-                throw new IOException(refusal);
+                throw new IOException(refusal.why());
             }
             if (socket != null && settings.tcpKeepAlive()) {
                 keepAlive(socket, settings);
@@ -574,9 +575,10 @@ public final class Server implements AutoCloseable {
         }
 
         /** In OpenSSH's words. */
-        private void dropped(IoSession io, String why) {
+        private void dropped(IoSession io, Doorkeeper.Refusal refusal) {
             // Not MINA's log, which this class inherits.
-            Server.this.log.info(
+            Server.this.log.write(
+                    refusal.level(),
                     "drop connection #"
                             + doorkeeper.startups()
                             + " from "
@@ -584,7 +586,7 @@ public final class Server implements AutoCloseable {
                             + " on "
                             + bracketed(io.getLocalAddress())
                             + " "
-                            + why);
+                            + refusal.why());
         }
 
         private static String bracketed(SocketAddress address) {

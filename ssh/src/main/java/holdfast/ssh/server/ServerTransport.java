@@ -93,6 +93,8 @@ public final class ServerTransport extends OneKeyExchange {
     // A probe is only sent when CountMax allows, which bounds these.
     private final ArrayDeque<ChannelProbe> channelProbes = new ArrayDeque<>();
     private volatile @Nullable InetSocketAddress peer;
+    private volatile @Nullable String peerName;
+    private final AtomicReference<String> firstWords = new AtomicReference<>("");
     private volatile ServerSettings settings;
 
     /** Not named log: the superclass has a logger of that name. */
@@ -180,6 +182,30 @@ public final class ServerTransport extends OneKeyExchange {
         // RekeyLimit of a Match; whoever looks at these two next has heard of the login since.
         maxRekeyBytes = Server.rekeyBytes(now);
         maxRekeyInterval = Server.rekeyTime(now);
+    }
+
+    /** Notes what is to be said to the user in their first shell; empty: nothing. */
+    public void toSay(String words) {
+        firstWords.set(words);
+    }
+
+    /** What that was, once. */
+    public String firstWords() {
+        return firstWords.getAndSet("");
+    }
+
+    /** Notes what the client's machine is called, where that was looked up (UseDNS). */
+    public void comesFrom(String name) {
+        peerName = name;
+    }
+
+    /** The client's name for the system's records, or its address; empty where it has neither. */
+    public String peerName() {
+        String name = peerName;
+        InetSocketAddress address = peer;
+        return name != null
+                ? name
+                : address == null ? "" : NumericAddress.text(address.getAddress());
     }
 
     /** Notes whom the client wants to be. */
@@ -309,6 +335,17 @@ public final class ServerTransport extends OneKeyExchange {
             penalise(Doorkeeper.Offence.REFUSED);
         }
         cut();
+    }
+
+    /**
+     * Ends it for a fault of the configuration that only this client's login has met, without a
+     * word to the client, as OpenSSH's process for it ends.
+     */
+    public void giveUp(String why) {
+        if (depart(Departure.EXPELLED)) {
+            log().fatal(why);
+        }
+        server.apart(() -> close(false)); // what it was told before it is still to hear
     }
 
     /** Runs {@code work} while no packet of the client's is being taken apart. */

@@ -69,6 +69,9 @@ public final class Become {
                     "(?!(?:UID|EUID|PPID|SHELLOPTS|BASHOPTS|BASH_VERSINFO|_)$)"
                             + "[A-Za-z_][A-Za-z0-9_]*");
 
+    /** A shell's depth below others that bash takes as it is. */
+    private static final Pattern LEVEL = Pattern.compile("[0-9]{1,2}");
+
     private static final List<Path> RUNUSER =
             List.of(Path.of("/usr/sbin/runuser"), Path.of("/sbin/runuser"));
     private static final List<Path> SETPRIV =
@@ -82,6 +85,13 @@ public final class Become {
     private static final String RETURNED = " 2>&3 3>&-";
 
     private static final String NAMED = "exec -a \"$0\" -- \"$@\"";
+
+    /**
+     * Has a bash that execs leave no SHLVL behind, which it would set at that moment: what the name
+     * stands for then can be exported, and is not.
+     */
+    private static final String LEVELLESS = "unset SHLVL; declare -n SHLVL=FUNCNAME 2>/dev/null; ";
+
     private static final String PLAIN = "exec \"$@\"";
 
     private Become() {}
@@ -157,14 +167,14 @@ public final class Become {
                     .argument("--noprofile")
                     .argument("-p")
                     .argument("-c")
-                    .argument(unpack + "SHELL=\"$1\"; " + NAMED + RETURNED)
+                    .argument(named(audited(account) + unpack + "SHELL=\"$1\"; ") + RETURNED)
                     .argument(argv0)
                     .argument(program.toString());
         }
         if (pam) {
             spawn = Spawn.of(must("runuser", RUNUSER)).environment(environment).reported();
             runuser(account).forEach(spawn::argument);
-            shell(spawn, bash, unpack, RETURNED, argv0, program);
+            shell(spawn, bash, audited(account) + unpack, RETURNED, argv0, program);
         } else {
             spawn =
                     setpriv(account, environment)
@@ -210,7 +220,7 @@ public final class Become {
                             .argument(must("runuser", RUNUSER).toString());
             runuser(account).forEach(spawn::argument);
             // Not bash, which would read files of the user's when SSH_CLIENT is there.
-            shell(spawn, null, "", RETURNED, setpriv.toString(), setpriv);
+            shell(spawn, null, audited(account), RETURNED, setpriv.toString(), setpriv);
             spawn.argument("--reuid=0")
                     .argument("--securebits=-no_setuid_fixup")
                     .argument("--inh-caps=-all")
@@ -250,6 +260,21 @@ public final class Become {
                 .argument("--groups=" + groups(account));
     }
 
+    /**
+     * What pam_loginuid does, which runuser's service has not: whose login it is for the kernel's
+     * audit, which anybody may say once, where nobody has.
+     */
+    private static String audited(Account account) {
+        return "{ echo "
+                + Integer.toUnsignedString(account.uid())
+                + " >/proc/self/loginuid; } 2>/dev/null; ";
+    }
+
+    /** A bash's script that becomes the program, by the name that it is given. */
+    private static String named(String first) {
+        return (first.contains("export SHLVL=") ? first : LEVELLESS + first) + NAMED;
+    }
+
     /** A shell's script that becomes the program; what is added after it is the program's. */
     private static void shell(
             Spawn spawn,
@@ -265,7 +290,7 @@ public final class Become {
                     .argument("--norc")
                     .argument("-p")
                     .argument("-c")
-                    .argument(first + NAMED + redirected)
+                    .argument(named(first) + redirected)
                     .argument(argv0);
         } else {
             spawn.argument(SH.toString())
@@ -302,6 +327,12 @@ public final class Become {
                         .append("\"; unset ")
                         .append(as)
                         .append("; ");
+                if (name.equals("SHLVL") && LEVEL.matcher(value).matches()) {
+                    // One less is left of it by a bash that execs.
+                    unpack.append("[ -z \"${BASH_VERSION-}\" ] || SHLVL=")
+                            .append(Integer.parseInt(value) + 1)
+                            .append("; ");
+                }
             } else if (cage == null || !name.startsWith("BASH_FUNC_")) {
                 // A shell of root's has functions from it.
                 carried.put(name, value);

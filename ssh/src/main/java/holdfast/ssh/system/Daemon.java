@@ -44,6 +44,8 @@ public final class Daemon {
     /** sun_path of sockaddr_un. */
     private static final int PATH_BYTES = 108;
 
+    private static final int GROUP_AND_OTHERS_WRITE = 022;
+
     /**
      * Apart, since who only asks {@link #standsIn} is spared the 25 ms that the first call costs.
      */
@@ -59,6 +61,7 @@ public final class Daemon {
         static final MemorySegment GETPPID = Native.symbol("getppid");
         static final MemorySegment KILL = Native.symbol("kill");
         static final MemorySegment PRCTL = Native.symbol("prctl");
+        static final MemorySegment UMASK = Native.symbol("umask");
 
         private Libc() {}
     }
@@ -179,6 +182,15 @@ public final class Daemon {
         child.onExit(ended::complete);
         Exit exit = ended.join();
         return exit.signal() == 0 ? exit.status() : 128 + exit.signal();
+    }
+
+    /**
+     * Has what this process and those that it starts make from now on be writable by nobody else,
+     * whatever the one that started it allowed.
+     */
+    public static void guardFiles() {
+        int before = Native.call(Libc.UMASK, 077);
+        Native.call(Libc.UMASK, before | GROUP_AND_OTHERS_WRITE);
     }
 
     // --- a program that begins in the foreground and goes on without it

@@ -58,6 +58,17 @@ public final class Logins {
     public record Last(Instant when, String terminal, String host) {}
 
     /**
+     * Enters a login whose program is about to start, so that it finds itself there: as this
+     * process's until {@link #in} says which one it is, and not yet in wtmp, which keeps all.
+     */
+    public static void soon(
+            Account account, String terminal, String host, @Nullable InetAddress from) {
+        int pid = (int) ProcessHandle.current().pid();
+        enter(USER_PROCESS, pid, terminal, account.name(), host, from, false);
+        remember(LASTLOG, account.uid(), terminal, host, Instant.now());
+    }
+
+    /**
      * Enters a login with a terminal.
      *
      * @param pid the login shell's
@@ -66,13 +77,13 @@ public final class Logins {
      */
     public static void in(
             Account account, int pid, String terminal, String host, @Nullable InetAddress from) {
-        enter(USER_PROCESS, pid, terminal, account.name(), host, from);
+        enter(USER_PROCESS, pid, terminal, account.name(), host, from, true);
         remember(LASTLOG, account.uid(), terminal, host, Instant.now());
     }
 
     /** Enters its end. */
     public static void out(int pid, String terminal) {
-        enter(DEAD_PROCESS, pid, terminal, "", "", null);
+        enter(DEAD_PROCESS, pid, terminal, "", "", null, true);
     }
 
     /** When and from where this user last came in, for PrintLastLog; null if never or unknown. */
@@ -87,7 +98,8 @@ public final class Logins {
             String terminal,
             String user,
             String host,
-            @Nullable InetAddress from) {
+            @Nullable InetAddress from,
+            boolean kept) {
         String line = line(terminal);
         Instant now = Instant.now();
         try (Arena arena = Arena.ofConfined()) {
@@ -115,7 +127,7 @@ public final class Logins {
             Native.raw(SET, 0, 0, 0);
             Native.raw(PUT, entry.address(), 0, 0);
             Native.raw(END, 0, 0, 0);
-            if (Files.exists(WTMP)) {
+            if (kept && Files.exists(WTMP)) {
                 Native.raw(
                         UPDATE,
                         Native.string(arena, WTMP.toString()).address(),

@@ -181,9 +181,26 @@ public final class Pam {
         return attempt(service, user, host, true, allowEmpty ? 0 : DISALLOW_NULL, conversation);
     }
 
-    /** Checks only whether the account may come in, for those who proved it with a key. */
+    /**
+     * Checks only whether the account may come in, for those who proved it with a key. The words
+     * are what its modules say to the user, if anything.
+     */
     public static Verdict account(String service, String user, String host) {
-        return attempt(service, user, host, false, 0, prompts -> new char[prompts.size()][]);
+        List<String> said = new ArrayList<>();
+        Verdict verdict =
+                attempt(
+                        service,
+                        user,
+                        host,
+                        false,
+                        0,
+                        prompts -> {
+                            prompts.forEach(prompt -> said.add(prompt.text()));
+                            return new char[prompts.size()][];
+                        });
+        return verdict.result() == Verdict.Result.BROKEN
+                ? verdict
+                : new Verdict(verdict.result(), verdict.code(), String.join("\n", said));
     }
 
     private static Verdict attempt(

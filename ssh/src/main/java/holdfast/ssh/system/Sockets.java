@@ -61,6 +61,8 @@ public final class Sockets {
     private static final MemorySegment DUP3 = Native.symbol("dup3");
 
     private static final int SO_REUSEADDR = 2;
+    private static final int SO_KEEPALIVE = 9;
+    private static final int TCP_NODELAY = 1;
     private static final int IPV6_V6ONLY = 26;
 
     /** After so many numbers that are no descriptors come no more: the system gives the lowest. */
@@ -181,6 +183,32 @@ public final class Sockets {
             return bound == null ? address : bound;
         } finally {
             Native.close(fd);
+        }
+    }
+
+    /**
+     * Whom standard input comes from, if that is a TCP connection, as inetd and systemd give one;
+     * null: it is none.
+     */
+    public static @Nullable Ends standardInput() {
+        Ends ends = ends(0);
+        return ends == null || ends.peer == null ? null : ends;
+    }
+
+    /**
+     * Has standard input, a TCP connection, send what there is at once.
+     *
+     * @param alive SO_KEEPALIVE too
+     */
+    public static void prepareStandardInput(boolean alive) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment on = arena.allocate(ValueLayout.JAVA_INT);
+            on.set(ValueLayout.JAVA_INT, 0, 1);
+            long at = on.address();
+            Native.call(SETSOCKOPT, 0, IPPROTO_TCP, TCP_NODELAY, at, 4, 0);
+            if (alive) {
+                Native.call(SETSOCKOPT, 0, Native.SOL_SOCKET, SO_KEEPALIVE, at, 4, 0);
+            }
         }
     }
 

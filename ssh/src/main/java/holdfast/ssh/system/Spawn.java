@@ -44,10 +44,11 @@ public final class Spawn {
     private static final int RLIMIT_NOFILE = 7;
 
     /**
-     * The kernel's own soft limit on descriptors. The VM raises its own to the hard limit when it
-     * starts; a child that inherited that would, for one, take minutes to close "all" descriptors.
+     * The soft limit on descriptors that this process was started with, as the launcher says, or
+     * else the kernel's own. The VM raises its own to the hard limit when it starts; a child that
+     * inherited that would, for one, take minutes to close "all" descriptors.
      */
-    private static final long SOFT_DESCRIPTORS = 1024;
+    private static final long SOFT_DESCRIPTORS = Long.getLong("holdfast.descriptors", 1024);
 
     private static final MemorySegment SPAWN = Native.symbol("posix_spawn");
     private static final MemorySegment ATTR_INIT = Native.symbol("posix_spawnattr_init");

@@ -350,7 +350,7 @@ class ServerConfigTest {
                 .isEqualTo(Path.of("/home/ann/.ssh/k-ann"));
         assertThatExceptionOfType(ConfigException.class)
                 .isThrownBy(() -> ServerTokens.expand("%q", Map.of()))
-                .withMessage("percent_expand: unknown key %q");
+                .withMessage("vdollar_percent_expand: unknown key %q");
     }
 
     @Test

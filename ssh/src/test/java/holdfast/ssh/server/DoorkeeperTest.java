@@ -7,10 +7,12 @@ import holdfast.ssh.config.ServerSettings.MaxStartups;
 import holdfast.ssh.config.ServerSettings.NetBlockSize;
 import holdfast.ssh.config.ServerSettings.Overflow;
 import holdfast.ssh.config.ServerSettings.PerSourcePenalties;
+import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Doorkeeper.Offence;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class DoorkeeperTest {
@@ -49,6 +51,12 @@ class DoorkeeperTest {
         return keeper(new MaxStartups(10, 30, 100), Integer.MAX_VALUE, BLOCK);
     }
 
+    private static @Nullable String why(
+            Doorkeeper keeper, InetAddress from, boolean exempt, double seconds) {
+        Doorkeeper.Refusal refusal = keeper.enter(from, exempt, at(seconds));
+        return refusal == null ? null : refusal.why();
+    }
+
     private static InetAddress ip(String text) {
         try {
             return InetAddress.getByName(text);
@@ -68,14 +76,14 @@ class DoorkeeperTest {
             assertThat(keeper.enter(ip("192.0.2." + i), false, at(0))).isNull();
         }
         dice = 29;
-        assertThat(keeper.enter(ip("192.0.2.99"), false, at(0))).isEqualTo("past MaxStartups");
+        assertThat(why(keeper, ip("192.0.2.99"), false, 0)).isEqualTo("past MaxStartups");
         dice = 30;
         assertThat(keeper.enter(ip("192.0.2.99"), false, at(0))).isNull();
         dice = 99;
         for (int i = 11; i < 100; i++) {
             assertThat(keeper.enter(ip("192.0.2." + i), false, at(0))).isNull();
         }
-        assertThat(keeper.enter(ip("192.0.2.1"), false, at(0))).isEqualTo("past MaxStartups");
+        assertThat(why(keeper, ip("192.0.2.1"), false, 0)).isEqualTo("past MaxStartups");
         assertThat(keeper.startups()).isEqualTo(100);
         keeper.leave(ip("192.0.2.1"));
         assertThat(keeper.enter(ip("192.0.2.1"), false, at(0))).isNull();
@@ -100,8 +108,7 @@ class DoorkeeperTest {
         Doorkeeper keeper = keeper(new MaxStartups(10, 30, 100), 2, new NetBlockSize(24, 64));
         assertThat(keeper.enter(ip("192.0.2.1"), false, at(0))).isNull();
         assertThat(keeper.enter(ip("192.0.2.200"), false, at(0))).isNull();
-        assertThat(keeper.enter(ip("192.0.2.3"), false, at(0)))
-                .isEqualTo("past PerSourceMaxStartups");
+        assertThat(why(keeper, ip("192.0.2.3"), false, 0)).isEqualTo("past MaxStartups");
         assertThat(keeper.enter(ip("192.0.3.3"), false, at(0))).isNull();
         assertThat(keeper.enter(ip("2001:db8::1"), false, at(0))).isNull();
         assertThat(keeper.enter(ip("2001:db8::ffff:1"), false, at(0))).isNull();
@@ -119,8 +126,7 @@ class DoorkeeperTest {
         keeper.penalise(guesser, Offence.AUTH_FAIL, at(0.1));
         assertThat(keeper.enter(guesser, false, at(0.2))).isNull();
         keeper.penalise(guesser, Offence.AUTH_FAIL, at(0));
-        assertThat(keeper.enter(guesser, false, at(0.3)))
-                .isEqualTo("penalty: failed authentication");
+        assertThat(why(keeper, guesser, false, 0.3)).isEqualTo("penalty: failed authentication");
         assertThat(keeper.penalised(at(0.3))).isEqualTo(1);
         assertThat(keeper.enter(guesser, true, at(0.3))).as("exempt").isNull();
         assertThat(keeper.enter(ip("198.51.100.8"), false, at(0.3))).isNull();
@@ -166,9 +172,13 @@ class DoorkeeperTest {
                         penalties(2, Overflow.DENY_ALL));
         keeper.penalise(ip("10.0.0.1"), Offence.CRASH, at(0));
         keeper.penalise(ip("10.0.0.2"), Offence.CRASH, at(1));
-        assertThat(keeper.enter(ip("10.0.0.9"), false, at(3)))
+        assertThat(why(keeper, ip("10.0.0.9"), false, 3))
                 .isEqualTo("penalty: too many penalised sources");
         assertThat(keeper.enter(ip("10.0.0.9"), false, at(91))).isNull();
+    }
+
+    private static Doorkeeper.News error(String text) {
+        return new Doorkeeper.News(Log.Level.ERROR, text);
     }
 
     @Test
@@ -179,12 +189,19 @@ class DoorkeeperTest {
         }
         assertThat(keeper.news()).isNull();
         for (int i = 0; i < 4; i++) {
-            assertThat(keeper.enter(ip("192.0.2.9"), false, at(i))).isNotNull();
-            assertThat(keeper.news()).isEqualTo(i == 0 ? "beginning MaxStartups throttling" : null);
+            // At LogLevel INFO the first of them stands for all.
+            assertThat(keeper.enter(ip("192.0.2.9"), false, at(i)))
+                    .isEqualTo(
+                            new Doorkeeper.Refusal(
+                                    "past MaxStartups",
+                                    i == 0 ? Log.Level.INFO : Log.Level.VERBOSE));
+            assertThat(keeper.news())
+                    .isEqualTo(i == 0 ? error("beginning MaxStartups throttling") : null);
         }
-        assertThat(keeper.enter(ip("192.0.2.9"), false, at(301))).isNotNull();
+        assertThat(keeper.enter(ip("192.0.2.9"), false, at(301)))
+                .isEqualTo(new Doorkeeper.Refusal("past MaxStartups", Log.Level.INFO));
         assertThat(keeper.news())
-                .isEqualTo("in MaxStartups throttling for 00:05:01, 5 connections dropped");
+                .isEqualTo(error("in MaxStartups throttling for 00:05:01, 5 connections dropped"));
         keeper.leave(ip("192.0.2.0"));
         assertThat(keeper.enter(ip("192.0.2.9"), false, at(4000))).isNull();
         assertThat(keeper.news()).isNull();
@@ -192,7 +209,31 @@ class DoorkeeperTest {
         keeper.leave(ip("192.0.2.2"));
         assertThat(keeper.enter(ip("192.0.2.9"), false, at(4001))).isNull();
         assertThat(keeper.news())
-                .isEqualTo("exited MaxStartups throttling after 01:06:41, 5 connections dropped");
+                .isEqualTo(
+                        new Doorkeeper.News(
+                                Log.Level.INFO,
+                                "exited MaxStartups throttling after 01:06:41, 5 connections"
+                                        + " dropped"));
+        assertThat(keeper.news()).isNull();
+    }
+
+    @Test
+    void a_source_beyond_its_own_limit_is_a_part_of_the_throttling_and_one_with_a_penalty_is_not() {
+        Doorkeeper keeper = keeper(new MaxStartups(10, 30, 100), 1, BLOCK);
+        assertThat(keeper.enter(ip("192.0.2.1"), false, at(0))).isNull();
+        assertThat(keeper.enter(ip("192.0.2.1"), false, at(0)))
+                .isEqualTo(new Doorkeeper.Refusal("past MaxStartups", Log.Level.INFO));
+        assertThat(keeper.news()).isEqualTo(error("beginning MaxStartups throttling"));
+        assertThat(keeper.enter(ip("192.0.2.2"), false, at(8 * 86_400 + 3600))).isNull();
+        assertThat(keeper.news())
+                .isEqualTo(
+                        new Doorkeeper.News(
+                                Log.Level.INFO,
+                                "exited MaxStartups throttling after 01w1d01h, 1 connections"
+                                        + " dropped"));
+        keeper.penalise(ip("192.0.2.3"), Offence.CRASH, at(0));
+        assertThat(keeper.enter(ip("192.0.2.3"), false, at(1)))
+                .isEqualTo(new Doorkeeper.Refusal("penalty: caused crash", Log.Level.INFO));
         assertThat(keeper.news()).isNull();
     }
 }

@@ -250,7 +250,9 @@ public final class Sshd implements AutoCloseable {
         lines.add("PrintMotd no");
         lines.add("PrintLastLog no");
         lines.add("UseDNS no");
-        lines.add("MaxStartups 100:30:200");
+        if (lines.stream().noneMatch(line -> line.startsWith("MaxStartups "))) {
+            lines.add("MaxStartups 100:30:200"); // of which OpenSSH 9.2 takes the last
+        }
         lines.add("LogLevel VERBOSE");
         lines.add("Subsystem sftp internal-sftp");
         // SHLVL: a bash that sshd runs at the outermost level reads the machine's own ~/.bashrc,

@@ -34,6 +34,7 @@ final class Commands {
      *
      * @param keyword for messages
      * @param user whose login it is: the argument where none is given
+     * @throws ConfigException it has a token that there is none of
      */
     static @Nullable InputStream output(
             Machine machine,
@@ -42,16 +43,15 @@ final class Commands {
             Tokens tokens,
             String user,
             Account runner,
-            Log log) {
-        List<String> words;
-        try {
-            words = new ArrayList<>(ServerTokens.command(command, tokens.values()));
-        } catch (ConfigException e) {
-            log.error(keyword + " \"" + command + "\" contains invalid quotes or tokens");
+            Log log)
+            throws ConfigException {
+        List<String> words = ServerTokens.command(command, tokens.values());
+        if (words.isEmpty()) {
+            log.error(keyword + " \"" + command + "\" contains invalid quotes");
             return null;
         }
         if (words.size() == 1) {
-            words.add(user);
+            words = List.of(words.getFirst(), user);
         }
         Path program = Path.of(words.get(0));
         if (!program.isAbsolute()) {

@@ -174,9 +174,13 @@ public final class HostKeys {
             log.error("Could not load host certificate \"" + file + "\": " + UserFiles.reason(e));
             return null;
         }
-        PublicIdentity read = PublicIdentity.ofText(text);
+        PublicIdentity itself = PublicIdentity.ofText(text);
+        Path other = Path.of(file + ".pub");
+        PublicIdentity read = itself == null ? publicFile(other) : itself;
         if (read == null) {
-            log.error("Could not load host certificate \"" + file + "\": invalid format");
+            // OpenSSH tells of the file that it tried last.
+            String why = Files.exists(other) ? "invalid format" : "No such file or directory";
+            log.error("Could not load host certificate \"" + file + "\": " + why);
             return null;
         }
         if (!read.isCertificate()) {

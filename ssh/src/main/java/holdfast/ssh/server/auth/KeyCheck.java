@@ -49,8 +49,14 @@ record KeyCheck(
     private static final DateTimeFormatter TIME =
             DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ss", Locale.ROOT);
 
-    /** What the key may do, or null if it may not even log in. */
-    @Nullable KeyOptions allowed(PublicIdentity key, @Nullable Certificate certificate) {
+    /**
+     * What the key may do, or null if it may not even log in.
+     *
+     * @throws ConfigException the configuration has a token here that there is none of: OpenSSH's
+     *     process ends there, and lets nobody in by what stands behind it
+     */
+    @Nullable KeyOptions allowed(PublicIdentity key, @Nullable Certificate certificate)
+            throws ConfigException {
         if (RevokedKeys.refuses(settings, key, log)
                 || (certificate != null
                         && RevokedKeys.refuses(settings, certificate.authority(), log))) {
@@ -61,9 +67,6 @@ record KeyCheck(
                 continue;
             }
             Path file = path(name);
-            if (file == null) {
-                return null;
-            }
             log.debug("trying public key file " + file);
             InputStream in =
                     UserFiles.open(
@@ -83,13 +86,8 @@ record KeyCheck(
     }
 
     /** Expands the tokens of a file's name; relative to the home directory. */
-    private @Nullable Path path(String name) {
-        try {
-            return ServerTokens.file(name, Tokens.forFile(account).values());
-        } catch (ConfigException e) {
-            log.error(name + ": " + e.text());
-            return null;
-        }
+    private Path path(String name) throws ConfigException {
+        return ServerTokens.file(name, Tokens.forFile(account).values());
     }
 
     // ---- authorized_keys
@@ -351,7 +349,8 @@ record KeyCheck(
 
     // ---- TrustedUserCAKeys
 
-    private @Nullable KeyOptions byTrustedAuthority(Certificate certificate, Path authorities) {
+    private @Nullable KeyOptions byTrustedAuthority(Certificate certificate, Path authorities)
+            throws ConfigException {
         PublicIdentity authority = certificate.authority();
         try {
             if (!KeyList.lists(authorities, authority)) {
@@ -373,17 +372,15 @@ record KeyCheck(
         if (principalsFile != null && !principalsFile.equalsIgnoreCase("none")) {
             Path file = path(principalsFile);
             InputStream in =
-                    file == null
-                            ? null
-                            : UserFiles.open(
-                                    machine,
-                                    account,
-                                    file,
-                                    settings.strictModes(),
-                                    "authorized principals",
-                                    log);
+                    UserFiles.open(
+                            machine,
+                            account,
+                            file,
+                            settings.strictModes(),
+                            "authorized principals",
+                            log);
             if (in != null) {
-                byPrincipal = inPrincipals(in, String.valueOf(file), certificate);
+                byPrincipal = inPrincipals(in, file.toString(), certificate);
             }
         } else {
             principalsFile = null;
@@ -479,7 +476,8 @@ record KeyCheck(
 
     // ---- AuthorizedKeysCommand
 
-    private @Nullable KeyOptions byCommand(PublicIdentity key, @Nullable Certificate certificate) {
+    private @Nullable KeyOptions byCommand(PublicIdentity key, @Nullable Certificate certificate)
+            throws ConfigException {
         String command = settings.authorizedKeysCommand();
         if (command == null) {
             return null;
@@ -499,15 +497,14 @@ record KeyCheck(
             String command,
             @Nullable String runAs,
             PublicIdentity key,
-            @Nullable Certificate certificate) {
-        String name = runAs;
+            @Nullable Certificate certificate)
+            throws ConfigException {
+        String name =
+                runAs == null ? null : ServerTokens.expand(runAs, Map.of('u', account.name()));
         Account runner = null;
         try {
-            if (runAs != null) {
-                name = ServerTokens.expand(runAs, Map.of('u', account.name()));
-                runner = machine.account(name);
-            }
-        } catch (IOException | ConfigException e) {
+            runner = name == null ? null : machine.account(name);
+        } catch (IOException e) {
             runner = null;
         }
         if (runner == null) {

@@ -54,6 +54,7 @@ final class Questions {
     private volatile List<Pam.Prompt> prompts = List.of();
     private volatile @Nullable CompletableFuture<char @Nullable [] @Nullable []> reply;
     private volatile boolean closed;
+    private volatile boolean sent;
 
     private Questions(ServerTransport transport, Consumer<Step> told) {
         this.transport = transport;
@@ -133,8 +134,14 @@ final class Questions {
         }
     }
 
+    /** Whether the client has been asked something in this attempt before. */
+    boolean again() {
+        return sent;
+    }
+
     /** Sends what PAM wants to know. */
     void send() throws IOException {
+        sent = true;
         StringBuilder instruction = new StringBuilder();
         List<Pam.Prompt> open = new ArrayList<>();
         for (Pam.Prompt prompt : prompts) {

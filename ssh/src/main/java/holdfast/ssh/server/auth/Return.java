@@ -65,7 +65,8 @@ record Return(ServerAuth shared, String user, KeyOptions options, Log log)
             return false;
         }
         // A password that has expired meanwhile is asked for at the next login, not now.
-        return shared.accountRefusal(settings, account, address, Methods.PUBLICKEY, log, () -> {})
+        return shared.accountRefusal(
+                        settings, account, address, Methods.PUBLICKEY, log, () -> {}, said -> {})
                 == null;
     }
 }

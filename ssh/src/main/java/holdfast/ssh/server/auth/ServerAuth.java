@@ -23,6 +23,7 @@ import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.apache.sshd.common.Service;
 import org.apache.sshd.common.ServiceFactory;
@@ -361,6 +362,8 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
     /**
      * Why PAM's account modules keep a user out who has proven themselves with a key, or null;
      * empty: without a word for the user.
+     *
+     * @param says takes what they have to say to one who comes in all the same
      */
     @Nullable String accountRefusal(
             ServerSettings settings,
@@ -368,7 +371,8 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             String address,
             String method,
             Log log,
-            Runnable expired) {
+            Runnable expired,
+            Consumer<String> says) {
         if (!settings.usePam() || !method.equals(Methods.PUBLICKEY) || !machine.privileged()) {
             return null;
         }
@@ -378,9 +382,13 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         }
         Pam.Verdict verdict = machine.mayEnter(settings.pamServiceName(), account.name(), address);
         return switch (verdict.result()) {
-            case ACCEPTED -> null;
+            case ACCEPTED -> {
+                says.accept(verdict.words());
+                yield null;
+            }
             case PASSWORD_EXPIRED -> {
-                expired(account.name(), log, expired);
+                says.accept(verdict.words());
+                expired.run();
                 yield null;
             }
             case REFUSED, NOT_ALLOWED -> verdict.words();

@@ -5,6 +5,7 @@ import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Signatures;
 import holdfast.ssh.auth.Wire;
 import holdfast.ssh.auth.Wire.Malformed;
+import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.ServerSettings.PermitRootLogin;
@@ -274,6 +275,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             }
         } catch (Malformed e) {
             expel("packet corrupt: " + e.getMessage());
+        } catch (ConfigException e) {
+            drop();
+            transport.giveUp(e.text());
         } catch (Exception | LinkageError e) {
             failed(e);
         }
@@ -505,6 +509,18 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 options = merged;
                 authenticated = methods.passed(method, proven.submethod());
                 partial = !authenticated;
+                String refusal = authenticated ? accountRefusal(who, method) : null;
+                if (refusal != null) {
+                    tell(
+                            level(method, false),
+                            "Failed",
+                            method,
+                            proven.submethod(),
+                            proven.extra(),
+                            "");
+                    denied(who, refusal);
+                    return;
+                }
             }
         }
         switch (outcome) {
@@ -547,7 +563,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
             }
         }
         if (authenticated) {
-            enter(method);
+            enter();
             return;
         }
         Buffer failure = transport.createBuffer(SshConstants.SSH_MSG_USERAUTH_FAILURE, 64);
@@ -642,31 +658,31 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         return allowed;
     }
 
+    /** Why PAM keeps them out who have proved who they are; null: it does not. */
+    private @Nullable String accountRefusal(Account who, String method) {
+        return shared.accountRefusal(
+                settings, who, host(), method, journal, () -> mustChange = true, transport::toSay);
+    }
+
+    private void denied(Account who, String words) throws IOException {
+        if (!words.isEmpty()) {
+            sendBanner(words + "\n");
+        }
+        drop();
+        transport.giveUp(
+                "Access denied for user " + who.name() + " by PAM account configuration [preauth]");
+    }
+
     // ---- success
 
-    private void enter(String method) throws Exception {
+    private void enter() throws Exception {
         Account who = account;
         KeyOptions granted = options;
         if (who == null || granted == null) {
             throw new IllegalStateException("authenticated invalid user");
         }
-        String refusal =
-                shared.accountRefusal(
-                        settings, who, host(), method, journal, () -> mustChange = true);
-        if (refusal != null) {
-            if (!refusal.isEmpty()) {
-                sendBanner(refusal + "\n");
-            }
-            journal.error(
-                    "Access denied for user "
-                            + who.name()
-                            + " by PAM account configuration [preauth]");
-            synchronized (waiting) {
-                over = true;
-                waiting.clear();
-            }
-            transport.close(false);
-            return;
+        if (settings.useDns()) {
+            transport.comesFrom(host());
         }
         Permissions permissions = granted.permissions(settings.permitUserEnvironment());
         Path root = null;
@@ -1042,7 +1058,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         Log.Level.VERBOSE,
                         "Postponed",
                         Methods.KEYBOARD_INTERACTIVE,
-                        null,
+                        from.again() ? "pam" : null,
                         "",
                         " [preauth]");
                 from.send();

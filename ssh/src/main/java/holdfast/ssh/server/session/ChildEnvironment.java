@@ -5,6 +5,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.system.Account;
+import holdfast.ssh.system.Accounts;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -101,6 +102,9 @@ final class ChildEnvironment {
             // What pam_env of Debian's pam.d/sshd brings.
             pamEnvironment(Path.of("/etc/environment"));
             pamEnvironment(Path.of("/etc/default/locale"));
+            if (Accounts.privileged() && PamWords.showsMotd(settings.pamServiceName())) {
+                put("MOTD_SHOWN", "pam");
+            }
         }
         put("SSH_USER_AUTH", now.proofs());
         String remote = host(now.remote());

@@ -68,18 +68,48 @@ final class PamWords {
         return words.text.toString();
     }
 
+    /** Whether a service's sessions have pam_motd, which leaves MOTD_SHOWN in their environment. */
+    static boolean showsMotd(String service) {
+        return showsMotd(Path.of("/etc/pam.d"), service, 0);
+    }
+
+    private static boolean showsMotd(Path services, String name, int depth) {
+        if (depth > DEEPEST || name.contains("/")) {
+            return false;
+        }
+        for (String line : Found.lines(services.resolve(name))) {
+            String[] words = words(line);
+            boolean session = words.length > 2 && words[0].replaceFirst("^-", "").equals("session");
+            if (words.length > 1 && words[0].equals("@include")) {
+                if (showsMotd(services, words[1], depth + 1)) {
+                    return true;
+                }
+            } else if (session && (words[1].equals("include") || words[1].equals("substack"))) {
+                if (showsMotd(services, words[2], depth + 1)) {
+                    return true;
+                }
+            } else if (session && words[2].endsWith("pam_motd.so")) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** A control of several words stands in brackets. */
+    private static String[] words(String line) {
+        int comment = line.indexOf('#');
+        return (comment < 0 ? line : line.substring(0, comment))
+                .replaceAll("\\[[^]]*]", "[]")
+                .strip()
+                .split("\\s+", -1);
+    }
+
     private void service(String name, Account account, int depth) {
         if (depth > DEEPEST || name.contains("/")) {
             return;
         }
         for (String line : Found.lines(services.resolve(name))) {
-            int comment = line.indexOf('#');
-            // A control of several words stands in brackets.
-            String[] words =
-                    (comment < 0 ? line : line.substring(0, comment))
-                            .replaceAll("\\[[^]]*]", "[]")
-                            .strip()
-                            .split("\\s+", -1);
+            String[] words = words(line);
             if (words.length > 1 && words[0].equals("@include")) {
                 service(words[1], account, depth + 1);
             } else if (words.length > 2 && words[0].replaceFirst("^-", "").equals("session")) {

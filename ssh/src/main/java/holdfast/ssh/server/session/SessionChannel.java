@@ -5,7 +5,6 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.forward.X11Display;
-import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
 import holdfast.ssh.server.Login;
@@ -680,7 +679,7 @@ final class SessionChannel extends AbstractServerChannel {
                                     Map.of("PATH", "/usr/bin:/bin", "HOME", "/"))
                             .terminal(terminal);
             enter(spawn, account);
-            attach(spawn.start(), terminal, "", CHANGE_NOW);
+            attach(spawn.start(), terminal, ended(peer.firstWords()), CHANGE_NOW);
         } catch (SystemException e) {
             only(PASSWD + ": " + e.words() + "\n", true, 1);
         }
@@ -753,7 +752,9 @@ final class SessionChannel extends AbstractServerChannel {
                                 System.getenv("TZ")));
         String said = "";
         if (settings.usePam() && command == null && !found.hushed() && Accounts.privileged()) {
-            said = PamWords.of(settings.pamServiceName(), account, peer.log());
+            said =
+                    ended(peer.firstWords())
+                            + PamWords.of(settings.pamServiceName(), account, peer.log());
         }
         StringBuilder greeting = new StringBuilder();
         if (terminal != null) {
@@ -792,9 +793,13 @@ final class SessionChannel extends AbstractServerChannel {
                 spawn.stdio(Spawn.Stdio.PIPES);
             } else {
                 spawn.terminal(terminal);
+                Logins.soon(account, terminal.name(), peer.peerName(), address());
             }
             running = spawn.start();
         } catch (SystemException e) {
+            if (terminal != null) {
+                Logins.out((int) ProcessHandle.current().pid(), terminal.name());
+            }
             only(shell + ": " + e.words() + "\n", true, 1);
             return;
         }
@@ -806,18 +811,20 @@ final class SessionChannel extends AbstractServerChannel {
                     .append(refused.words())
                     .append('\n');
         }
-        attach(running, terminal, said, greeting.toString());
         if (terminal != null) {
-            InetSocketAddress from = peer.peer();
-            InetAddress address = from == null ? null : from.getAddress();
-            Logins.in(
-                    account,
-                    running.pid(),
-                    terminal.name(),
-                    address == null ? "" : NumericAddress.text(address),
-                    address);
+            Logins.in(account, running.pid(), terminal.name(), peer.peerName(), address());
             running.onExit(ended -> Errands.once(() -> Logins.out(running.pid(), terminal.name())));
         }
+        attach(running, terminal, said, greeting.toString());
+    }
+
+    private @Nullable InetAddress address() {
+        InetSocketAddress from = peer.peer();
+        return from == null ? null : from.getAddress();
+    }
+
+    private static String ended(String words) {
+        return words.isEmpty() || words.endsWith("\n") ? words : words + "\n";
     }
 
     /** At home, or in the root directory. */
