@@ -1,6 +1,9 @@
 package holdfast.app;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CharsetDecoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,6 +15,9 @@ import java.nio.file.Path;
 final class Arguments {
 
     private static final char REPLACEMENT = '\ufffd';
+
+    /** With a byte of 0x80 to 0xff, which is negative, added: U+DC80 to U+DCFF. */
+    private static final int NOT_DECODED = 0xdd00;
 
     private Arguments() {}
 
@@ -34,7 +40,7 @@ final class Arguments {
         } catch (IOException e) {
             return decoded; // no such file here: the VM's decoding is the best there is
         }
-        String[] all = new String(raw, StandardCharsets.UTF_8).split("\0", -1);
+        String[] all = text(raw).split("\0", -1);
         int count = all.length - 1; // the last one is ended by a NUL too
         if (count < decoded.length) {
             return decoded;
@@ -42,5 +48,20 @@ final class Arguments {
         String[] exact = new String[decoded.length];
         System.arraycopy(all, count - decoded.length, exact, 0, decoded.length);
         return exact;
+    }
+
+    /**
+     * Bytes as UTF-8, and those that are none as U+DC80 to U+DCFF, which no text has: a file's name
+     * may be older than UTF-8, and is to arrive as it is.
+     */
+    static String text(byte[] bytes) {
+        CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
+        ByteBuffer in = ByteBuffer.wrap(bytes);
+        CharBuffer out = CharBuffer.allocate(bytes.length);
+        while (decoder.decode(in, out, true).isMalformed()) {
+            out.put((char) (NOT_DECODED + in.get()));
+            decoder.reset();
+        }
+        return out.flip().toString();
     }
 }
