@@ -154,6 +154,10 @@ final class Dialer {
     private List<InetAddress> resolve() throws ClientFailure {
         InetAddress[] all;
         try {
+            // The JDK takes the one for this machine and the other for a form of URIs.
+            if (settings.host().isEmpty() || settings.host().startsWith("[")) {
+                throw new UnknownHostException();
+            }
             all = lookUp(settings.host());
         } catch (UnknownHostException e) {
             throw new ClientFailure(
