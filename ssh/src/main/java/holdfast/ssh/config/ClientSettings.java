@@ -213,4 +213,16 @@ public record ClientSettings(
         }
         return false;
     }
+
+    /** Those of a jump host, counted from the server: 1, 2, …; null: there are not so many. */
+    public @Nullable ClientSettings jumpHost(int number) {
+        ClientSettings at = this;
+        for (int i = 0; i < number; i++) {
+            if (!(at.route instanceof Route.Jump(ClientSettings hop))) {
+                return null;
+            }
+            at = hop;
+        }
+        return at;
+    }
 }
