@@ -350,7 +350,8 @@ final class ProxyTrial {
                 all.add(stage.run(with(ours, "-J", "one", "two", "echo at; sleep 1")).start());
             }
             for (Running one : all) {
-                Ended ended = one.end(SOON);
+                // Two programs each, all at once.
+                Ended ended = one.end(Duration.ofMinutes(1));
                 assertThat(ended.out()).as(ended.err()).isEqualTo("at\n");
                 assertThat(ended.status()).isZero();
             }
