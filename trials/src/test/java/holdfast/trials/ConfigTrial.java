@@ -198,6 +198,8 @@ final class ConfigTrial {
                         List.of("-o", "Compression maybe", "h"),
                         List.of("-E", nowhere, "h"),
                         List.of("-F", nowhere, "h"),
+                        List.of("-F", "", "h"),
+                        List.of("-i", "", "-p", "1", "127.0.0.1"),
                         List.of("-F", bad.toString(), "h"),
                         List.of("-q", "-F", bad.toString(), "h"),
                         List.of("-i", nowhere, "-p", "1", "127.0.0.1"),

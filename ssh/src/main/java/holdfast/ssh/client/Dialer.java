@@ -129,6 +129,9 @@ final class Dialer {
     private @Nullable InetAddress bindTo(InetAddress target) throws IOException, ClientFailure {
         boolean six = target instanceof Inet6Address;
         if (settings.bindAddress() != null) {
+            if (settings.bindAddress().isEmpty()) {
+                throw new ClientFailure("getaddrinfo: : Name or service not known");
+            }
             for (InetAddress address : InetAddress.getAllByName(settings.bindAddress())) {
                 if (address instanceof Inet6Address == six) {
                     return address;

@@ -178,6 +178,9 @@ public record ClientSettings(
 
     /** Whether a terminal is wanted at the server; says why not where that is a surprise. */
     public boolean wantsPty(boolean atTerminal, Log log) {
+        if (sessionType == SessionType.NONE) {
+            return false;
+        }
         boolean asked =
                 switch (requestTty) {
                     case NO -> false;

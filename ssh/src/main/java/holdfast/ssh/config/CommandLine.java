@@ -4,6 +4,7 @@ import holdfast.ssh.log.Log;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
@@ -344,6 +345,9 @@ public final class CommandLine {
         String path = Tokens.tilde(value, surroundings);
         try {
             // Any attribute will do: the question is whether stat(2) succeeds.
+            if (path.isEmpty()) {
+                throw new NoSuchFileException(path); // for the JDK it is the working directory
+            }
             Files.readAttributes(Path.of(path), BasicFileAttributes.class);
             given.addIdentity(new Given.Identity(path, Given.Giver.OPTION, "command-line line 0"));
         } catch (IOException e) {

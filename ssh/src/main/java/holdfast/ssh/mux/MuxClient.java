@@ -9,6 +9,7 @@ import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxMessage.Ask;
 import holdfast.ssh.mux.MuxMessage.Forward;
 import holdfast.ssh.system.LocalSocket;
+import holdfast.ssh.system.Octets;
 import holdfast.ssh.system.Processes;
 import holdfast.ssh.system.SystemException;
 import holdfast.ssh.terminal.Signals;
@@ -664,7 +665,7 @@ public final class MuxClient {
     private List<byte[]> sentEnvironment() {
         List<byte[]> sent = new ArrayList<>();
         settings.environmentToSend(environment)
-                .forEach((name, value) -> sent.add(Processes.bytes(name + "=" + value)));
+                .forEach((name, value) -> sent.add(Octets.bytes(name + "=" + value)));
         return sent;
     }
 
@@ -684,7 +685,7 @@ public final class MuxClient {
                         settings.sessionType() == SessionType.SUBSYSTEM,
                         settings.escapeChar() < 0 ? MuxMessage.NO_ESCAPE : settings.escapeChar(),
                         term.isEmpty() ? environment.getOrDefault("TERM", "") : term,
-                        Processes.bytes(command == null ? "" : command),
+                        Octets.bytes(command == null ? "" : command),
                         sentEnvironment()));
         try {
             passInput(wire);

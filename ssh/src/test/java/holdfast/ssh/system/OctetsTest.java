@@ -1,20 +1,19 @@
-package holdfast.app;
+package holdfast.ssh.system;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import holdfast.ssh.system.Processes;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-final class ArgumentsTest {
+final class OctetsTest {
 
     @Test
     void what_is_utf_8_is_read_as_that() {
         for (String text : List.of("", "ls -l", "äöü €", "\ud83d\ude00")) {
-            assertThat(Arguments.text(text.getBytes(StandardCharsets.UTF_8))).isEqualTo(text);
+            assertThat(Octets.text(text.getBytes(StandardCharsets.UTF_8))).isEqualTo(text);
         }
     }
 
@@ -25,8 +24,8 @@ final class ArgumentsTest {
         for (int i = 0; i < 2000; i++) {
             byte[] bytes = new byte[random.nextInt(12)];
             random.nextBytes(bytes);
-            String read = Arguments.text(bytes);
-            assertThat(Processes.bytes(read))
+            String read = Octets.text(bytes);
+            assertThat(Octets.bytes(read))
                     .as("seed %d: %s as %s", seed, HexFormat.of().formatHex(bytes), read)
                     .isEqualTo(bytes);
         }
