@@ -1,7 +1,7 @@
 package holdfast.app;
 
+import holdfast.ssh.system.Octets;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -11,18 +11,13 @@ import java.nio.file.Path;
  */
 final class Arguments {
 
-    private static final char REPLACEMENT = '\ufffd';
-
     private Arguments() {}
 
     /** {@code decoded}, or the same arguments read again as UTF-8 where decoding lost something. */
     static String[] exact(String[] decoded) {
         boolean lost = false;
         for (String argument : decoded) {
-            for (int i = 0; i < argument.length() && !lost; i++) {
-                char c = argument.charAt(i);
-                lost = c == REPLACEMENT || (c >= 0x80 && c <= 0xff) || (c >= 0xdc80 && c <= 0xdcff);
-            }
+            lost |= Octets.doubtful(argument);
         }
         return lost ? reread(decoded) : decoded;
     }
@@ -34,7 +29,7 @@ final class Arguments {
         } catch (IOException e) {
             return decoded; // no such file here: the VM's decoding is the best there is
         }
-        String[] all = new String(raw, StandardCharsets.UTF_8).split("\0", -1);
+        String[] all = Octets.text(raw).split("\0", -1);
         int count = all.length - 1; // the last one is ended by a NUL too
         if (count < decoded.length) {
             return decoded;

@@ -228,6 +228,24 @@ final class CommandTrial {
         assertThat(ended.out()).isEqualTo("<a><b><c  d><-v>");
     }
 
+    /** A file's name in another charset, in what rsync or scp have us run, as it is on the disk. */
+    @Test
+    void a_command_and_an_environment_that_are_no_utf_8_arrive_byte_for_byte(Stage stage)
+            throws InterruptedException {
+        Sshd sshd = stage.sshd("AcceptEnv *");
+        for (String locale : List.of("C", "C.UTF-8")) {
+            String words =
+                    stage.words(sshd)
+                            + " -o SendEnv=LC_X trial"
+                            + " \"printf %s '$(printf '\\344b\\303\\266')' \\$LC_X | od -An -tx1\"";
+            Ended ended =
+                    stage.shell("LC_X=$(printf '\\366') && export LC_X && exec " + words)
+                            .env("LC_ALL", locale)
+                            .end(SOON);
+            assertThat(ended.out().strip()).as(ended.err()).isEqualTo("e4 62 c3 b6 f6");
+        }
+    }
+
     @Test
     void T_gives_no_terminal_and_t_without_one_says_so(Stage stage) throws InterruptedException {
         Sshd sshd = stage.sshd();

@@ -9,6 +9,7 @@ import holdfast.trials.harness.Sshd;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -159,6 +160,77 @@ final class ConfigTrial {
         assertThat(ended.errLines())
                 .isEqualTo(
                         "Can't open user config file " + nowhere + ": No such file or directory\n");
+    }
+
+    /** To the byte: LF where OpenSSH prints, CR and LF where it logs. */
+    @Test
+    void what_is_wrong_is_said_as_openssh_says_it(Stage stage) throws Exception {
+        Path bad = stage.directory().resolve("bad");
+        Files.writeString(bad, "Foo bar\nPort x\nMatch bogus y\nCompression yes no\nHost\n");
+        String nowhere = stage.directory().resolve("no/such").toString();
+        Path log = stage.directory().resolve("log");
+        for (List<String> words :
+                List.of(
+                        List.<String>of(),
+                        List.of("-Z", "h"),
+                        List.of("-qZ"),
+                        List.of("-p"),
+                        List.of("-p", "0", "h"),
+                        List.of("-q", "-p", "99999", "h"),
+                        List.of("-e", "abc", "h"),
+                        List.of("-c", "rot13", "h"),
+                        List.of("-m", "crc", "h"),
+                        List.of("-L", "x", "h"),
+                        List.of("-R", "99999999", "h"),
+                        List.of("-D", "x:y:z", "h"),
+                        List.of("-W", "x", "h"),
+                        List.of("-W", "a:1", "-W", "b:2", "h"),
+                        List.of("-O", "foo", "h"),
+                        List.of("-O", "check", "h"),
+                        List.of("-J", "a,,b", "h"),
+                        List.of("-J", "a", "-J", "b", "h"),
+                        List.of("-s", "h"),
+                        List.of("-N", "-s", "h", "x"),
+                        List.of("-y", "-E", "log", "h"),
+                        List.of("-f", "h"),
+                        List.of("-o", "", "h"),
+                        List.of("-o", "Port", "h"),
+                        List.of("-o", "Compression maybe", "h"),
+                        List.of("-E", nowhere, "h"),
+                        List.of("-F", nowhere, "h"),
+                        List.of("-F", "", "h"),
+                        List.of("-i", "", "-p", "1", "127.0.0.1"),
+                        List.of("-F", bad.toString(), "h"),
+                        List.of("-q", "-F", bad.toString(), "h"),
+                        List.of("-i", nowhere, "-p", "1", "127.0.0.1"),
+                        List.of("-p", "1", "-E", log.toString(), "127.0.0.1"),
+                        List.of("-S", nowhere, "-O", "check", "h"),
+                        List.of("h;"),
+                        List.of("-l", "a;b", "h"),
+                        List.of("ssh://a:1x"),
+                        // Not this machine, whatever runs here.
+                        List.of("", "true"),
+                        List.of("-p", "1", "[::1]"))) {
+            Said theirs = said(stage, Client.reference(), words);
+            Said ours = said(stage, stage.client(), words);
+            assertThat(ours.err()).as("%s", words).isEqualTo(theirs.err());
+            assertThat(ours.status()).as("%s", words).isEqualTo(theirs.status());
+            if (Files.exists(log)) {
+                assertThat(Files.getPosixFilePermissions(log))
+                        .isEqualTo(PosixFilePermissions.fromString("rw-------"));
+                Files.delete(log);
+            }
+        }
+    }
+
+    private record Said(int status, String err) {}
+
+    private static Said said(Stage stage, Client client, List<String> words)
+            throws InterruptedException {
+        List<String> all = new ArrayList<>(client.argv());
+        all.addAll(words);
+        Ended ended = stage.run(all.toArray(String[]::new)).end(SOON);
+        return new Said(ended.status(), ended.err());
     }
 
     @Test

@@ -360,6 +360,40 @@ final class MuxTrial {
     }
 
     @Test
+    void the_master_changes_keys_under_a_client_that_speaks_ssh(Stage stage) throws Exception {
+        Scene scene = new Scene(stage);
+        for (Pair pair : PAIRS) {
+            Running master =
+                    scene.master(pair.master(), "-v", "-o", "RekeyLimit=1M", "-M", "-N", "trial");
+            RandomBytes.thereAndBack(through(scene, pair.client(), "trial", "cat"), 6_000_000);
+            assertThat(changes(master)).as("%s", pair).isGreaterThan(5);
+            // One way, at the speed of the one and then of the other.
+            int before = changes(master);
+            RandomBytes.Digest came = new RandomBytes.Digest();
+            Ended down =
+                    through(scene, pair.client(), "trial", "head -c 6000000 /dev/zero")
+                            .outTo(came)
+                            .end(SOON);
+            assertThat(down.status()).as("%s: %s", pair, down.err()).isZero();
+            assertThat(came.count()).isEqualTo(6_000_000);
+            assertThat(changes(master)).as("%s", pair).isGreaterThan(before);
+            before = changes(master);
+            Ended up =
+                    through(scene, pair.client(), "trial", "wc -c")
+                            .input(new RandomBytes(1, 6_000_000))
+                            .end(SOON);
+            assertThat(up.out().strip()).as("%s: %s", pair, up.err()).isEqualTo("6000000");
+            assertThat(changes(master)).as("%s", pair).isGreaterThan(before);
+            scene.exit(pair.client(), master);
+        }
+    }
+
+    /** How often keys have been taken into use. */
+    private static int changes(Running master) {
+        return master.err().text().split("SSH2_MSG_NEWKEYS received", -1).length - 1;
+    }
+
+    @Test
     void a_client_that_speaks_ssh_has_its_own_terminal(Stage stage) throws Exception {
         Scene scene = new Scene(stage);
         for (Pair pair : PAIRS) {

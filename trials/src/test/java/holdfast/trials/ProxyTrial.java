@@ -252,6 +252,166 @@ final class ProxyTrial {
         assertThat(alone.err()).contains("Permission denied");
     }
 
+    /** The same way where the first server is shared by its ControlMaster. */
+    private static Path shared(Way way, Path socket, String... more) throws IOException {
+        Path file = way.stage.directory().resolve("shared");
+        Files.writeString(
+                file,
+                "Host one\n    ControlPath "
+                        + socket
+                        + "\n    "
+                        + String.join("\n    ", more)
+                        + "\n"
+                        + Files.readString(way.config));
+        return file;
+    }
+
+    private static List<String> words(Client whose, Path config) {
+        List<String> words = new ArrayList<>(whose.argv());
+        words.addAll(List.of("-F", config.toString()));
+        return words;
+    }
+
+    @Test
+    void a_jump_host_with_control_persist_becomes_one_that_all_share(Stage stage) throws Exception {
+        Way way = new Way(stage, 3, "");
+        Path socket = stage.directory().resolve("cm");
+        Path config = shared(way, socket, "ControlMaster auto", "ControlPersist yes");
+        List<String> ours = words(stage.client(), config);
+        List<String> theirs = words(Client.reference(), config);
+        // Whoever reads our output is not kept waiting by the one that stays: Running would say so.
+        Ended first =
+                stage.run(with(ours, "-J", "one", "two", "cat; echo $SSH_CONNECTION >&2; exit 5"))
+                        .input("in\n")
+                        .end(SOON);
+        assertThat(first.out()).as(first.err()).isEqualTo("in\n");
+        assertThat(first.errLines()).contains(" 127.0.0.3 ").hasLineCount(1);
+        assertThat(first.status()).isEqualTo(5);
+        assertThat(socket).exists();
+        for (List<String> whose : List.of(ours, theirs)) {
+            Ended again = stage.run(with(whose, "-J", "one", "two", "echo again")).end(SOON);
+            assertThat(again.out()).as(again.err()).isEqualTo("again\n");
+            assertThat(again.err()).isEmpty();
+            Ended direct = stage.run(with(whose, "one", "echo direct; exit 6")).end(SOON);
+            assertThat(direct.out()).as(direct.err()).isEqualTo("direct\n");
+            assertThat(direct.status()).isEqualTo(6);
+            Ended check = stage.run(with(whose, "-O", "check", "one")).end(SOON);
+            assertThat(check.err()).startsWith("Master running (pid=");
+        }
+        RandomBytes.thereAndBack(stage.run(with(ours, "-J", "one,two", "three", "cat")), 3_000_000);
+        assertThat(logins(way.at("one"))).isEqualTo(1);
+        // A client that is ended does not take it along.
+        Running ended = stage.run(with(ours, "-J", "one", "two", "echo ready; sleep 20")).start();
+        ended.out().await("ready", SOON);
+        ended.signal("TERM");
+        assertThat(ended.end(SOON).status()).isEqualTo(255);
+        assertThat(stage.run(with(theirs, "-O", "exit", "one")).end(SOON).status()).isZero();
+    }
+
+    @Test
+    void a_jump_host_without_control_persist_is_shared_for_as_long_as_it_is_needed(Stage stage)
+            throws Exception {
+        Way way = new Way(stage, 2, "");
+        Path socket = stage.directory().resolve("cm");
+        Path config = shared(way, socket, "ControlMaster auto");
+        List<String> ours = words(stage.client(), config);
+        Running first =
+                stage.run(with(ours, "-J", "one", "two", "echo ready; cat")).inputOpen().start();
+        first.out().await("ready", SOON);
+        for (Client whose : List.of(stage.client(), Client.reference())) {
+            List<String> words = words(whose, config);
+            Ended other = stage.run(with(words, "-J", "one", "two", "echo other")).end(SOON);
+            assertThat(other.out()).as(other.err()).isEqualTo("other\n");
+            Ended direct = stage.run(with(words, "one", "cat")).input("direct").end(SOON);
+            assertThat(direct.out()).as(direct.err()).isEqualTo("direct");
+        }
+        assertThat(logins(way.at("one"))).isEqualTo(1);
+        first.stdin().close();
+        assertThat(first.end(SOON).status()).isZero();
+        assertThat(socket).doesNotExist();
+        Ended yes =
+                stage.run(with(words(stage.client(), config), "-J", "one", "two", "echo anew"))
+                        .end(SOON);
+        assertThat(yes.out()).as(yes.err()).isEqualTo("anew\n");
+        assertThat(yes.err()).isEmpty();
+        assertThat(logins(way.at("one"))).isEqualTo(2);
+    }
+
+    @Test
+    void many_at_once_over_a_jump_host_that_nobody_is_connected_to_all_arrive(Stage stage)
+            throws Exception {
+        Way way = new Way(stage, 2, "");
+        Path socket = stage.directory().resolve("cm");
+        for (String persist : List.of("ControlPersist yes", "ControlPersist no")) {
+            Path config = shared(way, socket, "ControlMaster auto", persist);
+            List<String> ours = words(stage.client(), config);
+            List<Running> all = new ArrayList<>();
+            for (int i = 0; i < 4; i++) {
+                all.add(stage.run(with(ours, "-J", "one", "two", "echo at; sleep 1")).start());
+            }
+            for (Running one : all) {
+                // Two programs each, all at once.
+                Ended ended = one.end(Duration.ofMinutes(1));
+                assertThat(ended.out()).as(ended.err()).isEqualTo("at\n");
+                assertThat(ended.status()).isZero();
+            }
+            stage.run(with(words(Client.reference(), config), "-O", "exit", "one")).end(SOON);
+        }
+    }
+
+    @Test
+    void a_jump_host_that_is_to_be_shared_and_does_not_let_us_in_is_told_of_once(Stage stage)
+            throws Exception {
+        stage.onlyHoldfast("it says what came of its pipe, too");
+        Way way = new Way(stage, 2, "");
+        Path socket = stage.directory().resolve("cm");
+        for (String persist : List.of("ControlPersist yes", "ControlPersist no")) {
+            Path config =
+                    shared(
+                            way,
+                            socket,
+                            "ControlMaster auto",
+                            "PreferredAuthentications none",
+                            persist);
+            Ended refused =
+                    stage.run(with(words(stage.client(), config), "-J", "one", "two", "true"))
+                            .end(SOON);
+            assertThat(refused.status()).isEqualTo(255);
+            assertThat(refused.errLines()).contains("Permission denied (").hasLineCount(1);
+            assertThat(socket).doesNotExist();
+        }
+    }
+
+    @Test
+    void a_jump_host_and_its_server_that_both_persist_are_two_masters(Stage stage)
+            throws Exception {
+        Way way = new Way(stage, 3, "");
+        String sockets = stage.directory().resolve("cm-%h").toString();
+        Path config = stage.directory().resolve("shared");
+        Files.writeString(
+                config,
+                "Host *\n    ControlMaster auto\n    ControlPersist yes\n    ControlPath "
+                        + sockets
+                        + "\n"
+                        + Files.readString(way.config));
+        List<String> ours = words(stage.client(), config);
+        for (int i = 0; i < 2; i++) {
+            Ended ended =
+                    stage.run(with(ours, "-J", "one,two", "three", "cat; exit 3"))
+                            .input("in")
+                            .end(SOON);
+            assertThat(ended.out()).as(ended.err()).isEqualTo("in");
+            assertThat(ended.status()).isEqualTo(3);
+        }
+        for (String name : List.of("three", "two", "one")) {
+            assertThat(logins(way.at(name))).as(name).isEqualTo(1);
+            Ended exit =
+                    stage.run(with(words(Client.reference(), config), "-O", "exit", name))
+                            .end(SOON);
+            assertThat(exit.status()).as(exit.err()).isZero();
+        }
+    }
+
     private static int logins(Sshd sshd) {
         return sshd.log().split("Accepted publickey", -1).length - 1;
     }

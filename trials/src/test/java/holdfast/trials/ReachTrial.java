@@ -13,6 +13,7 @@ import holdfast.trials.harness.Terminal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -109,6 +110,59 @@ final class ReachTrial {
                             .end(SOON);
             assertThat(ended.out()).as(ended.err()).isEqualTo("welcome");
             assertThat(display.cookieOfNext()).isEqualTo(Display.COOKIE);
+        }
+        for (boolean theirs : List.of(true, false)) {
+            Ended ended =
+                    speaking(stage, sshd, theirs, socket, xauth, client.toString())
+                            .env("DISPLAY", display.name())
+                            .end(SOON);
+            assertThat(ended.out()).as(ended.err()).isEqualTo("welcome");
+            assertThat(display.cookieOfNext()).isEqualTo(Display.COOKIE);
+        }
+        // With them their display is gone: windows are the master's again.
+        Ended after =
+                stage.openSsh(sshd, "-S", socket, "-X", "trial", client.toString())
+                        .env("DISPLAY", display.name())
+                        .end(SOON);
+        assertThat(after.out()).as(after.err()).isEqualTo("welcome");
+        assertThat(display.cookieOfNext()).isEqualTo(Display.COOKIE);
+        master.signal("TERM");
+        master.end(SOON);
+    }
+
+    /** A client with a display of its own that speaks SSH through a master. */
+    private static Command speaking(
+            Stage stage, Sshd sshd, boolean theirs, String socket, Path xauth, String command) {
+        List<String> words = new ArrayList<>(List.of("-S", socket, "-O", "proxy"));
+        words.addAll(List.of("-o", "XAuthLocation=" + xauth, "-o", "ForwardX11Trusted=yes"));
+        words.addAll(List.of("-X", "trial", command));
+        String[] all = words.toArray(String[]::new);
+        return theirs ? stage.openSsh(sshd, all) : stage.ssh(sshd, all);
+    }
+
+    @Test
+    void openssh_masters_show_no_windows_of_who_speaks_ssh_through_them(Stage stage)
+            throws Exception {
+        stage.onlyHoldfast("it says nothing");
+        Sshd sshd = stage.sshd("X11Forwarding yes", "AddressFamily inet");
+        Path xauth = Display.xauth(stage.directory().resolve("xauth-here"));
+        Path socket = stage.directory().resolve("m");
+        Running master = stage.openSsh(sshd, "-M", "-N", "-S", socket.toString(), "trial").start();
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (!Files.exists(socket) && System.nanoTime() < deadline) {
+            Thread.sleep(20);
+        }
+        try (Display display = new Display()) {
+            Ended ended =
+                    speaking(stage, sshd, false, socket.toString(), xauth, "echo \"<$DISPLAY>\"")
+                            .env("DISPLAY", display.name())
+                            .end(SOON);
+            assertThat(ended.out()).isEqualTo("<>\n");
+            assertThat(ended.errLines())
+                    .isEqualTo(
+                            "Warning: X11 is not forwarded over -O proxy: windows come to the"
+                                    + " master\n");
+            assertThat(display.nobodyElseCame()).isTrue();
         }
         master.signal("TERM");
         master.end(SOON);

@@ -24,6 +24,10 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,6 +36,12 @@ import org.jspecify.annotations.Nullable;
 
 /** {@code holdfast ssh}: OpenSSH's client to the letter, with a better eye on the link. */
 public final class Ssh {
+
+    /** As OpenSSH's. */
+    private static final int NO_LOG = 1;
+
+    /** A shell's statuses above it are signals. */
+    private static final int BY_SIGNAL = 128;
 
     private Ssh() {}
 
@@ -50,7 +60,7 @@ public final class Ssh {
         try {
             CommandLine line = CommandLine.parse(arguments, surroundings);
             if (!standsIn) {
-                line.notes().forEach(note -> write(stderr, note + "\r\n"));
+                line.notes().forEach(note -> write(stderr, note));
             }
             if (line.printsVersion()) {
                 write(stderr, version() + "\n");
@@ -65,7 +75,7 @@ public final class Ssh {
             String file = line.logFile();
             FileOutputStream sink = file == null ? stderr : open(file, stderr);
             if (sink == null) {
-                return Client.FAILED;
+                return NO_LOG;
             }
             Log.Level first = standsIn ? Log.Level.ERROR : line.logLevel();
             log =
@@ -84,9 +94,9 @@ public final class Ssh {
             return connect(config, surroundings, log, standsIn, file != null || line.verbose());
         } catch (ConfigException e) {
             if (e.evenWhenQuiet()) {
-                write(stderr, e.text() + "\r\n");
+                write(stderr, e.printed());
             } else {
-                log.fatal(e.text());
+                log.fatal(e.printed().stripTrailing());
             }
             return ConfigException.EXIT_STATUS;
         }
@@ -101,8 +111,13 @@ public final class Ssh {
             Log early,
             boolean standsIn,
             boolean heard) {
-        ClientSettings settings = config.settings();
-        String facility = settings.comfort().syslogFacility();
+        int hop = standsIn ? Daemon.part() : 0;
+        ClientSettings settings = config.settings().jumpHost(hop);
+        if (settings == null) {
+            early.error("the jump host is gone from the configuration");
+            return Client.FAILED;
+        }
+        String facility = config.settings().comfort().syslogFacility();
         Log log = facility == null ? early : system(settings.logLevel(), facility);
         log.level(settings.logLevel());
         log.verboseAt(
@@ -116,7 +131,8 @@ public final class Ssh {
         }
         ClientSharing.Control control = settings.sharing().control();
         boolean forks =
-                config.forksAfterAuthentication()
+                hop == 0
+                        && config.forksAfterAuthentication()
                         && (control == null || control == ClientSharing.Control.PROXY);
         if (forks && !standsIn) {
             return front();
@@ -145,7 +161,9 @@ public final class Ssh {
         if (persists && !standsIn) {
             return frontOfMaster(settings, surroundings, log);
         }
-        config.warnings().forEach(log::info);
+        if (hop == 0) {
+            config.warnings().forEach(log::info);
+        }
         Client.Streams streams =
                 new Client.Streams(
                         new StandardInput(),
@@ -165,19 +183,26 @@ public final class Ssh {
                         new Askpass(settings.batchMode(), surroundings.environment(), log),
                         log,
                         LinkLoop.Watcher.NOBODY);
+        client.sharingJumps(number -> masterOf(number, log));
         if (proxied != null) {
             client.proxied(proxied.socket(), proxied.ours());
         } else if (!shares) {
             client.alone();
         }
+        boolean toFile = config.settings().logFile() != null;
         if (standsIn && persists && !forks) {
-            client.asService(session -> {
-                Daemon.leave(false, heard && settings.logFile() == null);
-                return heard;
-            });
+            Client.Background leave =
+                    session -> {
+                        Daemon.leave(false, heard && !toFile);
+                        return heard;
+                    };
+            if (hop == 0) {
+                client.asService(leave);
+            } else {
+                client.asJumpService(leave, hop, config.settings().connectTimeout());
+            }
         }
         if (standsIn && forks) {
-            boolean toFile = settings.logFile() != null;
             client.inBackground(session -> {
                 // As OpenSSH: a remote program keeps our output and errors; without one they go.
                 Daemon.leave(session, session || (heard && !toFile));
@@ -246,6 +271,22 @@ public final class Ssh {
         };
     }
 
+    /** A jump host's ControlPersist: another of us is its master, and nothing else. */
+    private static int masterOf(int number, Log log) {
+        try {
+            OptionalInt ended = Daemon.standIn(number);
+            int status = ended.orElse(0);
+            if (status > BY_SIGNAL && status < Client.FAILED) {
+                // As it would be by a signal at the terminal, which is for both of us.
+                System.exit(status);
+            }
+            return status;
+        } catch (SystemException e) {
+            log.error("holdfast ssh: cannot start a master: " + e.getMessage());
+            return Client.FAILED;
+        }
+    }
+
     /** Waits in the foreground until another of us has gone to the background. */
     private static int front() {
         try {
@@ -270,9 +311,17 @@ public final class Ssh {
 
     private static @Nullable FileOutputStream open(String file, FileOutputStream stderr) {
         try {
+            try {
+                Files.createFile(
+                        Path.of(file),
+                        PosixFilePermissions.asFileAttribute(
+                                PosixFilePermissions.fromString("rw-------")));
+            } catch (IOException | InvalidPathException e) {
+                // it is there, or cannot be: which of the two is found out now
+            }
             return new FileOutputStream(file, true);
         } catch (IOException e) {
-            write(stderr, "Couldn't open logfile " + file + ": " + reason(e) + "\r\n");
+            write(stderr, "Couldn't open logfile " + file + ": " + reason(e) + "\n");
             return null;
         }
     }

@@ -5,6 +5,7 @@ import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.terminal.Prompter;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -84,6 +85,16 @@ final class Allowance {
                 }
             }
         };
+    }
+
+    /** Time that another of us takes, which bounds it itself. */
+    int uncounted(IntSupplier another) {
+        Moment from = clock.now();
+        try {
+            return another.getAsInt();
+        } finally {
+            answered(from);
+        }
     }
 
     private synchronized void answered(Moment from) {

@@ -89,6 +89,20 @@ public final class Client {
         }
     }
 
+    /** How a jump host comes to a master that outlives us, as its ControlPersist says. */
+    public interface JumpService {
+
+        /**
+         * Has another of us become that and go to the background; returns when it has, or has
+         * ended.
+         *
+         * @param number which jump host, counted from the server: 1, 2, …
+         * @return 0, though somebody else may have been quicker; else it has failed, and has said
+         *     why
+         */
+        int start(int number);
+    }
+
     private final ClientSettings settings;
     private final Map<String, String> environment;
     private final Streams streams;
@@ -128,6 +142,10 @@ public final class Client {
     private volatile boolean leftByEscape;
     private volatile @Nullable Background background;
     private volatile @Nullable Background service;
+    private boolean nothingElse;
+    private @Nullable Duration opensWithin;
+    private @Nullable JumpService jumps;
+    private int jumpHost;
     private volatile @Nullable SharedConnection shared;
     private boolean mayShare = true;
     private Connection.@Nullable Upstream upstream;
@@ -173,6 +191,25 @@ public final class Client {
      */
     public Client asService(Background how) {
         service = how;
+        return this;
+    }
+
+    /**
+     * The same of a client that is for a jump host of another: if it cannot be a master it ends.
+     *
+     * @param number which jump host, counted from the server: 1, 2, …
+     * @param limit the ConnectTimeout of the other; null: none
+     */
+    public Client asJumpService(Background how, int number, @Nullable Duration limit) {
+        nothingElse = true;
+        jumpHost = number;
+        opensWithin = limit;
+        return asService(how);
+    }
+
+    /** Has connections to jump hosts shared with others, as their ControlMaster says. */
+    public Client sharingJumps(JumpService how) {
+        jumps = how;
         return this;
     }
 
@@ -223,15 +260,32 @@ public final class Client {
                         settings.credentials().forwardAgent(),
                         log,
                         this::giveUp);
-        ClientParts parts = new ClientParts(settings, prompter, log, this::toStderr, forwards);
+        JumpService ours = jumps;
+        ClientParts parts =
+                new ClientParts(
+                        settings,
+                        prompter,
+                        log,
+                        this::toStderr,
+                        forwards,
+                        ours == null ? null : new JumpSharing(environment, ours, jumpHost + 1));
         Connection.Doubts doubts = screen == null ? new Unattended(clock::now) : screen;
         Connection.Upstream master = upstream;
         boolean attended = screen != null;
         try (Connection connection =
-                master == null
-                        ? Connection.open(settings, parts, clock, watcher, doubts, attended)
-                        : Connection.of(
-                                master, settings, parts, clock, watcher, doubts, attended)) {
+                master != null
+                        ? Connection.of(master, settings, parts, clock, watcher, doubts, attended)
+                        : nothingElse
+                                ? Connection.open(
+                                        settings,
+                                        parts,
+                                        clock,
+                                        watcher,
+                                        doubts,
+                                        attended,
+                                        opensWithin)
+                                : Connection.open(
+                                        settings, parts, clock, watcher, doubts, attended)) {
             hostKeys = parts.hostKeyNews();
             watchIdle(connection);
             if (!forwarding(connection, forwards) || !sharing(connection, forwards)) {
@@ -252,6 +306,11 @@ public final class Client {
         try {
             learnHostKeysFirst(connection);
             localCommand();
+            if (nothingElse && shared == null) {
+                connection.leave();
+                connection.awaitGoodbye();
+                return 0;
+            }
             Background asService = shared == null ? null : service;
             boolean session =
                     asService == null
@@ -285,7 +344,7 @@ public final class Client {
                             forwards,
                             prompter,
                             log,
-                            () -> display(forwards),
+                            () -> display(settings, forwards, environment, log),
                             this::quit);
             return true;
         } catch (IOException e) {
@@ -556,13 +615,7 @@ public final class Client {
             channel.open().await();
             noMoreSessions(connection);
             if (tty != null) {
-                tty.onResize(() -> {
-                    resized(tty, screen, channel);
-                    SharedConnection sharing = shared;
-                    if (sharing != null) {
-                        sharing.resized();
-                    }
-                });
+                tty.onResize(() -> resized(tty, screen, channel));
             }
             Thread.ofPlatform()
                     .daemon()
@@ -620,12 +673,21 @@ public final class Client {
 
     /** The display to forward; null: none. */
     private @Nullable X11 display(ClientSide forwards) {
-        ClientProtocol.X11 wanted = settings.protocol().x11();
-        if (wanted == null || !forwards.mayForward()) {
+        Connection.Upstream master = upstream;
+        if (master != null && !master.ours() && settings.protocol().x11() != null) {
+            log.info("Warning: X11 is not forwarded over -O proxy: windows come to the master");
             return null;
         }
-        if (upstream != null) {
-            log.info("Warning: X11 is not forwarded over -O proxy: windows come to the master");
+        return display(settings, forwards, environment, log);
+    }
+
+    static @Nullable X11 display(
+            ClientSettings settings,
+            ClientSide forwards,
+            Map<String, String> environment,
+            Log log) {
+        ClientProtocol.X11 wanted = settings.protocol().x11();
+        if (wanted == null || !forwards.mayForward()) {
             return null;
         }
         X11 known = forwards.display();

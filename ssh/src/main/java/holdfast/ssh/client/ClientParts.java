@@ -73,6 +73,7 @@ final class ClientParts {
     private final Log log;
     private final Consumer<String> stderr;
     private final ClientSide forwards;
+    private final @Nullable JumpSharing jumps;
     private volatile @Nullable HostKeyCheck hostKeyCheck;
     private final HostKeyNews hostKeyNews;
     private boolean hostKeyRejected;
@@ -112,8 +113,9 @@ final class ClientParts {
             Prompter prompter,
             Log log,
             Consumer<String> stderr,
-            ClientSide forwards) {
-        this(settings, prompter, log, stderr, forwards, false);
+            ClientSide forwards,
+            @Nullable JumpSharing jumps) {
+        this(settings, prompter, log, stderr, forwards, jumps, false);
     }
 
     private ClientParts(
@@ -122,9 +124,11 @@ final class ClientParts {
             Log log,
             Consumer<String> stderr,
             ClientSide forwards,
+            @Nullable JumpSharing jumps,
             boolean hop) {
         this.settings = settings;
         this.forwards = forwards;
+        this.jumps = jumps;
         // What is asked of a jump host would be asked while the next one asks.
         hostKeyNews = new HostKeyNews(this::hostKeyUpdate, !hop && asksBefore(settings), log);
         this.prompter = prompter;
@@ -132,8 +136,12 @@ final class ClientParts {
         this.stderr = stderr;
     }
 
-    /** The same for a jump host: its own settings, and nothing forwarded but what goes through. */
-    ClientParts forHop(ClientSettings hop, Allowance allowance) {
+    /**
+     * The same for a jump host: its own settings, and nothing forwarded but what goes through.
+     *
+     * @param shared whether others may use it as well, and have its agent forwarded
+     */
+    ClientParts forHop(ClientSettings hop, Allowance allowance, boolean shared) {
         Log own = log.at(hop.logLevel());
         Prompter asking = hop.batchMode() ? (prompt, echo) -> null : prompter;
         return new ClientParts(
@@ -141,13 +149,25 @@ final class ClientParts {
                 allowance.uncounted(asking),
                 own,
                 stderr,
-                new ClientSide(hop.forwards(), null, own, why -> {}),
+                new ClientSide(
+                        hop.forwards(),
+                        shared ? hop.credentials().forwardAgent() : null,
+                        own,
+                        why -> {}),
+                jumps == null ? null : jumps.before(),
                 true);
     }
 
     /** The same for the way to the server when it must be found again: nobody is asked anything. */
     ClientParts again() {
-        return new ClientParts(settings, (prompt, echo) -> null, log, text -> {}, forwards, true);
+        return new ClientParts(
+                settings,
+                (prompt, echo) -> null,
+                log,
+                text -> {},
+                forwards,
+                jumps == null ? null : jumps.again(),
+                true);
     }
 
     /**
@@ -163,6 +183,32 @@ final class ClientParts {
     private @Nullable HostKeyUpdate hostKeyUpdate() {
         HostKeyCheck check = hostKeyCheck;
         return check == null ? null : check.update();
+    }
+
+    /** Null: no connection to a jump host is shared. */
+    @Nullable JumpSharing jumps() {
+        return jumps;
+    }
+
+    /** A jump host's LocalCommand: our output belongs to the session beyond it. */
+    void localCommand() {
+        String command = settings.comfort().localCommand();
+        if (command == null || !settings.comfort().permitLocalCommand()) {
+            return;
+        }
+        try {
+            LocalCommand.aside(settings.comfort().shell(), command, log);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    Prompter prompter() {
+        return prompter;
+    }
+
+    ClientSide forwards() {
+        return forwards;
     }
 
     HostKeyNews hostKeyNews() {

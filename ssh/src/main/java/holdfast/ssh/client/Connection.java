@@ -10,6 +10,7 @@ import holdfast.core.time.Moment;
 import holdfast.ssh.Software;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.Route;
+import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
@@ -18,6 +19,7 @@ import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxClient;
 import holdfast.ssh.system.NetworkWatch;
+import holdfast.ssh.system.SystemException;
 import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -26,6 +28,8 @@ import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -86,6 +90,11 @@ final class Connection implements AutoCloseable {
     private final CountDownLatch ended;
     private volatile Way way;
     private volatile boolean interactive;
+
+    /** A jump host's: what others have of it. */
+    private volatile @Nullable SharedConnection shared;
+
+    private volatile @Nullable Thread atEnd;
 
     /** Since when it can be used. */
     private volatile Moment opened;
@@ -243,7 +252,31 @@ final class Connection implements AutoCloseable {
             Doubts doubts,
             boolean attended)
             throws ClientFailure {
-        return open(settings, parts, clock, watcher, doubts, attended, null);
+        return open(settings, parts, clock, watcher, doubts, attended, (Allowance) null);
+    }
+
+    /**
+     * The same, in no more time than {@code limit} besides its own.
+     *
+     * @param limit the ConnectTimeout of whoever waits for it; null: none
+     */
+    static Connection open(
+            ClientSettings settings,
+            ClientParts parts,
+            LinkClock clock,
+            LinkLoop.Watcher watcher,
+            Doubts doubts,
+            boolean attended,
+            @Nullable Duration limit)
+            throws ClientFailure {
+        return open(
+                settings,
+                parts,
+                clock,
+                watcher,
+                doubts,
+                attended,
+                new Allowance(clock, limit, OPENING_LIMIT));
     }
 
     private static Connection open(
@@ -388,40 +421,130 @@ final class Connection implements AutoCloseable {
             case Route.Jump(ClientSettings hop) -> {
                 Allowance whole =
                         allowance == null ? new Allowance(clock, own, OPENING_LIMIT) : allowance;
-                ByteChannel shared = shared(hop, whole.within(limit), log);
-                if (shared != null) {
+                MuxClient.Through master = through(hop, false, whole.within(limit), log);
+                JumpSharing jumps = parts.jumps();
+                JumpSharing sharing = master.channel() == null && !master.bypassed() ? jumps : null;
+                if (sharing != null
+                        && sharing.anothers(hop)
+                        && startsMaster(hop, sharing, whole, log)) {
+                    master = through(hop, true, whole.within(limit), log);
+                }
+                ByteChannel carried = master.channel();
+                if (carried != null) {
                     yield by(
-                            shared,
+                            carried,
                             whole.within(limit),
                             clock,
                             () -> wayAgain(settings, parts, clock));
                 }
+                boolean shares = sharing != null && JumpSharing.ours(hop);
+                ClientParts its = parts.forHop(hop, whole, shares);
                 Connection through =
-                        open(
-                                hop,
-                                parts.forHop(hop, whole),
-                                clock,
-                                LinkLoop.Watcher.NOBODY,
-                                SILENT,
-                                false,
-                                whole);
+                        open(hop, its, clock, LinkLoop.Watcher.NOBODY, SILENT, false, whole);
+                if (jumps != null && jumps.first()) {
+                    its.localCommand();
+                }
+                if (sharing != null && shares) {
+                    through.share(its, sharing);
+                }
                 yield through.onward(
                         settings,
                         clock,
                         whole.within(limit),
                         log,
-                        () -> wayAgain(settings, parts, clock));
+                        () -> {
+                            // It may be lost, and is nothing to find the way again by.
+                            through.stopSharing();
+                            return wayAgain(settings, parts, clock);
+                        });
             }
         };
     }
 
-    /** By way of a master of the jump host's connection; null: there is none. */
-    private static @Nullable ByteChannel shared(ClientSettings hop, Duration limit, Log log)
-            throws ClientFailure {
+    /** By way of a master of the jump host's connection. */
+    private static MuxClient.Through through(
+            ClientSettings hop, boolean sure, Duration limit, Log log) throws ClientFailure {
         try {
-            return MuxClient.through(hop, limit, log);
+            return MuxClient.through(hop, sure, limit, log);
         } catch (IOException e) {
             throw new ClientFailure(String.valueOf(e.getMessage()));
+        }
+    }
+
+    /**
+     * Has another of us become a master of the jump host's connection.
+     *
+     * @return false: there is something already where it would listen
+     */
+    private static boolean startsMaster(
+            ClientSettings hop, JumpSharing jumps, Allowance allowance, Log log)
+            throws ClientFailure {
+        Client.JumpService service = jumps.service();
+        String path = hop.sharing().path();
+        if (service == null || path == null) {
+            return false;
+        }
+        if (Files.exists(Path.of(path))) {
+            log.error("ControlSocket " + path + " already exists, disabling multiplexing");
+            return false;
+        }
+        if (allowance.uncounted(() -> service.start(jumps.number())) != 0) {
+            throw new ClientFailure(List.of());
+        }
+        return true;
+    }
+
+    /** Has others use it too, for as long as it is here: a jump host's ControlMaster. */
+    private void share(ClientParts parts, JumpSharing jumps) throws ClientFailure {
+        ClientSide forwards = parts.forwards();
+        boolean done = false;
+        try {
+            forwards.start(transport);
+            SharedConnection sharing =
+                    SharedConnection.begin(
+                            settings,
+                            this,
+                            forwards,
+                            parts.prompter(),
+                            log,
+                            () -> Client.display(settings, forwards, jumps.environment(), log),
+                            this::leave);
+            shared = sharing;
+            if (sharing != null) {
+                // Until there is a session a signal ends us without more ado.
+                Thread end = new Thread(sharing::stopListening, "jump-end");
+                Runtime.getRuntime().addShutdownHook(end);
+                atEnd = end;
+            }
+            done = true;
+        } catch (SystemException e) {
+            throw new ClientFailure("unix_listener: " + e.getMessage());
+        } finally {
+            if (!done) {
+                close();
+            }
+        }
+    }
+
+    private void stopSharing() {
+        SharedConnection sharing = shared;
+        if (sharing != null) {
+            sharing.stopListening();
+        }
+    }
+
+    private void endSharing() {
+        SharedConnection sharing = shared;
+        if (sharing != null) {
+            sharing.close();
+        }
+        Thread end = atEnd;
+        if (end != null) {
+            try {
+                Runtime.getRuntime().removeShutdownHook(end);
+            } catch (IllegalStateException e) {
+                // it is running
+            }
         }
     }
 
@@ -613,7 +736,9 @@ final class Connection implements AutoCloseable {
             JumpStream stream =
                     JumpStream.open(
                             transport, settings.host(), next.host(), next.port(), limit, log);
-            transport.noMoreSessions();
+            if (shared == null) {
+                transport.noMoreSessions();
+            }
             onward = true;
             return new Way(stream, null, null, this, started, limit, again);
         } catch (ClientFailure e) {
@@ -793,6 +918,7 @@ final class Connection implements AutoCloseable {
 
     @Override
     public void close() {
+        endSharing();
         ending.compareAndSet(null, new Ending.Left());
         transport.close(true);
         transport.getIoSession().close(true);

@@ -129,6 +129,9 @@ final class Dialer {
     private @Nullable InetAddress bindTo(InetAddress target) throws IOException, ClientFailure {
         boolean six = target instanceof Inet6Address;
         if (settings.bindAddress() != null) {
+            if (settings.bindAddress().isEmpty()) {
+                throw new ClientFailure("getaddrinfo: : Name or service not known");
+            }
             for (InetAddress address : InetAddress.getAllByName(settings.bindAddress())) {
                 if (address instanceof Inet6Address == six) {
                     return address;
@@ -154,6 +157,10 @@ final class Dialer {
     private List<InetAddress> resolve() throws ClientFailure {
         InetAddress[] all;
         try {
+            // The JDK takes the one for this machine and the other for a form of URIs.
+            if (settings.host().isEmpty() || settings.host().startsWith("[")) {
+                throw new UnknownHostException();
+            }
             all = lookUp(settings.host());
         } catch (UnknownHostException e) {
             throw new ClientFailure(

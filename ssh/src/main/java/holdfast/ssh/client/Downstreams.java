@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -24,8 +25,9 @@ import org.jspecify.annotations.Nullable;
  * what comes for such a channel goes to its client with the client's own number.
  *
  * <p>Beyond OpenSSH: the server's answers to their global requests go back to them, forwards can be
- * ended and be of Unix sockets, no client can speak for a channel or a forward that is not its own,
- * and a client that goes while the server opens a channel to it leaves no question unanswered.
+ * ended and be of Unix sockets, windows come to whoever was the last to ask for them, no client can
+ * speak for a channel or a forward that is not its own, and a client that goes while the server
+ * opens a channel to it leaves no question unanswered.
  *
  * <p>Each client's packets are read by its own thread, in {@link #carry}; what comes from the
  * server is looked at by the thread that reads the network, which never waits.
@@ -57,6 +59,8 @@ final class Downstreams {
 
     private static final int RESOURCE_SHORTAGE = 4;
 
+    private static final String X11_REQUEST = "x11-req";
+
     /** A channel of a client's. */
     private static final class Passage {
         final Client client;
@@ -79,6 +83,10 @@ final class Downstreams {
     // Guarded by this.
     private final Map<Long, Passage> passages = new HashMap<>();
     private final Map<String, Client> forwards = new HashMap<>();
+
+    /** Their sessions that want windows shown, by our number, the last to ask last. */
+    private final LinkedHashMap<Long, Client> displays = new LinkedHashMap<>();
+
     private long next = FIRST;
 
     Downstreams(Transport transport, Log log) {
@@ -180,7 +188,7 @@ final class Downstreams {
         return true;
     }
 
-    /** A connection to where one of them has the server listen. */
+    /** A connection to where one of them has the server listen, or a window for one of them. */
     private boolean opened(Buffer packet) {
         int at = packet.rpos();
         Client to;
@@ -197,7 +205,11 @@ final class Downstreams {
                         default -> "";
                     };
             synchronized (this) {
-                to = forwards.get(key);
+                // Nothing in it tells whose window it is.
+                to =
+                        !type.equals("x11")
+                                ? forwards.get(key)
+                                : displays.isEmpty() ? null : displays.lastEntry().getValue();
                 if (to == null) {
                     return false;
                 }
@@ -239,6 +251,7 @@ final class Downstreams {
     /** Guarded by this. */
     private void forget(long number, Passage passage) {
         passages.remove(number);
+        displays.remove(number);
         passage.client.channels--;
         if (passage.server >= 0) {
             passage.client.open.remove(passage.server, number);
@@ -344,6 +357,7 @@ final class Downstreams {
                         }
                     }
                 }
+                displays.values().removeIf(this::equals);
                 left = new ArrayList<>(listening);
                 listening.clear();
                 left.forEach(forwards::remove);
@@ -477,8 +491,25 @@ final class Downstreams {
                         forget(number, passage);
                     }
                 }
+                if (command == SshConstants.SSH_MSG_CHANNEL_REQUEST && isForDisplay(packet)) {
+                    displays.putLast(number, this);
+                }
                 return true;
             }
+        }
+
+        /** Asks for windows to be shown (RFC 4254 section 6.3.1). */
+        private static boolean isForDisplay(Buffer packet) {
+            int at = packet.rpos() + 1 + Integer.BYTES;
+            int length = X11_REQUEST.length();
+            return packet.wpos() - at >= Integer.BYTES + length
+                    && packet.rawUInt(at) == length
+                    && X11_REQUEST.equals(
+                            new String(
+                                    packet.array(),
+                                    at + Integer.BYTES,
+                                    length,
+                                    StandardCharsets.ISO_8859_1));
         }
 
         private long number(Passage passage) {

@@ -1,6 +1,7 @@
 package holdfast.ssh.client;
 
 import holdfast.ssh.log.Log;
+import java.io.File;
 import java.io.IOException;
 
 /**
@@ -13,12 +14,37 @@ final class LocalCommand {
 
     /** Its status is nobody's business. Returns when it has ended, or when we are interrupted. */
     static void run(String shell, String command, Log log) throws InterruptedException {
+        run(
+                new ProcessBuilder(shell, "-c", command),
+                ProcessBuilder.Redirect.INHERIT,
+                shell,
+                command,
+                log);
+    }
+
+    /** The same without input, and with our stderr for its output. */
+    static void aside(String shell, String command, Log log) throws InterruptedException {
+        run(
+                new ProcessBuilder("/bin/sh", "-c", "exec \"$0\" -c \"$1\" >&2", shell, command),
+                ProcessBuilder.Redirect.from(new File("/dev/null")),
+                shell,
+                command,
+                log);
+    }
+
+    private static void run(
+            ProcessBuilder builder,
+            ProcessBuilder.Redirect input,
+            String shell,
+            String command,
+            Log log)
+            throws InterruptedException {
         if (command.isEmpty()) {
             return;
         }
         log.debug3("Executing " + shell + " -c \"" + command + "\"");
         try {
-            new ProcessBuilder(shell, "-c", command).inheritIO().start().waitFor();
+            builder.inheritIO().redirectInput(input).start().waitFor();
         } catch (IOException e) {
             log.error(
                     "Couldn't execute "

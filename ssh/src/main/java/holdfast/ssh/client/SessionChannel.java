@@ -3,6 +3,7 @@ package holdfast.ssh.client;
 import holdfast.ssh.forward.X11;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.system.Octets;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
@@ -720,6 +721,6 @@ final class SessionChannel extends AbstractClientChannel {
     }
 
     static byte[] bytes(String text) {
-        return text.getBytes(StandardCharsets.UTF_8);
+        return Octets.bytes(text);
     }
 }

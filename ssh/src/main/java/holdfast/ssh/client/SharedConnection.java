@@ -75,6 +75,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
     private final Set<Shared> sessions = ConcurrentHashMap.newKeySet();
     private final Downstreams downstreams;
     private volatile @Nullable MuxMaster master;
+    private Runnable sizes = () -> {};
 
     // Guarded by this.
     private boolean stopped;
@@ -136,7 +137,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         }
         made.master = listening;
         connection.transport().passOn(made.downstreams);
-        Terminal.ofProcess().onResize(made::resized);
+        made.sizes = Terminal.ofProcess().onResize(made::resized);
         return made;
     }
 
@@ -172,15 +173,24 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
     }
 
     /** The size of terminals may have changed: we are told of all of them. */
-    void resized() {
+    private void resized() {
         MuxMaster listening = master;
         if (listening != null) {
             listening.resized();
         }
     }
 
+    /** Takes no more clients. */
+    void stopListening() {
+        MuxMaster listening = master;
+        if (listening != null) {
+            listening.stopListening();
+        }
+    }
+
     @Override
     public void close() {
+        sizes.run();
         MuxMaster listening = master;
         if (listening != null) {
             listening.close();

@@ -264,7 +264,11 @@ public final class ClientConfig {
         String file = line.configFile();
         if (file != null) {
             if (!file.equalsIgnoreCase("none")) {
-                String reason = reader.file(file, true, false);
+                // For the JDK a name of nothing is the working directory.
+                String reason =
+                        file.isEmpty()
+                                ? "No such file or directory"
+                                : reader.file(file, true, false);
                 if (reason != null) {
                     throw ConfigException.of("Can't open user config file " + file + ": " + reason);
                 }

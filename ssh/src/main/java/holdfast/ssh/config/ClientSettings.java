@@ -178,6 +178,9 @@ public record ClientSettings(
 
     /** Whether a terminal is wanted at the server; says why not where that is a surprise. */
     public boolean wantsPty(boolean atTerminal, Log log) {
+        if (sessionType == SessionType.NONE) {
+            return false;
+        }
         boolean asked =
                 switch (requestTty) {
                     case NO -> false;
@@ -212,5 +215,17 @@ public record ClientSettings(
             }
         }
         return false;
+    }
+
+    /** Those of a jump host, counted from the server: 1, 2, …; null: there are not so many. */
+    public @Nullable ClientSettings jumpHost(int number) {
+        ClientSettings at = this;
+        for (int i = 0; i < number; i++) {
+            if (!(at.route instanceof Route.Jump(ClientSettings hop))) {
+                return null;
+            }
+            at = hop;
+        }
+        return at;
     }
 }

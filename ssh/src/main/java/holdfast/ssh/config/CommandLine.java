@@ -4,6 +4,7 @@ import holdfast.ssh.log.Log;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
@@ -54,11 +55,7 @@ public final class CommandLine {
     private CommandLine(Surroundings surroundings) {
         this.surroundings = surroundings;
         // The level is not known before the options are read; OpenSSH reads them at INFO.
-        reader =
-                new ConfigReader(
-                        given,
-                        surroundings,
-                        new Log(Log.Level.INFO, line -> notes.add(line.stripTrailing())));
+        reader = new ConfigReader(given, surroundings, new Log(Log.Level.INFO, notes::add));
     }
 
     /**
@@ -115,7 +112,7 @@ public final class CommandLine {
         String joined = String.join(" ", arguments.subList(at, arguments.size()));
         command = joined.isEmpty() ? null : joined;
         if (at == arguments.size() && "subsystem".equals(given.text(Keyword.SESSION_TYPE))) {
-            throw ConfigException.of("You must specify a subsystem to invoke.\n" + USAGE);
+            throw ConfigException.plain("You must specify a subsystem to invoke.\n" + USAGE);
         }
     }
 
@@ -173,7 +170,7 @@ public final class CommandLine {
                 String list =
                         value.startsWith("+") || value.startsWith("^") ? value.substring(1) : value;
                 if (Algorithms.CIPHERS.unknownIn(list) != null) {
-                    throw ConfigException.of("Unknown cipher type '" + value + "'");
+                    throw ConfigException.plain("Unknown cipher type '" + value + "'");
                 }
                 given.override(Keyword.CIPHERS, value);
             }
@@ -197,7 +194,7 @@ public final class CommandLine {
             }
             case 'e' -> {
                 if (ConfigReader.escapeCharOf(value) == -2) {
-                    throw ConfigException.of("Bad escape character '" + value + "'.");
+                    throw ConfigException.plain("Bad escape character '" + value + "'.");
                 }
                 given.override(Keyword.ESCAPE_CHAR, value);
             }
@@ -211,7 +208,7 @@ public final class CommandLine {
             case 'a' -> given.forwardAgent(false);
             case 'm' -> {
                 if (Algorithms.MACS.unknownIn(value) != null) {
-                    throw ConfigException.of("Unknown mac type '" + value + "'");
+                    throw ConfigException.plain("Unknown mac type '" + value + "'");
                 }
                 given.override(Keyword.MACS, value);
             }
@@ -227,7 +224,7 @@ public final class CommandLine {
                 if (!given.has(Keyword.PORT)) {
                     int port = Quantities.port(value);
                     if (port <= 0) {
-                        throw ConfigException.of("Bad port '" + value + "'");
+                        throw ConfigException.plain("Bad port '" + value + "'");
                     }
                     putIfAbsent(Keyword.PORT, Integer.toString(port));
                 }
@@ -288,7 +285,8 @@ public final class CommandLine {
     private void forward(String value, ForwardSpec.Kind kind, String name) throws ConfigException {
         ForwardSpec spec = ForwardSpec.parse(value, kind);
         if (spec == null) {
-            throw ConfigException.of("Bad " + name + " forwarding specification '" + value + "'");
+            throw ConfigException.plain(
+                    "Bad " + name + " forwarding specification '" + value + "'");
         }
         given.addForward(spec, kind);
     }
@@ -315,7 +313,7 @@ public final class CommandLine {
         }
         ForwardSpec spec = ForwardSpec.parse(value, ForwardSpec.Kind.STDIO);
         if (spec == null || (spec.listen() instanceof Endpoint.Tcp tcp && tcp.host() == null)) {
-            throw ConfigException.of("Bad stdio forwarding specification '" + value + "'");
+            throw ConfigException.plain("Bad stdio forwarding specification '" + value + "'");
         }
         given.stdio(spec.listen());
         given.override(Keyword.REQUEST_TTY, "false");
@@ -347,6 +345,9 @@ public final class CommandLine {
         String path = Tokens.tilde(value, surroundings);
         try {
             // Any attribute will do: the question is whether stat(2) succeeds.
+            if (path.isEmpty()) {
+                throw new NoSuchFileException(path); // for the JDK it is the working directory
+            }
             Files.readAttributes(Path.of(path), BasicFileAttributes.class);
             given.addIdentity(new Given.Identity(path, Given.Giver.OPTION, "command-line line 0"));
         } catch (IOException e) {
@@ -355,9 +356,9 @@ public final class CommandLine {
                             + path
                             + " not accessible: "
                             + ConfigReader.reason(e)
-                            + ".");
+                            + ".\n");
         } catch (InvalidPathException e) {
-            notes.add("Warning: Identity file " + path + " not accessible: Invalid argument.");
+            notes.add("Warning: Identity file " + path + " not accessible: Invalid argument.\n");
         }
     }
 
@@ -481,7 +482,10 @@ public final class CommandLine {
         return level == null ? Log.Level.INFO : Log.Level.valueOf(level.toUpperCase(Locale.ROOT));
     }
 
-    /** Lines for stderr that the options gave rise to; printed whatever the log level. */
+    /**
+     * Lines for stderr that the options gave rise to, with their ends; printed whatever the log
+     * level.
+     */
     public List<String> notes() {
         return List.copyOf(notes);
     }

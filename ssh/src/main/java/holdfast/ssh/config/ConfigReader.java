@@ -1,6 +1,7 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.system.PrivateGroup;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -198,15 +199,22 @@ final class ConfigReader {
     private void checkOwner(Path path, String name) throws IOException, ConfigException {
         Map<String, Object> attributes;
         try {
-            attributes = Files.readAttributes(path, "unix:uid,mode");
+            attributes = Files.readAttributes(path, "unix:uid,gid,mode");
         } catch (UnsupportedOperationException e) {
             // No owners and modes on this file system, so nothing to check.
             return;
         }
         if (attributes.get("uid") instanceof Integer uid
+                && attributes.get("gid") instanceof Integer gid
                 && attributes.get("mode") instanceof Integer mode) {
             long owner = Integer.toUnsignedLong(uid);
-            if ((owner != 0 && owner != surroundings.uid()) || (mode & 022) != 0) {
+            // As Debian's: with a umask of 002, which it has, its users' files are their group's.
+            boolean others =
+                    (mode & 02) != 0
+                            || ((mode & 020) != 0
+                                    && !PrivateGroup.of(
+                                            Integer.toUnsignedLong(gid), surroundings.uid()));
+            if ((owner != 0 && owner != surroundings.uid()) || others) {
                 throw ConfigException.of("Bad owner or permissions on " + name);
             }
         }

@@ -1,5 +1,6 @@
 package holdfast.ssh.config;
 
+import holdfast.ssh.system.Octets;
 import holdfast.ssh.system.Resolver;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -11,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
@@ -74,13 +76,39 @@ public record Surroundings(
     /** The surroundings of this process. */
     public static Surroundings ofProcess() {
         return new Surroundings(
-                System.getenv(),
+                exact(System.getenv()),
                 Path.of(System.getProperty("user.home", "/")),
                 System.getProperty("user.name", ""),
                 processUid(),
                 Surroundings::machineName,
                 Path.of("/etc/ssh"),
                 Surroundings::processorHasAes);
+    }
+
+    /** The same environment read again where the VM may have lost something in decoding it. */
+    private static Map<String, String> exact(Map<String, String> decoded) {
+        boolean lost = false;
+        for (String value : decoded.values()) {
+            lost |= Octets.doubtful(value);
+        }
+        if (!lost) {
+            return decoded;
+        }
+        Map<String, String> exact = new LinkedHashMap<>(decoded);
+        try {
+            byte[] all = Files.readAllBytes(Path.of("/proc/self/environ"));
+            for (String entry : Octets.text(all).split("\0", -1)) {
+                int equals = entry.indexOf('=');
+                // One that the launcher or the VM has changed since stays as it is now.
+                if (equals > 0
+                        && Octets.doubtful(decoded.getOrDefault(entry.substring(0, equals), ""))) {
+                    exact.put(entry.substring(0, equals), entry.substring(equals + 1));
+                }
+            }
+        } catch (IOException e) {
+            return decoded; // no such file here: the VM's decoding is the best there is
+        }
+        return exact;
     }
 
     private static @Nullable String lookUp(String name, ClientSettings.AddressFamily family) {

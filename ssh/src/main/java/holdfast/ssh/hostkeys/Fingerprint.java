@@ -15,10 +15,21 @@ public final class Fingerprint {
     public static String of(FingerprintHash hash, byte[] blob) {
         return switch (hash) {
             case MD5 -> md5(blob);
-            case SHA1 -> base64("SHA1", "SHA-1", blob);
-            case SHA256 -> sha256(blob);
-            case SHA384 -> base64("SHA384", "SHA-384", blob);
-            case SHA512 -> base64("SHA512", "SHA-512", blob);
+            case SHA1, SHA256, SHA384, SHA512 -> base64(hash.name(), javaName(hash), blob);
+        };
+    }
+
+    static byte[] digest(FingerprintHash hash, byte[] blob) {
+        return digest(javaName(hash), blob);
+    }
+
+    private static String javaName(FingerprintHash hash) {
+        return switch (hash) {
+            case MD5 -> "MD5";
+            case SHA1 -> "SHA-1";
+            case SHA256 -> "SHA-256";
+            case SHA384 -> "SHA-384";
+            case SHA512 -> "SHA-512";
         };
     }
 

@@ -179,6 +179,10 @@ public final class HostKeyCheck {
         return new Rejected();
     }
 
+    private String picture(HostKey key) {
+        return RandomArt.of(settings.trust().fingerprints(), key);
+    }
+
     private String fingerprint(HostKey key) {
         return Fingerprint.of(settings.trust().fingerprints(), key.blob());
     }
@@ -270,7 +274,7 @@ public final class HostKeyCheck {
 
     private void show(String fingerprint, HostKey key) {
         if (settings.comfort().visualHostKey()) {
-            log.info("Host key fingerprint is " + fingerprint + "\n" + RandomArt.of(key));
+            log.info("Host key fingerprint is " + fingerprint + "\n" + picture(key));
         }
     }
 
@@ -551,9 +555,7 @@ public final class HostKeyCheck {
                                 + " key fingerprint is "
                                 + fingerprint
                                 + ".\n"
-                                + (settings.comfort().visualHostKey()
-                                        ? RandomArt.of(key) + "\n"
-                                        : "")
+                                + (settings.comfort().visualHostKey() ? picture(key) + "\n" : "")
                                 + known.otherNames(name, key)
                                 + "\nAre you sure you want to continue connecting"
                                 + " (yes/no/[fingerprint])? ",

@@ -332,7 +332,7 @@ public final class KnownHosts {
 
     /**
      * Appends a line for {@code key} to the first user file, in one write, and leaves every other
-     * byte as it is. Makes {@code ~/.ssh} (0700) and the file (0600) when they are missing.
+     * byte as it is. Makes {@code ~/.ssh} (0700) and the file when they are missing.
      *
      * @param names a name, or several with commas between (never with {@code hashed})
      * @return false where the line could not be written; why is a debug line
@@ -356,9 +356,7 @@ public final class KnownHosts {
                             Set.of(
                                     StandardOpenOption.CREATE,
                                     StandardOpenOption.WRITE,
-                                    StandardOpenOption.APPEND),
-                            PosixFilePermissions.asFileAttribute(
-                                    PosixFilePermissions.fromString("rw-------")))) {
+                                    StandardOpenOption.APPEND))) {
                 ByteBuffer bytes = ByteBuffer.wrap(line);
                 while (bytes.hasRemaining()) {
                     out.write(bytes);

@@ -1,7 +1,6 @@
 package holdfast.ssh.hostkeys;
 
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
+import holdfast.ssh.config.ServerSettings.FingerprintHash;
 
 /**
  * A key as a picture that people recognise: OpenSSH's drunken bishop (sshkey.c,
@@ -20,17 +19,9 @@ public final class RandomArt {
 
     private RandomArt() {}
 
-    /** The picture of the key's SHA-256, eleven lines without an LF after the last. */
-    public static String of(HostKey key) {
-        try {
-            return of(
-                    key.kind(),
-                    key.bits(),
-                    "SHA256",
-                    MessageDigest.getInstance("SHA-256").digest(key.blob()));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java runtime has SHA-256", e);
-        }
+    /** The picture of the key's hash, eleven lines without an LF after the last. */
+    public static String of(FingerprintHash hash, HostKey key) {
+        return of(key.kind(), key.bits(), hash.name(), Fingerprint.digest(hash, key.blob()));
     }
 
     static String of(String kind, int bits, String hash, byte[] digest) {

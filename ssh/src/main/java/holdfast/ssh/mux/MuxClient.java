@@ -9,6 +9,7 @@ import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxMessage.Ask;
 import holdfast.ssh.mux.MuxMessage.Forward;
 import holdfast.ssh.system.LocalSocket;
+import holdfast.ssh.system.Octets;
 import holdfast.ssh.system.Processes;
 import holdfast.ssh.system.SystemException;
 import holdfast.ssh.terminal.Signals;
@@ -16,7 +17,6 @@ import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -176,19 +176,20 @@ public final class MuxClient {
      * Has a master of the connection to a jump host, if there is one, connect us to where that is
      * to lead (its {@code -W}): as OpenSSH's ProxyJump does, which runs {@code ssh -W}.
      *
+     * @param sure there is a master, whatever ControlMaster says: another of us has become one
      * @param limit for the master's answer
-     * @return null: there is no master of use
+     * @return nowhere: there is no master of use
      * @throws IOException in OpenSSH's words when the master, or the jump host, refuses
      */
-    public static @Nullable ByteChannel through(ClientSettings hop, Duration limit, Log log)
+    public static Through through(ClientSettings hop, boolean sure, Duration limit, Log log)
             throws IOException {
         Endpoint to = hop.forwards().stdio();
         String path = hop.sharing().path();
         if (to == null
                 || path == null
-                || !hop.sharing().master().joins()
+                || !(sure || hop.sharing().master().joins())
                 || !LocalSocket.fits(path)) {
-            return null;
+            return new Through(null, false);
         }
         MuxClient client =
                 new MuxClient(hop, Map.of(), Terminal.ofProcess(), text -> {}, text -> {}, log);
@@ -197,7 +198,7 @@ public final class MuxClient {
             wire = new MuxWire(LocalSocket.connect(path));
         } catch (SystemException e) {
             client.notConnected(path, e, true);
-            return null;
+            return new Through(null, false);
         }
         LocalSocket ours = null;
         ByteChannel carried = null;
@@ -233,8 +234,16 @@ public final class MuxClient {
                 }
             }
         }
-        return carried;
+        return new Through(carried, carried == null);
     }
+
+    /**
+     * What came of {@link #through}.
+     *
+     * @param channel null: there is no master of use
+     * @param bypassed there is one, of none: it is to be left alone
+     */
+    public record Through(@Nullable ByteChannel channel, boolean bypassed) {}
 
     /** Bytes by way of a master, which carries them for as long as we hold on to it. */
     private record Carried(LocalSocket bytes, MuxWire master) implements ByteChannel {
@@ -656,8 +665,7 @@ public final class MuxClient {
     private List<byte[]> sentEnvironment() {
         List<byte[]> sent = new ArrayList<>();
         settings.environmentToSend(environment)
-                .forEach((name, value) ->
-                        sent.add((name + "=" + value).getBytes(StandardCharsets.UTF_8)));
+                .forEach((name, value) -> sent.add(Octets.bytes(name + "=" + value)));
         return sent;
     }
 
@@ -677,7 +685,7 @@ public final class MuxClient {
                         settings.sessionType() == SessionType.SUBSYSTEM,
                         settings.escapeChar() < 0 ? MuxMessage.NO_ESCAPE : settings.escapeChar(),
                         term.isEmpty() ? environment.getOrDefault("TERM", "") : term,
-                        (command == null ? "" : command).getBytes(StandardCharsets.UTF_8),
+                        Octets.bytes(command == null ? "" : command),
                         sentEnvironment()));
         try {
             passInput(wire);

@@ -207,7 +207,16 @@ public final class Daemon {
      *     more: a signal)
      */
     public static OptionalInt standIn() throws SystemException {
+        return standIn(0);
+    }
+
+    /**
+     * The same for a part of what our words say, {@link #part} there; its output goes where errors
+     * go.
+     */
+    public static OptionalInt standIn(int part) throws SystemException {
         int[] pipe = new int[2];
+        List<Runnable> signals = new ArrayList<>();
         try (Arena arena = Arena.ofConfined()) {
             List<byte[]> words = entries("cmdline");
             List<byte[]> environment = new ArrayList<>();
@@ -217,8 +226,8 @@ public final class Daemon {
                     environment.add(entry);
                 }
             }
-            environment.add(
-                    (own + ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII));
+            String us = own + ProcessHandle.current().pid() + (part == 0 ? "" : " " + part);
+            environment.add(us.getBytes(StandardCharsets.US_ASCII));
             MemorySegment fds = arena.allocate(8, 8);
             Native.must("pipe", Native.call(Libc.PIPE2, fds.address(), Native.O_CLOEXEC));
             pipe[0] = fds.get(ValueLayout.JAVA_INT, 0);
@@ -231,6 +240,9 @@ public final class Daemon {
                                 .exactEnvironment(environment)
                                 .beside()
                                 .inherit(pipe[1]);
+                if (part != 0) {
+                    spawn.outputAsErrors();
+                }
                 for (byte[] word : words.subList(1, words.size())) {
                     if (!startsWith(word, COMPILE_LATE)) {
                         spawn.argument(word);
@@ -238,13 +250,16 @@ public final class Daemon {
                 }
                 Child child = spawn.start();
                 for (Signal signal : List.of(Signal.HUP, Signal.INT, Signal.TERM)) {
-                    Signals.on(signal.name(), () -> child.signalOne(signal.number()));
+                    signals.add(
+                            Signals.during(signal.name(), () -> child.signalOne(signal.number())));
                 }
                 Native.close(pipe[1]);
                 open = false;
                 int status = await(arena, pipe[0], child);
                 return status == LEFT ? OptionalInt.empty() : OptionalInt.of(status);
             } finally {
+                // What comes from here on is for us: it goes on without us.
+                signals.forEach(Runnable::run);
                 Native.close(pipe[0]);
                 if (open) {
                     Native.close(pipe[1]);
@@ -278,10 +293,11 @@ public final class Daemon {
      * it until it calls {@link #leave}.
      */
     public static boolean standsIn() {
-        String starter = System.getenv(STANDS_IN_FOR);
-        if (starter == null) {
+        String said = System.getenv(STANDS_IN_FOR);
+        if (said == null) {
             return false; // without a call into the C library: most processes come here
         }
+        String starter = said.split(" ", 2)[0];
         try {
             // A program that the one meant has started has the variable, but not the name.
             if (!STAND_IN_NAME.equals(
@@ -297,6 +313,12 @@ public final class Daemon {
             Native.call(Libc.KILL, ProcessHandle.current().pid(), SIGTERM);
         }
         return true;
+    }
+
+    /** In a process that {@link #standsIn}: which part it was started for; 0: all. */
+    public static int part() {
+        String[] said = System.getenv().getOrDefault(STANDS_IN_FOR, "").split(" ", 2);
+        return said.length < 2 ? 0 : Integer.parseInt(said[1]);
     }
 
     /** The name of a variable that is nobody else's business. */

@@ -147,7 +147,9 @@ public final class LocalSocket implements ByteChannel {
             // the whole process's.
             Native.must("fchmod", Native.call(FCHMOD, fd, OWNER_ONLY));
             MemorySegment address = address(arena, path + suffix);
-            Native.must("bind", Native.call(BIND, fd, address.address(), address.byteSize()));
+            Native.must(
+                    "cannot bind to path " + path + suffix,
+                    Native.call(BIND, fd, address.address(), address.byteSize()));
             MemorySegment temporary = Native.string(arena, path + suffix);
             try {
                 Native.must("listen", Native.call(LISTEN, fd, BACKLOG));

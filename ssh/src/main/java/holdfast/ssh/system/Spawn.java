@@ -83,6 +83,7 @@ public final class Spawn {
     private @Nullable Pty pty;
     private boolean keepErrors;
     private boolean beside;
+    private boolean outputAsErrors;
     private @Nullable List<byte[]> exactEnvironment;
     private int inherited = -1;
     private boolean reported;
@@ -151,6 +152,12 @@ public final class Spawn {
     Spawn beside() {
         beside = true;
         directory = Path.of("").toAbsolutePath();
+        return this;
+    }
+
+    /** With {@link #beside}: what it has to say on its output it says as an error. */
+    Spawn outputAsErrors() {
+        outputAsErrors = true;
         return this;
     }
 
@@ -348,6 +355,8 @@ public final class Spawn {
                 open(arena, actions, 0, "/dev/null");
                 if (!beside) {
                     dup(actions, 0, 1);
+                } else if (outputAsErrors) {
+                    dup(actions, 2, 1);
                 }
                 if (!beside && !keepErrors) {
                     dup(actions, 0, 2);

@@ -43,6 +43,26 @@ public final class Signals {
         }
     }
 
+    /**
+     * As {@link #on}, for a while.
+     *
+     * @return puts back what was done till now
+     */
+    public static Runnable during(String name, Runnable action) {
+        try {
+            Signal signal = new Signal(name);
+            SignalHandler before = Signal.handle(signal, caught -> action.run());
+            Runnable back = () -> Signal.handle(signal, before);
+            if (before.equals(SignalHandler.SIG_IGN)) {
+                back.run();
+            }
+            return back;
+        } catch (IllegalArgumentException notOurs) {
+            // as above
+            return () -> {};
+        }
+    }
+
     /** Back to what the system does with the signal if nobody handles it. */
     public static void standard(String name) {
         try {

@@ -6,6 +6,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,7 +40,7 @@ public final class Terminal {
     }
 
     private volatile @Nullable Borrowed raw;
-    private volatile Runnable resized = () -> {};
+    private final List<Runnable> resized = new CopyOnWriteArrayList<>();
     private volatile boolean watching;
 
     private Terminal() {}
@@ -225,17 +227,23 @@ public final class Terminal {
     /**
      * Calls {@code action} whenever the size may have changed: at SIGWINCH, and when the process
      * goes on after a stop. It is called on a thread of the VM's and should only post the news.
+     *
+     * @return has it called no more
      */
-    public void onResize(Runnable action) {
-        resized = action;
+    public Runnable onResize(Runnable action) {
+        resized.add(action);
         synchronized (this) {
-            if (watching) {
-                return;
+            if (!watching) {
+                watching = true;
+                Signals.on("WINCH", this::tellOfSize);
+                Borrowed.onResume(this::tellOfSize);
             }
-            watching = true;
         }
-        Signals.on("WINCH", () -> resized.run());
-        Borrowed.onResume(() -> resized.run());
+        return () -> resized.remove(action);
+    }
+
+    private void tellOfSize() {
+        resized.forEach(Runnable::run);
     }
 
     /**

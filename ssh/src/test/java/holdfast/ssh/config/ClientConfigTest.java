@@ -301,7 +301,7 @@ class ClientConfigTest {
     @Test
     void a_file_that_others_can_write_is_refused() throws Exception {
         Path file = machine.userFile("Port 2");
-        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-rw-r--"));
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--rw-"));
         assertThat(machine.error("web"))
                 .isEqualTo("Bad owner or permissions on ROOT/home/.ssh/config");
     }

@@ -228,7 +228,7 @@ class CommandLineTest {
         assertThat(line.notes())
                 .containsExactly(
                         "Warning: Identity file /no/key not accessible:"
-                                + " No such file or directory.");
+                                + " No such file or directory.\n");
         assertThat(machine.settings("-i", "/no/key", "-i", key.toString(), "h").identityFiles())
                 .containsExactly(key);
     }

@@ -2,6 +2,7 @@ package holdfast.ssh.hostkeys;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.ssh.config.ServerSettings.FingerprintHash;
 import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
 
@@ -42,6 +43,13 @@ class RandomArtTest {
             String[] lines = RandomArt.of("RSA", 16384, "SHA256", digest).split("\n", -1);
             assertThat(lines).hasSize(11).allMatch(line -> line.length() == 19);
         }
+    }
+
+    @Test
+    void the_picture_is_of_the_hash_that_was_asked_for() {
+        HostKey key = Given.key(Given.ED25519);
+        assertThat(RandomArt.of(FingerprintHash.MD5, key)).endsWith("+------[MD5]------+");
+        assertThat(RandomArt.of(FingerprintHash.SHA256, key)).endsWith("+----[SHA256]-----+");
     }
 
     @Test

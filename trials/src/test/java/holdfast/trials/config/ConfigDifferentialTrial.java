@@ -690,6 +690,9 @@ class ConfigDifferentialTrial {
                             // A shell's own words, where ours go to this process's standard error.
                             || line.matches("\\S*sh: (line )?\\d+: .*")
                             || line.contains("Unsupported option")
+                            // It goes on with an empty list; ours ends with a line of its own,
+                            // unless there is something else to end with.
+                            || line.matches("fill_default_options: \\w+: invalid argument")
                             // The same complaint a second time (readconf.c, parse_multistate).
                             || line.contains("unsupported option \"(null)\"")
                             || line.contains("unsupported option \"\"")
