@@ -1,6 +1,5 @@
 package holdfast.app.command;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.ssh.config.Surroundings;
@@ -37,6 +36,7 @@ class StartTest {
     void a_short_command_pays_for_nothing_that_it_does_not_use() throws Exception {
         String user = Surroundings.ofProcess().localUser();
         Path log = directory.resolve("initialized");
+        Path said = directory.resolve("said");
         try (OwnServer server = OwnServer.start(directory, user, 0, List.of(), Log.silent())) {
             Path knownHosts = directory.resolve("known_hosts");
             Files.writeString(knownHosts, server.knownHostsLine(server.port()) + "\n");
@@ -65,10 +65,14 @@ class StartTest {
                                     "127.0.0.1",
                                     "sftp")
                             .redirectErrorStream(true)
+                            .redirectOutput(said.toFile())
                             .start();
-            String said = new String(client.getInputStream().readAllBytes(), UTF_8);
-            assertThat(client.waitFor(60, TimeUnit.SECONDS)).isTrue();
-            assertThat(client.exitValue()).as(said).isEqualTo(0);
+            try {
+                assertThat(client.waitFor(60, TimeUnit.SECONDS)).isTrue();
+                assertThat(client.exitValue()).as(Files.readString(said)).isEqualTo(0);
+            } finally {
+                client.destroyForcibly();
+            }
         }
         Set<String> initialized =
                 INITIALIZED

@@ -16,9 +16,14 @@ public record Moment(long nanos) implements Comparable<Moment> {
     /** Later than anything a session lives to see (about 146 years after {@link #ZERO}). */
     public static final Moment NEVER = new Moment(Long.MAX_VALUE / 2);
 
-    /** The moment {@code amount} after this one; {@link #NEVER} stays {@link #NEVER}. */
+    /**
+     * The moment {@code amount} after this one; {@link #NEVER} stays {@link #NEVER}, and is also
+     * what comes after more time than that.
+     */
     public Moment plus(Duration amount) {
-        return equals(NEVER) ? this : new Moment(Math.min(NEVER.nanos, nanos + amount.toNanos()));
+        return equals(NEVER) || amount.toSeconds() > NEVER.nanos / 1_000_000_000
+                ? NEVER
+                : new Moment(Math.min(NEVER.nanos, nanos + amount.toNanos()));
     }
 
     /** How long from this moment to {@code later}; negative when {@code later} came before. */

@@ -15,6 +15,7 @@ import holdfast.ssh.link.CalledOff;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
+import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.time.Duration;
@@ -225,14 +226,17 @@ final class ClientParts {
      * #fitted}: two that initialize its classes could wait for each other.
      */
     void prepare() {
-        Thread.ofPlatform().daemon().name("prepare").start(mina);
+        Thread.ofPlatform().daemon().name(Terminal.COMPUTES).start(mina);
     }
 
-    private Lean mina() {
+    private Lean mina() throws ClientFailure {
         mina.run(); // unless it was, or is being
         try {
             return mina.get();
-        } catch (InterruptedException | ExecutionException e) {
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new ClientFailure("interrupted");
+        } catch (ExecutionException e) {
             throw new IllegalStateException(e);
         }
     }

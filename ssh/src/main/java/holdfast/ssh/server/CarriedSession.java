@@ -53,8 +53,11 @@ import org.jspecify.annotations.Nullable;
  */
 final class CarriedSession extends AbstractCloseable implements IoSession {
 
-    /** Of one write: more is gained by no system call, and this much waits for the network. */
-    private static final int MOST_OUT = 128 * 1024;
+    /** Of one write: four full packets of a channel. More is gained by no system call. */
+    private static final int MOST_OUT = 132 * 1024;
+
+    /** A full packet, with all that is around it. */
+    private static final int FULL_PACKET = 33 * 1024;
 
     /** How long the last bytes and CLOSE may take to be read by a client that still reads. */
     private static final Duration FAREWELL = Duration.ofSeconds(2);
@@ -561,8 +564,8 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
 
     /**
      * Keeps what waits, which is as good as sent then: it is sent in one write with what else the
-     * calling thread carries in this go. False where that would be more than one write takes, or
-     * where one is under way, so that whoever writes learns how fast it goes.
+     * calling thread carries in this go. False where one more packet would be more than one write
+     * takes, or where one is under way, so that whoever writes learns how fast it goes.
      */
     private boolean keptForLater() {
         List<Packet> whole;
@@ -572,7 +575,7 @@ final class CarriedSession extends AbstractCloseable implements IoSession {
                 return false;
             }
             keep(stream);
-            if (!waiting.isEmpty() || stream.written() - stream.sent() > MOST_OUT) {
+            if (!waiting.isEmpty() || stream.written() - stream.sent() > MOST_OUT - FULL_PACKET) {
                 return false;
             }
             if (!putOff && !CarryingThread.putOff(this::flush)) {

@@ -35,7 +35,7 @@ public final class CarryingThread extends Thread {
             go.run();
         } finally {
             here.late = null;
-            late.forEach(Runnable::run);
+            late.forEach(Runnable::run); // of one session, since a go is one channel's
         }
     }
 

@@ -25,6 +25,12 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Terminal {
 
+    /** The name of a thread that computes and never waits in the kernel. */
+    public static final String COMPUTES = "prepare";
+
+    /** How often, and for how many milliseconds, the end of other threads is waited for. */
+    private static final int LOOKS = 3;
+
     private static final int STDIN = 0;
     private static final Terminal OF_PROCESS = new Terminal();
 
@@ -152,26 +158,43 @@ public final class Terminal {
     }
 
     /**
-     * Gives back what is owed to any terminal and ends the process at once. No hook runs, and
-     * nobody is waited for: the VM's own end waits for 0.3 s if a thread waits in the kernel, as
-     * one that reads what is typed always does. Where none does the VM ends as quickly, and quicker
-     * than a first foreign call or {@link System#exit}, which looks up a logger.
+     * Gives back what is owed to any terminal, and ends the process at once if another thread waits
+     * in the kernel, as one that reads what is typed always does: the VM's own end would wait for
+     * it for 0.3 s. Else it returns, since the VM ends quicker than a first foreign call takes. No
+     * hook is to be left to run.
      */
     public static void leave(int status) {
         Borrowed.end();
-        if (someoneWaits() && known()) {
+        if (known() && someoneWaits()) {
             Libc.exit(status);
         }
-        Runtime.getRuntime().halt(status);
     }
 
-    /** Whether another thread of ours runs, or waits in the kernel, which the VM cannot tell. */
+    /**
+     * Whether another thread of ours waits in the kernel, which the VM cannot tell from running.
+     */
     private static boolean someoneWaits() {
+        try {
+            for (int look = 0; look < LOOKS; look++) {
+                if (!someoneRuns()) {
+                    return false;
+                }
+                Thread.sleep(1); // he who is about to end has ended, then
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        return someoneRuns();
+    }
+
+    private static boolean someoneRuns() {
         Thread here = Thread.currentThread();
         Thread[] all = new Thread[64];
         int count = Thread.enumerate(all);
         for (int i = 0; i < count; i++) {
-            if (!all[i].equals(here) && all[i].getState() == Thread.State.RUNNABLE) {
+            if (!all[i].equals(here)
+                    && all[i].getState() == Thread.State.RUNNABLE
+                    && !all[i].getName().equals(COMPUTES)) {
                 return true;
             }
         }

@@ -466,9 +466,11 @@ final class TetherListenerTest {
             String ours = "SSH-2.0-Test_1 " + key.offer(BUFFER).carryWord();
             begun(unheld, unheld.getInputStream(), ours);
             unheld.getOutputStream().write(new byte[] {Frame.PING, 1}); // only a tether answers
-            while (unheld.getInputStream().read() != Frame.PONG) {
-                // what comes before
-            }
+            int came;
+            do {
+                came = unheld.getInputStream().read();
+            } while (came != Frame.PONG && came >= 0);
+            assertThat(came).isEqualTo(Frame.PONG);
             begun(plain, plain.getInputStream(), OURS.strip());
             offer(line(silent.getInputStream()));
             assertThat(listener().tethers()).isOne();
