@@ -8,6 +8,7 @@ import holdfast.ssh.link.Growth;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.TcpStream;
 import holdfast.ssh.system.Daemon;
+import holdfast.ssh.system.FreshNames;
 import holdfast.ssh.system.NetworkWatch;
 import holdfast.ssh.tether.TetherListener;
 import holdfast.ssh.tether.TetherStream;
@@ -287,6 +288,7 @@ public final class Tether {
 
     private int connect(String where) throws Wrong {
         InetSocketAddress server = address("--connect", where, 1);
+        FreshNames.only();
         SocketChannel first;
         TcpStream through;
         try {

@@ -5,6 +5,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.system.FreshNames;
 import java.io.IOException;
 import java.net.Inet4Address;
 import java.net.Inet6Address;
@@ -30,6 +31,10 @@ import org.jspecify.annotations.Nullable;
  * name in turn, ConnectionAttempts times, a second apart.
  */
 final class Dialer {
+
+    static {
+        FreshNames.only();
+    }
 
     /** A connected socket, and from when its opening is to be counted. */
     record Dialed(SocketChannel channel, InetSocketAddress address, Moment started) {}

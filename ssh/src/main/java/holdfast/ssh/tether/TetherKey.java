@@ -52,7 +52,7 @@ public final class TetherKey {
     public TetherLine.Offer offer(int windowBytes) {
         byte[] x509 = pair.getPublic().getEncoded();
         return new TetherLine.Offer(
-                windowBytes / TetherLine.WINDOW_UNIT,
+                Math.min(windowBytes / TetherLine.WINDOW_UNIT, TetherLine.MOST_WINDOW),
                 Bytes.of(x509, X509_PREFIX.length, TetherLine.KEY),
                 random(TetherLine.NONCE));
     }

@@ -36,6 +36,13 @@ final class TetherKeyTest {
     }
 
     @Test
+    void the_largest_buffer_is_offered_as_the_largest_window() {
+        TetherLine.Offer offer = TetherKey.generate().offer(64 << 20);
+        assertThat(offer.window()).isEqualTo(TetherLine.MOST_WINDOW);
+        assertThat(TetherLine.of("SSH-2.0-x " + offer.word())).isEqualTo(offer);
+    }
+
+    @Test
     void a_point_of_small_order_is_no_key() {
         TetherKey key = TetherKey.generate();
         assertThat(key.agree(Bytes.of(new byte[32]), "c", "s")).isNull();
