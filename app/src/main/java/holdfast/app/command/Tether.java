@@ -4,6 +4,7 @@ import holdfast.core.tether.CarrierPolicy;
 import holdfast.core.tether.CarrierState;
 import holdfast.core.time.Moment;
 import holdfast.ssh.Software;
+import holdfast.ssh.link.AddressOrder;
 import holdfast.ssh.link.Growth;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.TcpStream;
@@ -292,7 +293,7 @@ public final class Tether {
         SocketChannel first;
         TcpStream through;
         try {
-            first = dial(server);
+            first = dial(server, new AddressOrder(null));
             through = new TcpStream(first);
         } catch (IOException e) {
             say(
@@ -305,6 +306,7 @@ public final class Tether {
             return 1;
         }
         Notices notices = new Notices(where);
+        AddressOrder order = new AddressOrder(first.socket().getInetAddress());
         TetherStream stream =
                 TetherStream.carrying(
                         TetherStream.Passage.of(through),
@@ -312,7 +314,7 @@ public final class Tether {
                         buffer,
                         CarrierPolicy.client(Duration.ZERO, new SecureRandom().nextLong()),
                         new LinkClock(),
-                        () -> TetherStream.Passage.of(new TcpStream(dial(server))),
+                        () -> TetherStream.Passage.of(new TcpStream(dial(server, order))),
                         notices,
                         hold);
         notices.stream = stream;
@@ -372,7 +374,8 @@ public final class Tether {
         return stream.state() instanceof CarrierState.Over over && over.why() == why;
     }
 
-    private static SocketChannel dial(InetSocketAddress server) throws IOException {
+    private static SocketChannel dial(InetSocketAddress server, AddressOrder order)
+            throws IOException {
         IOException trouble = new UnknownHostException(server.getHostString());
         InetAddress[] found;
         try {
@@ -380,7 +383,7 @@ public final class Tether {
         } catch (UnknownHostException e) {
             throw new IOException("Name or service not known", e);
         }
-        for (InetAddress one : found) {
+        for (InetAddress one : order.next(List.of(found))) {
             SocketChannel made = SocketChannel.open();
             try {
                 made.socket().connect(new InetSocketAddress(one, server.getPort()), CONNECT_MILLIS);

@@ -12,6 +12,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.Route;
 import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.hostkeys.NumericAddress;
+import holdfast.ssh.link.AddressOrder;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.TcpStream;
@@ -557,6 +558,7 @@ final class Connection implements AutoCloseable {
     private static Way direct(
             ClientSettings settings, Dialer.Dialed dialed, Duration limit, LinkClock clock, Log log)
             throws ClientFailure {
+        AddressOrder order = new AddressOrder(dialed.address().getAddress());
         return new Way(
                 stream(dialed.channel()),
                 dialed.channel(),
@@ -564,7 +566,7 @@ final class Connection implements AutoCloseable {
                 null,
                 dialed.started(),
                 limit,
-                () -> dialAgain(settings, clock, log));
+                () -> dialAgain(settings, order, clock, log));
     }
 
     private static TcpStream stream(SocketChannel socket) throws ClientFailure {
@@ -577,12 +579,13 @@ final class Connection implements AutoCloseable {
 
     // --- the way again, when the session has lost its connection
 
-    private static Way dialAgain(ClientSettings settings, LinkClock clock, Log log)
+    private static Way dialAgain(
+            ClientSettings settings, AddressOrder order, LinkClock clock, Log log)
             throws IOException {
         try {
             return direct(
                     settings,
-                    new Dialer(settings, DIAL_AGAIN, clock, log).dial(),
+                    new Dialer(settings, DIAL_AGAIN, clock, log).dial(order::next),
                     DIAL_AGAIN,
                     clock,
                     log);

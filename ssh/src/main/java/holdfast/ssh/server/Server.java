@@ -303,7 +303,7 @@ public final class Server implements AutoCloseable {
     public void close() throws IOException {
         stopping = true;
         mina.bound().forEach(mina::unbind);
-        transports.values().forEach(ServerTransport::stopped);
+        transports.values().forEach(one -> one.stopped("the server is shutting down"));
         Moment patience = deadlines.clock().now().plus(Duration.ofSeconds(2));
         while (!transports.isEmpty() && deadlines.clock().now().isBefore(patience)) {
             try {
@@ -455,7 +455,7 @@ public final class Server implements AutoCloseable {
         if (transport == null) {
             return false;
         }
-        transport.stopped();
+        transport.stopped("ended by the administrator");
         return true;
     }
 

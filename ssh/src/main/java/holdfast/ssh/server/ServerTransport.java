@@ -1038,17 +1038,15 @@ public final class ServerTransport extends OneKeyExchange {
         super.disconnect(reason, text);
     }
 
-    /** The server goes down: says so, and closes. */
-    void stopped() {
+    /** The server goes down, or its administrator wants this one to: says so, and closes. */
+    void stopped(String why) {
         if (depart(Departure.STOPPED)) {
             if (carried != null) {
                 carried.closing(CLOSE_STOPPED);
             }
             server.apart(() -> {
                 try {
-                    super.disconnect(
-                            SshConstants.SSH2_DISCONNECT_BY_APPLICATION,
-                            "the server is shutting down");
+                    super.disconnect(SshConstants.SSH2_DISCONNECT_BY_APPLICATION, why);
                 } catch (IOException e) {
                     close(true);
                 }

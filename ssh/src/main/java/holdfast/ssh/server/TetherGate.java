@@ -160,12 +160,17 @@ final class TetherGate implements IoHandler {
             return;
         }
         CarriedSession session = held.get(request.id());
+        // The same work, whoever's name it is.
+        boolean proved =
+                session == null
+                        ? Resumption.proved(nobodys, request, line)
+                        : session.proves(request, line);
         if (session == null) {
             answer(io, Resumption.serve(null, nobodys, request, line, true).answer());
             refused(source);
             return;
         }
-        if (from != null && session.proves(request, line)) {
+        if (from != null && proved) {
             // Asked again what was asked at the login, which may take a while.
             apart(() -> take(session, io, request, line, mayReturn(session, io, from), rest));
         } else {

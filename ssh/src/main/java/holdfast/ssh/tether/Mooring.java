@@ -520,6 +520,9 @@ final class Mooring {
         if (over) {
             return;
         }
+        if (tether.acknowledged()) {
+            tether.trim();
+        }
         if (now().isBefore(Carriers.wakeAt(state, POLICY))) {
             arm();
         } else {

@@ -57,7 +57,7 @@ final class FreshNamesTest {
 
     private static String lookUp() {
         try {
-            return InetAddress.getByName(NAME).getHostAddress();
+            return InetAddress.getAllByName(NAME)[0].getHostAddress();
         } catch (UnknownHostException e) {
             return "unknown";
         }
