@@ -14,10 +14,12 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -48,7 +50,7 @@ final class ServerTrial {
         // What is made once for all sessions is there after the first.
         assertThat(stage.openSsh(sshd, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
         await(() -> sshd.log().contains("Disconnected from"), "the first is still there");
-        long before = descriptors(sshd.pid());
+        List<String> before = open(sshd.pid());
         Running client = stage.openSsh(sshd, "trial", "echo ready; exec sleep 1000").start();
         client.out().await("ready", SOON);
         reaped(sshd, client);
@@ -57,7 +59,10 @@ final class ServerTrial {
                         "Timeout, client not responding from user \\S+ 127\\.0\\.0\\.1 port [0-9]+:"
                                 + " nothing heard for (?!0|1\\.)[0-9.]+ s, 1 keepalive unanswered");
         await(() -> sshd.sessions().isEmpty(), "the command is still there");
-        await(() -> descriptors(sshd.pid()) <= before, "a descriptor is still there");
+        await(
+                () -> open(sshd.pid()).size() <= before.size(),
+                "a descriptor is still there; before " + before,
+                () -> open(sshd.pid()));
     }
 
     @Test
@@ -447,9 +452,18 @@ final class ServerTrial {
         return answer.toString();
     }
 
-    private static long descriptors(long pid) throws IOException {
+    /** What a process has open. */
+    private static List<String> open(long pid) throws IOException {
         try (Stream<Path> all = Files.list(Path.of("/proc/" + pid + "/fd"))) {
-            return all.count();
+            List<String> names = new ArrayList<>();
+            for (Path one : all.toList()) {
+                try {
+                    names.add(Files.readSymbolicLink(one).toString());
+                } catch (NoSuchFileException e) {
+                    // closed meanwhile
+                }
+            }
+            return names;
         }
     }
 
@@ -458,9 +472,16 @@ final class ServerTrial {
     }
 
     private static void await(Condition condition, String otherwise) throws Exception {
+        await(condition, otherwise, () -> "");
+    }
+
+    private static void await(Condition condition, String otherwise, Callable<?> seen)
+            throws Exception {
         long deadline = System.nanoTime() + SOON.toNanos();
         while (!condition.holds()) {
-            assertThat(System.nanoTime()).as(otherwise).isLessThan(deadline);
+            if (System.nanoTime() > deadline) {
+                throw new AssertionError(otherwise + " " + seen.call());
+            }
             Thread.sleep(20);
         }
     }
