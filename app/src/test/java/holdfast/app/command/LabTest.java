@@ -35,9 +35,12 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /** A lab between real sockets in this process, seen and spoken to as on a console. */
 @Timeout(60)
+@Execution(ExecutionMode.CONCURRENT)
 class LabTest {
 
     private static final Pattern LISTENING = Pattern.compile("listening on 127.0.0.1:([0-9]+),");
