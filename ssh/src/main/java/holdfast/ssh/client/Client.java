@@ -275,17 +275,14 @@ public final class Client {
         try (Connection connection =
                 master != null
                         ? Connection.of(master, settings, parts, clock, watcher, doubts, attended)
-                        : nothingElse
-                                ? Connection.open(
-                                        settings,
-                                        parts,
-                                        clock,
-                                        watcher,
-                                        doubts,
-                                        attended,
-                                        opensWithin)
-                                : Connection.open(
-                                        settings, parts, clock, watcher, doubts, attended)) {
+                        : Connection.open(
+                                settings,
+                                parts,
+                                clock,
+                                watcher,
+                                doubts,
+                                attended,
+                                nothingElse ? Connection.allowance(clock, opensWithin) : null)) {
             hostKeys = parts.hostKeyNews();
             watchIdle(connection);
             if (!forwarding(connection, forwards) || !sharing(connection, forwards)) {

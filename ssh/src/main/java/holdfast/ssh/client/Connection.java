@@ -240,47 +240,18 @@ final class Connection implements AutoCloseable {
         }
     }
 
+    /** What another that waits allows: its own ConnectTimeout, or null for none. */
+    static Allowance allowance(LinkClock clock, @Nullable Duration limit) {
+        return new Allowance(clock, limit, OPENING_LIMIT);
+    }
+
     /**
      * Opens a connection.
      *
+     * @param allowance the time that it and others have together; null: it has its own alone
      * @throws ClientFailure with OpenSSH's words when it cannot be
      */
     static Connection open(
-            ClientSettings settings,
-            ClientParts parts,
-            LinkClock clock,
-            LinkLoop.Watcher watcher,
-            Doubts doubts,
-            boolean attended)
-            throws ClientFailure {
-        return open(settings, parts, clock, watcher, doubts, attended, (Allowance) null);
-    }
-
-    /**
-     * The same, in no more time than {@code limit} besides its own.
-     *
-     * @param limit the ConnectTimeout of whoever waits for it; null: none
-     */
-    static Connection open(
-            ClientSettings settings,
-            ClientParts parts,
-            LinkClock clock,
-            LinkLoop.Watcher watcher,
-            Doubts doubts,
-            boolean attended,
-            @Nullable Duration limit)
-            throws ClientFailure {
-        return open(
-                settings,
-                parts,
-                clock,
-                watcher,
-                doubts,
-                attended,
-                new Allowance(clock, limit, OPENING_LIMIT));
-    }
-
-    private static Connection open(
             ClientSettings settings,
             ClientParts parts,
             LinkClock clock,
@@ -420,8 +391,7 @@ final class Connection implements AutoCloseable {
                             clock,
                             () -> wayAgain(settings, parts, clock));
             case Route.Jump(ClientSettings hop) -> {
-                Allowance whole =
-                        allowance == null ? new Allowance(clock, own, OPENING_LIMIT) : allowance;
+                Allowance whole = allowance == null ? allowance(clock, own) : allowance;
                 MuxClient.Through master = through(hop, false, whole.within(limit), log);
                 JumpSharing jumps = parts.jumps();
                 JumpSharing sharing = master.channel() == null && !master.bypassed() ? jumps : null;

@@ -136,13 +136,11 @@ final class Doorkeeper {
         }
         if (throttledSince != null && started < limit.begin() - 1) {
             news =
-                    new News(
+                    news(
                             Log.Level.INFO,
-                            "exited MaxStartups throttling after "
-                                    + time(throttledSince.until(now))
-                                    + ", "
-                                    + dropped
-                                    + " connections dropped");
+                            "exited MaxStartups throttling after ",
+                            throttledSince,
+                            now);
             throttledSince = null;
         }
         started++;
@@ -187,15 +185,13 @@ final class Doorkeeper {
             return Log.Level.VERBOSE;
         }
         lastTold = now;
-        news =
-                new News(
-                        Log.Level.ERROR,
-                        "in MaxStartups throttling for "
-                                + time(throttledSince.until(now))
-                                + ", "
-                                + dropped
-                                + " connections dropped");
+        news = news(Log.Level.ERROR, "in MaxStartups throttling for ", throttledSince, now);
         return Log.Level.INFO;
+    }
+
+    private News news(Log.Level level, String what, Moment since, Moment now) {
+        return new News(
+                level, what + time(since.until(now)) + ", " + dropped + " connections dropped");
     }
 
     /** As OpenSSH's fmt_timeframe has it. */
