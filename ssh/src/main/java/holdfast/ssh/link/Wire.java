@@ -158,6 +158,9 @@ public final class Wire extends AbstractCloseable implements IoSession {
                     close(true);
                     return;
                 }
+                // Before it is handled: whoever learns of the end by it may ask at once.
+                long all = heard + count;
+                heard = all;
                 listener.heardBytes();
                 // A tether keeps the heads of its frames to itself: it never fills a buffer quite.
                 boolean full = buffer.remaining() < buffer.capacity() / NEARLY;
@@ -173,8 +176,6 @@ public final class Wire extends AbstractCloseable implements IoSession {
                         pass();
                     }
                 }
-                long all = heard + count;
-                heard = all;
                 if (!full && all + written() - pausedAt >= POURING) {
                     LockSupport.parkNanos(this, PAUSE_NANOS);
                     pausedAt = all + written();
