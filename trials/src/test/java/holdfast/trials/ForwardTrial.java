@@ -26,6 +26,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -174,6 +178,41 @@ final class ForwardTrial {
                     }
                 }
                 link.saidNothing();
+            }
+        }
+    }
+
+    /** What waits for new keys keeps its own bytes, however many packets were made meanwhile. */
+    @Test
+    void every_byte_is_right_while_keys_are_exchanged_again_and_again(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.sshd();
+        for (String way : List.of("-L", "-R")) {
+            try (Peer peer = Peer.tcp(Peer::echo)) {
+                String at = socket(stage, "keys" + way);
+                try (Link link =
+                        Link.up(
+                                stage,
+                                sshd,
+                                way,
+                                at + ":" + peer.target(),
+                                "-o",
+                                "RekeyLimit=300K")) {
+                    List<Callable<byte[]>> connections = new ArrayList<>();
+                    for (int i = 0; i < 4; i++) {
+                        byte[] said = bytes(6_000_000 + i);
+                        connections.add(() -> Peer.exchange(Peer.connect(at), said));
+                    }
+                    try (ExecutorService all = Executors.newVirtualThreadPerTaskExecutor()) {
+                        List<Future<byte[]>> heard = all.invokeAll(connections);
+                        for (int i = 0; i < heard.size(); i++) {
+                            assertThat(heard.get(i).get())
+                                    .as(way + " " + i)
+                                    .isEqualTo(bytes(6_000_000 + i));
+                        }
+                    }
+                    link.saidNothing();
+                }
             }
         }
     }

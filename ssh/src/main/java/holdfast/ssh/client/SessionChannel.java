@@ -1,6 +1,7 @@
 package holdfast.ssh.client;
 
 import holdfast.ssh.forward.X11;
+import holdfast.ssh.link.DataPacket;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.Octets;
@@ -20,8 +21,6 @@ import org.apache.sshd.client.future.OpenFuture;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.channel.RemoteWindow;
 import org.apache.sshd.common.channel.RequestHandler;
-import org.apache.sshd.common.io.IoWriteFuture;
-import org.apache.sshd.common.session.helpers.PendingWriteFuture;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
@@ -104,9 +103,6 @@ final class SessionChannel extends AbstractClientChannel {
 
     private static final int FIRST_PACKETS = 48;
 
-    /** What a data packet has besides its data: header, fields, padding and MAC. */
-    private static final int DATA_ROOM = 512;
-
     private static final String X11_REQUEST = "x11-req";
 
     private static final int BREAK_MILLIS = 1000;
@@ -121,7 +117,7 @@ final class SessionChannel extends AbstractClientChannel {
     private final CountDownLatch over = new CountDownLatch(1);
 
     /** Belongs to the thread that sends. */
-    private @Nullable Buffer spare;
+    private final DataPacket packet = new DataPacket();
 
     private int firstPackets;
 
@@ -466,7 +462,7 @@ final class SessionChannel extends AbstractClientChannel {
                 while (bytes.hasRemaining() && room > 0) {
                     int some = (int) Math.min(bytes.remaining(), Math.min(room, most(window)));
                     window.consume(some);
-                    send(bytes, some);
+                    packet.send(this, bytes, some, this::writePacket);
                     room -= some;
                 }
             } finally {
@@ -482,25 +478,6 @@ final class SessionChannel extends AbstractClientChannel {
         }
         firstPackets++;
         return Math.min(FIRST_PACKET, window.getPacketSize());
-    }
-
-    private void send(ByteBuffer bytes, int some) throws IOException {
-        Buffer packet = spare;
-        spare = null;
-        if (packet == null || packet.array().length < some + DATA_ROOM) {
-            packet = getSession().createBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, some + DATA_ROOM);
-        } else {
-            getSession().prepareBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, packet);
-        }
-        packet.putUInt(getRecipient());
-        packet.putUInt(some);
-        bytes.get(packet.array(), packet.wpos(), some);
-        packet.wpos(packet.wpos() + some);
-        IoWriteFuture future = writePacket(packet);
-        // The wire has a copy; only a packet that waits for the end of a key exchange does not.
-        if (!(future instanceof PendingWriteFuture)) {
-            spare = packet;
-        }
     }
 
     /** Opens it like {@link #open}, but writes the request itself: for a thread that may wait. */

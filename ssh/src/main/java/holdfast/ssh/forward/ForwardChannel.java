@@ -1,5 +1,6 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.link.DataPacket;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.stream.Tap;
 import java.io.IOException;
@@ -55,15 +56,18 @@ public final class ForwardChannel extends AbstractClientChannel {
      */
     private static final int GIVEN_BACK = 8;
 
-    /** Packets read of one tap before the others have their turn. */
-    private static final int TURN = 4;
+    /** Read of one tap before the others have their turn. */
+    private static final int TURN = 4 * MOST;
 
     /** A peer may announce any size of packet; nobody sends one that large. */
     private static final long LARGEST_PACKET = 1 << 20;
 
     /** The selector's thread reads all taps into this. */
     private static final ThreadLocal<ByteBuffer> SCRATCH =
-            ThreadLocal.withInitial(() -> ByteBuffer.allocateDirect(MOST));
+            ThreadLocal.withInitial(() -> ByteBuffer.allocateDirect(TURN));
+
+    /** And sends what it has read from this. */
+    private static final ThreadLocal<DataPacket> PACKET = ThreadLocal.withInitial(DataPacket::new);
 
     /** What the peer's request to open this channel leads to. */
     interface Wanted {
@@ -557,106 +561,97 @@ public final class ForwardChannel extends AbstractClientChannel {
         }
     }
 
-    private int allowed() {
-        RemoteWindow window = getRemoteWindow();
-        return (int) Math.min(MOST, Math.min(window.getSize(), window.getPacketSize()));
-    }
-
     private void pump() {
         Tap from = tap;
         if (from == null) {
             return;
         }
         forwarding.hold();
-        After after = After.TOLD;
+        boolean more = false;
         try {
-            after = pump(from);
+            more = pump(from);
         } catch (IOException e) {
             forwarding.log().debug2("channel " + getChannelId() + ": " + e); // it is closing
             discard();
         } finally {
-            if (after == After.MORE) {
-                forwarding.leave(); // the next packets can be made while these are written
-            } else {
-                forwarding.pass();
-            }
+            forwarding.pass();
         }
-        if (after != After.TOLD) {
+        if (more) {
             from.wantRead(reading);
         }
     }
 
-    /** What comes after a turn of reading. */
-    private enum After {
-        /** There may be more at once. */
-        MORE,
-        /** The tap has no more now. */
-        EMPTY,
-        /** It is over, or somebody has been asked to tell when it goes on. */
-        TOLD
-    }
-
-    private After pump(Tap from) throws IOException {
-        ByteBuffer scratch = SCRATCH.get();
-        for (int i = 0; i < TURN; i++) {
-            if (inputOver || isClosing()) {
-                return After.TOLD;
-            }
-            int most = allowed();
-            if (most == 0) {
+    /**
+     * Reads once, as much as the peer's window takes, and sends it.
+     *
+     * @return whether the tap is to tell when there is more; false: it is over, or somebody else
+     *     has been asked to tell when it goes on
+     */
+    private boolean pump(Tap from) throws IOException {
+        while (!inputOver && !isClosing()) {
+            long room = getRemoteWindow().getSize();
+            if (room == 0) {
                 starved.set(true);
-                if (allowed() == 0 || !starved.compareAndSet(true, false)) {
-                    return After.TOLD; // whoever sees the window grow asks for more
+                if (getRemoteWindow().getSize() == 0 || !starved.compareAndSet(true, false)) {
+                    break; // whoever sees the window grow asks for more
                 }
                 continue;
             }
             if (!forwarding.pace().admits(() -> from.wantRead(reading))) {
-                return After.TOLD;
+                break;
             }
             ByteBuffer first = ahead;
             if (first != null) {
                 if (first.hasRemaining()) {
-                    send(first, Math.min(first.remaining(), most));
+                    send(first, (int) Math.min(first.remaining(), room));
                 } else {
                     ahead = null;
                 }
                 continue;
             }
+            ByteBuffer some = SCRATCH.get().clear();
+            some.limit((int) Math.min(some.capacity(), room));
             int count;
             try {
-                count = from.read(scratch.clear().limit(most));
+                count = from.read(some);
             } catch (IOException e) {
                 forwarding.log().debug2("channel " + getChannelId() + ": read: " + e);
                 count = -1;
             }
             if (count < 0) {
                 inputEnded();
-                return After.TOLD;
+                break;
             }
-            if (count > 0) {
-                send(scratch.flip(), count);
-            }
-            if (count < most) {
-                return After.EMPTY; // as a rule: to read once more would be for nothing
-            }
+            send(some.flip(), count);
+            return true;
         }
-        return After.MORE;
+        return false;
     }
 
-    private void send(ByteBuffer bytes, int some) throws IOException {
-        getRemoteWindow().consume(some);
-        Buffer packet =
-                getSession().createBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, some + DATA_ROOM);
-        packet.putUInt(getRecipient());
-        packet.putUInt(some);
-        bytes.get(packet.array(), packet.wpos(), some);
-        packet.wpos(packet.wpos() + some);
+    /** Sends the next {@code count} bytes, which the window has room for. */
+    private void send(ByteBuffer bytes, int count) throws IOException {
+        RemoteWindow window = getRemoteWindow();
+        for (int left = count; left > 0; ) {
+            int some = (int) Math.min(left, Math.min(MOST, window.getPacketSize()));
+            window.consume(some);
+            sendPacket(bytes, some);
+            left -= some;
+        }
+    }
+
+    private void sendPacket(ByteBuffer bytes, int some) throws IOException {
         Pace pace = forwarding.pace();
         pace.queued(some);
         IoWriteFuture future;
         try {
             // An internal thread of MINA's is not made to wait for the end of a key exchange.
-            future = ThreadUtils.runAsInternal(packet, this::writePacket);
+            future =
+                    PACKET.get()
+                            .send(
+                                    this,
+                                    bytes,
+                                    some,
+                                    packet -> ThreadUtils.runAsInternal(packet, this::writePacket));
         } catch (IOException | RuntimeException e) {
             pace.gone(some);
             throw e;

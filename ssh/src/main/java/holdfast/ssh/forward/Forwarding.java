@@ -124,7 +124,7 @@ public final class Forwarding {
         return pace;
     }
 
-    /** What is sent from now on goes out at {@link #pass} or {@link #leave}, if that is cheaper. */
+    /** What is sent from now on goes out at {@link #pass}, if that is cheaper. */
     void hold() {
         if (wire != null) {
             wire.hold();
@@ -135,13 +135,6 @@ public final class Forwarding {
     void pass() {
         if (wire != null) {
             wire.pass();
-        }
-    }
-
-    /** Leaves what is held to others to send, since there is more. */
-    void leave() {
-        if (wire != null) {
-            wire.release();
         }
     }
 
