@@ -242,23 +242,6 @@ final class ServerTrial {
                 .isEqualTo("in\n");
     }
 
-    @Test
-    void term_tells_the_clients_and_takes_the_pid_file_away(Stage stage) throws Exception {
-        Path pidFile = stage.directory().resolve("pid");
-        Sshd sshd = stage.holdfastSshd("PidFile " + pidFile);
-        String pid = Long.toString(sshd.pid());
-        await(
-                () -> Files.exists(pidFile) && Files.readString(pidFile).strip().equals(pid),
-                "no pid file");
-        Running client = stage.openSsh(sshd, "trial", "echo ready; exec sleep 100").start();
-        client.out().await("ready", SOON);
-        Signals.send("TERM", List.of(sshd.pid()));
-        Ended ended = client.end(SOON);
-        assertThat(ended.status()).isEqualTo(255);
-        assertThat(ended.err()).contains("shutting down");
-        await(() -> !Files.exists(pidFile), "the pid file is still there");
-    }
-
     /** What systemd hears of a service of Type=notify, on a socket of our own. */
     @Test
     void systemd_is_told_when_it_listens_reads_anew_and_stops(Stage stage) throws Exception {

@@ -37,6 +37,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import jdk.net.ExtendedSocketOptions;
 import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.channel.ChannelListener;
@@ -104,6 +105,11 @@ public final class Server implements AutoCloseable {
     private final Log log;
     private volatile ServerConfig config;
     private volatile boolean stopping;
+
+    /** Set once it accepts no more and only serves who is there: what to do when nobody is. */
+    private final AtomicReference<@Nullable Runnable> afterLast = new AtomicReference<>();
+
+    private volatile boolean leaving;
 
     /**
      * @param version how the identification line names this program
@@ -298,6 +304,33 @@ public final class Server implements AutoCloseable {
         return mina.bound();
     }
 
+    /**
+     * Accepts no more from now on, and goes on with the connections that there are, those that are
+     * still logging in among them.
+     *
+     * @param last done once, when none is left
+     */
+    public void leave(Runnable last) {
+        leaving = true;
+        mina.bound().forEach(mina::unbind);
+        afterLast.set(last);
+        left();
+    }
+
+    /** Whether it only goes on with the connections that there are. */
+    public boolean leaving() {
+        return leaving;
+    }
+
+    private void left() {
+        if (leaving && transports.isEmpty()) {
+            Runnable last = afterLast.getAndSet(null);
+            if (last != null) {
+                last.run();
+            }
+        }
+    }
+
     /** Accepts no more, tells every client that it stops, and ends every connection. */
     @Override
     public void close() throws IOException {
@@ -377,6 +410,7 @@ public final class Server implements AutoCloseable {
         if (transports.remove(transport.id()) != null) {
             counts.departed(why);
             Reclaim.of(mina).gone(transports.size());
+            left();
         }
     }
 

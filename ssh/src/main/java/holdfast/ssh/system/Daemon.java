@@ -8,6 +8,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -45,6 +46,9 @@ public final class Daemon {
     private static final int PATH_BYTES = 108;
 
     private static final int GROUP_AND_OTHERS_WRITE = 022;
+
+    private static final Duration STATE_PATIENCE = Duration.ofSeconds(2);
+    private static final int LONGEST_STATE = 64;
 
     /**
      * Apart, since who only asks {@link #standsIn} is spared the 25 ms that the first call costs.
@@ -191,6 +195,59 @@ public final class Daemon {
     public static void guardFiles() {
         int before = Native.call(Libc.UMASK, 077);
         Native.call(Libc.UMASK, before | GROUP_AND_OTHERS_WRITE);
+    }
+
+    // --- who waits for our end
+
+    /**
+     * Whether the machine, or the container, goes down, as far as systemd tells. Waits for its
+     * answer.
+     */
+    public static boolean machineGoesDown() {
+        if (ProcessHandle.current().pid() == 1) {
+            return true; // nothing lives on in a container whose first process ends
+        }
+        if (!Files.isDirectory(Path.of("/run/systemd/system"))) {
+            return false;
+        }
+        try {
+            // Its status is 1 in every state but one, and that is no failure.
+            byte[] said =
+                    BoundedOutput.of(
+                            "systemctl",
+                            List.of("/bin/sh", "-c", "systemctl is-system-running || :"),
+                            ProcessBuilder.Redirect.DISCARD,
+                            STATE_PATIENCE,
+                            LONGEST_STATE);
+            return new String(said, StandardCharsets.US_ASCII).strip().equals("stopping");
+        } catch (IOException e) {
+            return false; // it cannot be asked
+        }
+    }
+
+    /**
+     * Whether this process was started by the first one, or by systemd for a user: whose children
+     * are services, whose ends it waits for, to start them anew or to kill what is late. To be
+     * asked early: whoever outlives its parent becomes a child of theirs.
+     */
+    public static boolean isService() {
+        return ProcessHandle.current().parent().map(ProcessHandle::pid).orElse(0L) == 1
+                || parentIsSystemd();
+    }
+
+    static boolean parentIsSystemd() {
+        return ProcessHandle.current()
+                .parent()
+                .map(parent -> {
+                    try {
+                        return Files.readString(Path.of("/proc/" + parent.pid() + "/comm"));
+                    } catch (IOException e) {
+                        return "";
+                    }
+                })
+                .orElse("")
+                .strip()
+                .equals("systemd");
     }
 
     // --- a program that begins in the foreground and goes on without it
