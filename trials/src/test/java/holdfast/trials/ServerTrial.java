@@ -20,6 +20,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -364,14 +366,15 @@ final class ServerTrial {
                                 .contains("\"roundTripMillis\""),
                 "no round trip");
         Ended text = holdfast(stage, "sshd", "status", "--pid", pid).end(SOON);
-        assertThat(text.out())
-                .as(text.err())
-                .contains("1 connection now")
-                .containsPattern(
-                        "1 +"
-                                + Sshd.user()
-                                + " +127\\.0\\.0\\.1 port [0-9]+ .* up +session:command");
-        assertThat(holdfast(stage, "sshd", "drop", "--pid", pid, "1").end(SOON).out())
+        Matcher line =
+                Pattern.compile(
+                                "(?m)^([0-9]+) +"
+                                        + Sshd.user()
+                                        + " +127\\.0\\.0\\.1 port [0-9]+ .* up +session:command$")
+                        .matcher(text.out());
+        assertThat(text.out()).as(text.err()).contains("1 connection now");
+        assertThat(line.find()).as(text.out()).isTrue();
+        assertThat(holdfast(stage, "sshd", "drop", "--pid", pid, line.group(1)).end(SOON).out())
                 .isEqualTo("dropped\n");
         assertThat(client.end(SOON).status()).isEqualTo(255);
         assertThat(holdfast(stage, "sshd", "drop", "--pid", pid, "77").end(SOON).status())

@@ -263,7 +263,12 @@ public final class Sshd {
 
         @Override
         public void take(Log.Level level, String text) {
-            system.write(level, text.strip());
+            take(level, text, 0);
+        }
+
+        @Override
+        public void take(Log.Level level, String text, long speaker) {
+            system.write(level, text.strip(), speaker);
         }
     }
 

@@ -29,6 +29,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -92,13 +93,23 @@ public final class Server implements AutoCloseable {
 
     private static final int BACKLOG = 4096;
 
+    /**
+     * Numbers of connections, which stand in the log where OpenSSH's stand for their processes:
+     * above PID_MAX_LIMIT, so that who kills by such a number hits nobody, of seven digits, and
+     * begun anywhere, so that those of a server and of the one before it are different ones.
+     */
+    private static final long FIRST_ID = (4 << 20) + 1L;
+
+    private static final long LAST_ID = 9_999_999;
+
     private final Listening mina = new Listening();
     private final TetherGate gate;
     private final Deadlines deadlines;
     private final Doorkeeper doorkeeper;
     private final Counts counts = new Counts();
     private final Map<Long, ServerTransport> transports = new ConcurrentHashMap<>();
-    private final AtomicLong ids = new AtomicLong();
+    private final AtomicLong ids =
+            new AtomicLong(ThreadLocalRandom.current().nextLong(FIRST_ID, LAST_ID));
     private final Moment started;
     private final List<Part> parts;
     private final String version;
@@ -435,14 +446,9 @@ public final class Server implements AutoCloseable {
     public List<ConnectionStatus> connections() {
         List<ConnectionStatus> all = new ArrayList<>(transports.size());
         Moment now = deadlines.clock().now();
-        transports.keySet().stream()
-                .sorted()
-                .forEach(id -> {
-                    ServerTransport transport = transports.get(id);
-                    if (transport != null) {
-                        all.add(status(id, transport, now));
-                    }
-                });
+        transports.values().stream()
+                .sorted(Comparator.comparing(ServerTransport::accepted))
+                .forEach(transport -> all.add(status(transport.id(), transport, now)));
         return all;
     }
 
@@ -563,11 +569,18 @@ public final class Server implements AutoCloseable {
                 knock(io, from);
             }
             ServerTransport transport =
-                    new ServerTransport(getServer(), io, Server.this, ids.incrementAndGet());
+                    new ServerTransport(getServer(), io, Server.this, number(io));
             transports.put(transport.id(), transport);
             counts.accepted();
             transport.begin();
             return transport;
+        }
+
+        /** Of a process that has but one connection (sshd -i) it is its own. */
+        private long number(IoSession io) {
+            return io instanceof Wire
+                    ? ProcessHandle.current().pid()
+                    : ids.getAndUpdate(last -> last == LAST_ID ? FIRST_ID : last + 1);
         }
 
         private void knock(IoSession io, InetAddress from) throws IOException {
