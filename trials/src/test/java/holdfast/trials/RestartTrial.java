@@ -76,7 +76,13 @@ class RestartTrial {
         await(() -> !Files.exists(pidFile), "the pid file is still there");
         Running next = start(stage, old);
         next.err().await("Server listening on 127.0.0.1 port " + old.port(), SOON);
-        assertThat(Files.readString(pidFile).strip()).isEqualTo(Long.toString(next.pid()));
+        await(
+                () ->
+                        Files.exists(pidFile)
+                                && Files.readString(pidFile)
+                                        .strip()
+                                        .equals(Long.toString(next.pid())),
+                "not the new one's pid file");
         assertThat(stage.openSsh(old, "trial", "echo new").end(SOON).out()).isEqualTo("new\n");
         session.goesOn("old");
         try (Socket through = new Socket(InetAddress.getLoopbackAddress(), forwarded)) {
@@ -92,6 +98,110 @@ class RestartTrial {
         next.signal("TERM"); // nobody is there
         assertThat(next.end(SOON).status()).isZero();
         assertThat(pidFile).doesNotExist();
+    }
+
+    /** Carries connections, and cuts all that there are at each line it is told. */
+    private static final String PATH =
+            """
+            import socket, sys, threading
+            there = []
+            def carry(a, b):
+                try:
+                    while data := a.recv(65536):
+                        b.sendall(data)
+                except OSError:
+                    pass
+                for s in a, b:
+                    try:
+                        s.shutdown(socket.SHUT_RDWR)
+                    except OSError:
+                        pass
+            def cut():
+                for line in sys.stdin:
+                    for s in there:
+                        try:
+                            s.shutdown(socket.SHUT_RDWR)
+                        except OSError:
+                            pass
+                    there.clear()
+                    print("cut", flush=True)
+            threading.Thread(target=cut, daemon=True).start()
+            listener = socket.create_server(("127.0.0.1", 0))
+            print(listener.getsockname()[1], flush=True)
+            while True:
+                client = listener.accept()[0]
+                try:
+                    server = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+                except OSError:
+                    client.close()
+                    continue
+                there += client, server
+                for pair in (client, server), (server, client):
+                    threading.Thread(target=carry, args=pair, daemon=True).start()
+            """;
+
+    @Test
+    void a_client_with_a_tether_comes_back_to_the_server_that_was_stopped(Stage stage)
+            throws Exception {
+        stage.onlyHoldfast("OpenSSH has no tether");
+        Sshd old = stage.holdfastSshd();
+        Running path =
+                stage.run("/usr/bin/python3", "-uc", PATH, Integer.toString(old.port()))
+                        .inputOpen()
+                        .start();
+        path.out().await("\n", SOON);
+        Session first = Session.open(throughPath(stage, old, path));
+        old.awaitLog("Starting session");
+        signal("TERM", old.pid());
+        old.awaitLog("Serving on 1 connection");
+        Running second = start(stage, old);
+        second.err().await("Server listening on", SOON);
+        Session later = Session.open(throughPath(stage, old, path));
+        cut(path);
+        first.goesOn("after a cut");
+        later.goesOn("after a cut");
+        first.goesOn("much".repeat(50_000));
+        // Stopped too, while it relays and has a session of its own.
+        second.signal("TERM");
+        second.err().await("Serving on 1 connection", SOON);
+        Running third = start(stage, old);
+        third.err().await("Server listening on", SOON);
+        first.goesOn("after another restart");
+        for (int round = 1; round <= 3; round++) {
+            cut(path);
+            first.goesOn("after another cut " + round);
+            later.goesOn("after another cut " + round);
+        }
+        old.awaitLog("Session of user .* resumed from 127.0.0.1 port ");
+        assertThat(status(stage, third.pid())).contains("0 connections now");
+        assertThat(first.end().status()).isZero();
+        await(() -> ProcessHandle.of(old.pid()).isEmpty(), "it serves nobody, and runs");
+        later.goesOn("still");
+        assertThat(later.end().status()).isZero();
+        assertThat(second.end(SOON).status()).isZero();
+        path.kill();
+        path.end(SOON);
+        third.signal("TERM");
+        assertThat(third.end(SOON).status()).isZero();
+    }
+
+    private static Command throughPath(Stage stage, Sshd sshd, Running path) {
+        return stage.ssh(
+                sshd,
+                "-p",
+                path.out().text().lines().findFirst().orElseThrow(),
+                "-o",
+                "Tether=require",
+                "-o",
+                "HostKeyAlias=[127.0.0.1]:" + sshd.port(),
+                "-T",
+                "trial",
+                SAYS_IT_BACK);
+    }
+
+    private static void cut(Running path) throws IOException {
+        path.stdin().write('\n');
+        path.stdin().flush();
     }
 
     @Test

@@ -297,6 +297,7 @@ public final class Sshd {
                 open.forNewcomers.add(() -> Files.deleteIfExists(pidFile));
             }
             open.all.add(status(server, log));
+            server.meets(sockets());
             Metrics metrics = metrics(server, log);
             if (metrics != null) {
                 open.forNewcomers.add(metrics);
@@ -409,7 +410,7 @@ public final class Sshd {
      */
     private Word leave(Server server, Open open, Log log) throws InterruptedException {
         boolean any = !server.connections().isEmpty();
-        server.leave(() -> words.add(Word.LAST_LEFT));
+        server.leave(sockets(), () -> words.add(Word.LAST_LEFT));
         open.closeToNewcomers();
         tell(open, "STOPPING=1");
         open.endService();

@@ -26,6 +26,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousSocketChannel;
 import java.nio.channels.ByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -121,6 +122,8 @@ public final class Server implements AutoCloseable {
     private final AtomicReference<@Nullable Runnable> afterLast = new AtomicReference<>();
 
     private volatile boolean leaving;
+    private volatile Predecessors.@Nullable Door door;
+    private volatile @Nullable Path meetings;
 
     /**
      * @param version how the identification line names this program
@@ -319,13 +322,30 @@ public final class Server implements AutoCloseable {
      * Accepts no more from now on, and goes on with the connections that there are, those that are
      * still logging in among them.
      *
+     * @param meetings a directory that only its user may enter, where the server that listens next
+     *     finds this one, for clients that come back to sessions of ours
      * @param last done once, when none is left
      */
-    public void leave(Runnable last) {
+    public void leave(Path meetings, Runnable last) {
         leaving = true;
         mina.bound().forEach(mina::unbind);
+        try {
+            door = Predecessors.Door.open(meetings, gate);
+        } catch (IOException e) {
+            log.error("nobody can come back to a session: " + e.getMessage());
+        }
         afterLast.set(last);
         left();
+    }
+
+    /** Where servers before this one are found, if any. */
+    public void meets(Path directory) {
+        meetings = directory;
+    }
+
+    List<Path> predecessors() {
+        Path directory = meetings;
+        return directory == null || leaving ? List.of() : Predecessors.in(directory);
     }
 
     /** Whether it only goes on with the connections that there are. */
@@ -346,6 +366,10 @@ public final class Server implements AutoCloseable {
     @Override
     public void close() throws IOException {
         stopping = true;
+        Predecessors.Door open = door;
+        if (open != null) {
+            open.close();
+        }
         mina.bound().forEach(mina::unbind);
         transports.values().forEach(one -> one.stopped("the server is shutting down"));
         Moment patience = deadlines.clock().now().plus(Duration.ofSeconds(2));
