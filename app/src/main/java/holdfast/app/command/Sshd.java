@@ -316,6 +316,7 @@ public final class Sshd {
             if (word != Word.SERVED) {
                 log.info("Received signal " + number(word) + "; terminating.");
             }
+            tell(open, "STOPPING=1");
             if (word == Word.TERMINATED || word == Word.SERVICE_OVER) {
                 if (Daemon.machineGoesDown()) {
                     StatusSocket.endOthers(sockets());
@@ -323,7 +324,6 @@ public final class Sshd {
                     word = leave(server, open, log);
                 }
             }
-            tell(open, "STOPPING=1");
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
@@ -412,7 +412,6 @@ public final class Sshd {
         boolean any = !server.connections().isEmpty();
         server.leave(sockets(), () -> words.add(Word.LAST_LEFT));
         open.closeToNewcomers();
-        tell(open, "STOPPING=1");
         open.endService();
         int left = server.connections().size();
         if (left > 0) {

@@ -15,6 +15,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
@@ -59,10 +60,21 @@ final class Predecessors {
         try (DirectoryStream<Path> found =
                 Files.newDirectoryStream(directory, PREFIX + "*" + SUFFIX)) {
             found.forEach(all::add);
+            if (!all.isEmpty()) {
+                mustBePrivate(directory);
+            }
         } catch (IOException e) {
-            // no directory, nobody
+            return List.of(); // no directory, or one where anybody could be met
         }
         return all;
+    }
+
+    private static void mustBePrivate(Path directory) throws IOException {
+        if (!PosixFilePermissions.toString(
+                        Files.getPosixFilePermissions(directory, LinkOption.NOFOLLOW_LINKS))
+                .endsWith("------")) {
+            throw new IOException(directory + " is open to others");
+        }
     }
 
     /**
@@ -207,6 +219,7 @@ final class Predecessors {
         }
 
         static Door open(Path directory, TetherGate gate) throws IOException {
+            mustBePrivate(directory);
             Path path = directory.resolve(PREFIX + ProcessHandle.current().pid() + SUFFIX);
             ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
             try {
