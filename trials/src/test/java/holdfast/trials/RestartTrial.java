@@ -240,22 +240,24 @@ class RestartTrial {
         Sshd pattern = stage.holdfastSshd();
         Path pidFile = stage.directory().resolve("pid");
         int port = Sshd.freePort();
-        Path log = stage.directory().resolve("log");
+        Path log = stage.directory().resolve("log-of-" + port);
         String[] words = {
             "-E",
-            log.toString(),
+            log.getFileName().toString(), // where it is started, not where it goes to
             "-o",
             "PidFile=" + pidFile,
             "-o",
             "ListenAddress=127.0.0.1:" + port,
             "-f",
-            pattern.directory().resolve("sshd_config").toString()
+            stage.directory().relativize(pattern.directory().resolve("sshd_config")).toString()
         };
-        holdfast(stage, words).end(SOON);
+        Ended begun = holdfast(stage, words).in(stage.directory()).end(SOON);
+        assertThat(begun.status()).as(begun.err()).isZero();
         long pid = Long.parseLong(Files.readString(pidFile).strip());
-        signal("HUP", pid);
-        await(() -> Files.readString(log).contains("Received SIGHUP; restarting."), "no HUP");
         try {
+            signal("HUP", pid);
+            await(() -> Files.readString(log).contains("Received SIGHUP; restarting."), "no HUP");
+
             Session session =
                     Session.open(
                             stage.openSsh(
@@ -424,7 +426,8 @@ class RestartTrial {
                 .filter(each ->
                         each.info()
                                 .arguments()
-                                .map(words -> List.of(words).contains(log.toString()))
+                                .map(words ->
+                                        List.of(words).contains(String.valueOf(log.getFileName())))
                                 .orElse(false))
                 .count();
     }

@@ -65,6 +65,7 @@ public final class Daemon {
         static final MemorySegment GETPPID = Native.symbol("getppid");
         static final MemorySegment KILL = Native.symbol("kill");
         static final MemorySegment PRCTL = Native.symbol("prctl");
+        static final MemorySegment CHDIR = Native.symbol("chdir");
         static final MemorySegment UMASK = Native.symbol("umask");
 
         private Libc() {}
@@ -118,8 +119,8 @@ public final class Daemon {
     }
 
     /**
-     * Starts a program in a session of its own, in the root directory, with /dev/null for its input
-     * and output, and waits until it calls {@link #ready} or ends. Its errors are ours until then.
+     * Starts a program in a session of its own, with /dev/null for its input and output, and waits
+     * until it calls {@link #ready} or ends. Its errors and its directory are ours until then.
      *
      * @return 0 when it is ready, else the status it ended with (128 and more: a signal)
      */
@@ -135,7 +136,12 @@ public final class Daemon {
             try {
                 Map<String, String> all = new LinkedHashMap<>(environment);
                 all.put(WAITED_FOR, "1");
-                Spawn spawn = Spawn.of(program).environment(all).keepErrors().inherit(pipe[1]);
+                Spawn spawn =
+                        Spawn.of(program)
+                                .environment(all)
+                                .directory(Path.of("").toAbsolutePath(), Path.of("/"))
+                                .keepErrors()
+                                .inherit(pipe[1]);
                 arguments.forEach(spawn::argument);
                 Child child = spawn.start();
                 Native.close(pipe[1]);
@@ -152,8 +158,8 @@ public final class Daemon {
     }
 
     /**
-     * In a process started by {@link #start}: lets the starter go, and its errors with it.
-     * Elsewhere nothing. Once.
+     * In a process started by {@link #start}: lets the starter go, and with it its errors and its
+     * directory, which would keep a file system from being unmounted. Elsewhere nothing. Once.
      */
     public static void ready() {
         if (!System.getenv().containsKey(WAITED_FOR)) {
@@ -166,6 +172,7 @@ public final class Daemon {
                 Native.call(Libc.DUP2, fd, 2);
                 Native.close(fd);
             }
+            Native.call(Libc.CHDIR, Native.string(arena, "/").address());
             MemorySegment one = arena.allocate(1);
             Native.call(Libc.WRITE, READY_FD, one.address(), 1);
             Native.close(READY_FD);
