@@ -20,6 +20,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -242,23 +244,6 @@ final class ServerTrial {
                 .isEqualTo("in\n");
     }
 
-    @Test
-    void term_tells_the_clients_and_takes_the_pid_file_away(Stage stage) throws Exception {
-        Path pidFile = stage.directory().resolve("pid");
-        Sshd sshd = stage.holdfastSshd("PidFile " + pidFile);
-        String pid = Long.toString(sshd.pid());
-        await(
-                () -> Files.exists(pidFile) && Files.readString(pidFile).strip().equals(pid),
-                "no pid file");
-        Running client = stage.openSsh(sshd, "trial", "echo ready; exec sleep 100").start();
-        client.out().await("ready", SOON);
-        Signals.send("TERM", List.of(sshd.pid()));
-        Ended ended = client.end(SOON);
-        assertThat(ended.status()).isEqualTo(255);
-        assertThat(ended.err()).contains("shutting down");
-        await(() -> !Files.exists(pidFile), "the pid file is still there");
-    }
-
     /** What systemd hears of a service of Type=notify, on a socket of our own. */
     @Test
     void systemd_is_told_when_it_listens_reads_anew_and_stops(Stage stage) throws Exception {
@@ -381,14 +366,15 @@ final class ServerTrial {
                                 .contains("\"roundTripMillis\""),
                 "no round trip");
         Ended text = holdfast(stage, "sshd", "status", "--pid", pid).end(SOON);
-        assertThat(text.out())
-                .as(text.err())
-                .contains("1 connection now")
-                .containsPattern(
-                        "1 +"
-                                + Sshd.user()
-                                + " +127\\.0\\.0\\.1 port [0-9]+ .* up +session:command");
-        assertThat(holdfast(stage, "sshd", "drop", "--pid", pid, "1").end(SOON).out())
+        Matcher line =
+                Pattern.compile(
+                                "(?m)^([0-9]+) +"
+                                        + Sshd.user()
+                                        + " +127\\.0\\.0\\.1 port [0-9]+ .* up +session:command$")
+                        .matcher(text.out());
+        assertThat(text.out()).as(text.err()).contains("1 connection now");
+        assertThat(line.find()).as(text.out()).isTrue();
+        assertThat(holdfast(stage, "sshd", "drop", "--pid", pid, line.group(1)).end(SOON).out())
                 .isEqualTo("dropped\n");
         assertThat(client.end(SOON).status()).isEqualTo(255);
         assertThat(holdfast(stage, "sshd", "drop", "--pid", pid, "77").end(SOON).status())

@@ -18,6 +18,7 @@ import holdfast.ssh.server.ServerParts;
 import holdfast.ssh.server.auth.HostKeys;
 import holdfast.ssh.system.Accounts;
 import holdfast.ssh.system.Daemon;
+import holdfast.ssh.system.MainProcess;
 import holdfast.ssh.system.Sockets;
 import holdfast.ssh.system.SystemException;
 import holdfast.ssh.system.SystemLog;
@@ -42,6 +43,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -65,7 +67,14 @@ public final class Sshd {
         RELOAD,
         INTERRUPTED,
         TERMINATED,
-        SERVED
+        /**
+         * systemd, or whoever ended the process that stands for us there, wants the service over.
+         */
+        SERVICE_OVER,
+        /** {@code -d}: the one connection has ended. */
+        SERVED,
+        /** Nobody is left of those whom a server that had its SIGTERM went on to serve. */
+        LAST_LEFT
     }
 
     private final ServerCommandLine line;
@@ -254,7 +263,12 @@ public final class Sshd {
 
         @Override
         public void take(Log.Level level, String text) {
-            system.write(level, text.strip());
+            take(level, text, 0);
+        }
+
+        @Override
+        public void take(Log.Level level, String text, long speaker) {
+            system.write(level, text.strip(), speaker);
         }
     }
 
@@ -271,46 +285,165 @@ public final class Sshd {
         Signals.on("HUP", () -> words.add(Word.RELOAD));
         Signals.on("TERM", () -> words.add(Word.TERMINATED));
         Signals.on("INT", () -> words.add(Word.INTERRUPTED));
+        boolean awaited = line.staysInForeground() && Daemon.isService();
         server.start();
-        Path pidFile = server.settings().pidFile();
-        List<AutoCloseable> open = new ArrayList<>();
+        Open open = new Open();
         Word word = Word.TERMINATED;
         try {
+            open.main = mainProcess(log);
+            Path pidFile = server.settings().pidFile();
             if (pidFile != null && !line.servesOne()) {
-                writePid(pidFile, log);
+                writePid(pidFile, open.pid(), log);
+                open.forNewcomers.add(() -> Files.deleteIfExists(pidFile));
             }
-            open.add(status(server, log));
+            open.all.add(status(server, log));
+            server.meets(sockets());
             Metrics metrics = metrics(server, log);
             if (metrics != null) {
-                open.add(metrics);
+                open.forNewcomers.add(metrics);
             }
-            Daemon.notify("READY=1");
+            // In one message: afterwards systemd listens to that process, and to us no more.
+            Daemon.notify(open.main == null ? "READY=1" : "MAINPID=" + open.pid() + "\nREADY=1");
             Daemon.ready();
             if (line.servesOne()) {
                 Thread.ofVirtual().start(() -> serveOne(server));
             }
             word = words.take();
             while (word == Word.RELOAD) {
-                reload(server, log);
+                reload(server, open, log);
                 word = words.take();
             }
-            Daemon.notify("STOPPING=1");
             if (word != Word.SERVED) {
-                log.info(
-                        "Received signal " + (word == Word.TERMINATED ? 15 : 2) + "; terminating.");
+                log.info("Received signal " + number(word) + "; terminating.");
+            }
+            tell(open, "STOPPING=1");
+            if (word == Word.TERMINATED || word == Word.SERVICE_OVER) {
+                if (Daemon.machineGoesDown()) {
+                    StatusSocket.endOthers(sockets());
+                } else if (!line.servesOne() && (!awaited || open.main != null)) {
+                    word = leave(server, open, log);
+                }
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
-            for (AutoCloseable one : open) {
-                closeQuietly(one);
-            }
-            if (pidFile != null && !line.servesOne()) {
-                Files.deleteIfExists(pidFile);
-            }
+            open.close();
             server.close();
+            open.endService(); // not before all clients were told
         }
         return word == Word.SERVED ? SERVED_ONE : 0;
+    }
+
+    /** What a server has open besides its connections. */
+    private static final class Open {
+        final List<AutoCloseable> all = new ArrayList<>();
+
+        /** What the next server will want: its pid file and the address of its metrics. */
+        final List<AutoCloseable> forNewcomers = new ArrayList<>();
+
+        /** Stands for us with those who wait for the server's end. */
+        @Nullable MainProcess main;
+
+        /** The number that the server goes by. */
+        long pid() {
+            return main == null ? ProcessHandle.current().pid() : main.pid();
+        }
+
+        /** What only a server has that listens. */
+        void closeToNewcomers() {
+            forNewcomers.forEach(Sshd::closeQuietly);
+            forNewcomers.clear();
+        }
+
+        /** As soon as it is seen, a new server may be started. */
+        void endService() {
+            if (main != null) {
+                main.close();
+            }
+        }
+
+        void close() {
+            all.forEach(Sshd::closeQuietly);
+            closeToNewcomers();
+        }
+    }
+
+    private static int number(Word word) {
+        return word == Word.INTERRUPTED ? 2 : 15;
+    }
+
+    /**
+     * What stands for us with those who wait for a server's end by its number: systemd, and scripts
+     * that have it from the pid file. Whoever started us to stay in the foreground has our own.
+     */
+    private @Nullable MainProcess mainProcess(Log log) {
+        if (line.servesOne() || (line.staysInForeground() && !MainProcess.systemdWaits())) {
+            return null;
+        }
+        try {
+            return MainProcess.start(said ->
+                    words.add(
+                            switch (said) {
+                                case RELOAD -> Word.RELOAD;
+                                case TERMINATE -> Word.SERVICE_OVER;
+                            }));
+        } catch (IOException e) {
+            log.error("no process to stand for this one: " + e.getMessage());
+            return null;
+        }
+    }
+
+    /** Tells whoever waits for us; not systemd, which for Type=notify need not know. */
+    private static void tell(Open open, String state) {
+        if (open.main == null) {
+            Daemon.notify(state);
+        }
+    }
+
+    /**
+     * Goes on with the connections that there are, while a new server may already serve those to
+     * come: as OpenSSH's do, which are processes of their own. Not where the end is meant for them
+     * too: with {@code -d}, at an interrupt, when the machine goes down; nor where the first
+     * process waits for ours to end and would kill it for being late.
+     *
+     * @return what ended that
+     */
+    private Word leave(Server server, Open open, Log log) throws InterruptedException {
+        boolean any = !server.connections().isEmpty();
+        server.leave(sockets(), () -> words.add(Word.LAST_LEFT));
+        open.closeToNewcomers();
+        open.endService();
+        int left = server.connections().size();
+        if (left > 0) {
+            log.info("Serving on " + connections(left) + "; a second SIGTERM ends them.");
+        }
+        while (true) {
+            Word word = words.take();
+            switch (word) {
+                case RELOAD -> log.info("Received SIGHUP; not restarting: this server has ended.");
+                case SERVICE_OVER, SERVED -> {}
+                case LAST_LEFT -> {
+                    if (any) {
+                        // What is left to do after a program's end, such as its record of logout.
+                        words.poll(2, TimeUnit.SECONDS);
+                    }
+                    return word;
+                }
+                case INTERRUPTED, TERMINATED -> {
+                    log.info(
+                            "Received signal "
+                                    + number(word)
+                                    + "; terminating "
+                                    + connections(server.connections().size())
+                                    + ".");
+                    return word;
+                }
+            }
+        }
+    }
+
+    private static String connections(int count) {
+        return count == 1 ? "1 connection" : count + " connections";
     }
 
     /** {@code -d}: one connection, then the end. */
@@ -326,9 +459,9 @@ public final class Sshd {
         }
     }
 
-    private void reload(Server server, Log log) {
+    private void reload(Server server, Open open, Log log) {
         log.info("Received SIGHUP; restarting.");
-        Daemon.notify("RELOADING=1");
+        tell(open, "RELOADING=1");
         try {
             ServerConfig config = ServerConfig.load(line, surroundings, log);
             config.notes().forEach(log::info);
@@ -342,17 +475,20 @@ public final class Sshd {
         } catch (IOException e) {
             log.error(e.getMessage() + "; what it concerns stays as it was");
         }
-        Daemon.notify("READY=1");
+        tell(open, "READY=1");
     }
 
-    private static AutoCloseable status(Server server, Log log) {
+    private AutoCloseable status(Server server, Log log) {
         try {
-            return StatusSocket.open(
-                    StatusSocket.directory(System.getenv(), Accounts.privileged()), server);
+            return StatusSocket.open(sockets(), server, () -> words.add(Word.TERMINATED));
         } catch (IOException e) {
             log.info("no status socket: " + e.getMessage());
             return () -> {};
         }
+    }
+
+    private static Path sockets() {
+        return StatusSocket.directory(System.getenv(), Accounts.privileged());
     }
 
     private static @Nullable Metrics metrics(Server server, Log log) {
@@ -378,9 +514,9 @@ public final class Sshd {
         }
     }
 
-    private static void writePid(Path file, Log log) {
+    private static void writePid(Path file, long pid, Log log) {
         try {
-            Files.writeString(file, ProcessHandle.current().pid() + "\n");
+            Files.writeString(file, pid + "\n");
         } catch (IOException e) {
             log.error("Couldn't create pid file \"" + file + "\": " + e.getMessage());
         }

@@ -28,12 +28,15 @@ final class SshdStatus {
         List<String> rest = new ArrayList<>(arguments);
         rest.remove("--json");
         try {
-            Path socket = socket(rest);
+            Chosen chosen = chosen(rest);
             if (!rest.isEmpty()) {
                 return misused(rest);
             }
-            String answer = StatusSocket.ask(socket, "status");
+            String answer = StatusSocket.ask(chosen.socket(), "status");
             System.out.print(json ? answer : StatusReport.parse(answer).text());
+            if (!json) {
+                chosen.leaving().forEach(one -> System.out.println(one.inPassing()));
+            }
             System.out.flush();
             return 0;
         } catch (IOException | IllegalArgumentException e) {
@@ -45,7 +48,7 @@ final class SshdStatus {
     static int drop(List<String> arguments) {
         List<String> rest = new ArrayList<>(arguments);
         try {
-            Path socket = socket(rest);
+            Path socket = chosen(rest).socket();
             if (rest.size() != 1 || !rest.getFirst().matches("[0-9]+")) {
                 return misused(rest);
             }
@@ -65,8 +68,15 @@ final class SshdStatus {
         return help ? 0 : 2;
     }
 
-    /** The socket of the one server that is meant; takes {@code --pid} out of the arguments. */
-    private static Path socket(List<String> rest) throws IOException {
+    /**
+     * The server that is meant.
+     *
+     * @param leaving those that were stopped and only serve on, which are meant if none other is
+     */
+    private record Chosen(Path socket, List<StatusReport> leaving) {}
+
+    /** Takes {@code --pid} out of the arguments. */
+    private static Chosen chosen(List<String> rest) throws IOException {
         String pid = null;
         int at = rest.indexOf("--pid");
         if (at >= 0 && at + 1 < rest.size()) {
@@ -79,28 +89,41 @@ final class SshdStatus {
         return one(all, pid, directory);
     }
 
-    private static Path one(List<Path> all, @Nullable String pid, Path directory)
+    private static Chosen one(List<Path> all, @Nullable String pid, Path directory)
             throws IOException {
         if (pid != null) {
             Path named = directory.resolve("sshd-" + pid + ".sock");
             if (!all.contains(named)) {
                 throw new IOException("no holdfast sshd of yours has pid " + pid);
             }
-            return named;
+            return new Chosen(named, List.of());
         }
         if (all.isEmpty()) {
             throw new IOException(
                     "no holdfast sshd of yours is running (none in " + directory + ")");
         }
-        if (all.size() > 1) {
-            List<String> pids = new ArrayList<>();
-            for (Path socket : all) {
-                String name = String.valueOf(socket.getFileName());
-                pids.add(name.substring(5, name.length() - 5));
-            }
-            throw new IOException(
-                    "several are running; say which with --pid: " + String.join(", ", pids));
+        if (all.size() == 1) {
+            return new Chosen(all.getFirst(), List.of());
         }
-        return all.getFirst();
+        List<Path> listening = new ArrayList<>();
+        List<StatusReport> leaving = new ArrayList<>();
+        for (Path socket : all) {
+            StatusReport report = StatusReport.parse(StatusSocket.ask(socket, "status"));
+            if (report.leaving()) {
+                leaving.add(report);
+            } else {
+                listening.add(socket);
+            }
+        }
+        if (listening.size() == 1) {
+            return new Chosen(listening.getFirst(), leaving);
+        }
+        List<String> pids = new ArrayList<>();
+        for (Path socket : all) {
+            String name = String.valueOf(socket.getFileName());
+            pids.add(name.substring(5, name.length() - 5));
+        }
+        throw new IOException(
+                "several are running; say which with --pid: " + String.join(", ", pids));
     }
 }

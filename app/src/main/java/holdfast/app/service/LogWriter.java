@@ -15,7 +15,7 @@ public final class LogWriter implements Consumer<String>, Log.Sink, AutoCloseabl
 
     private static final int MOST_WAITING = 16_384;
 
-    private record Line(Log.Level level, String text) {}
+    private record Line(Log.Level level, String text, long speaker) {}
 
     private final BlockingQueue<Line> waiting = new ArrayBlockingQueue<>(MOST_WAITING);
     private final AtomicLong lost = new AtomicLong();
@@ -39,7 +39,12 @@ public final class LogWriter implements Consumer<String>, Log.Sink, AutoCloseabl
 
     @Override
     public void take(Log.Level level, String line) {
-        if (!waiting.offer(new Line(level, line))) {
+        take(level, line, 0);
+    }
+
+    @Override
+    public void take(Log.Level level, String line, long speaker) {
+        if (!waiting.offer(new Line(level, line, speaker))) {
             lost.incrementAndGet();
         }
     }
@@ -49,7 +54,7 @@ public final class LogWriter implements Consumer<String>, Log.Sink, AutoCloseabl
             try {
                 Line line = waiting.poll(100, TimeUnit.MILLISECONDS);
                 if (line != null) {
-                    sink.take(line.level(), line.text());
+                    sink.take(line.level(), line.text(), line.speaker());
                 }
                 long missing = lost.getAndSet(0);
                 if (missing > 0) {

@@ -19,12 +19,14 @@ import org.jspecify.annotations.Nullable;
  * What {@code holdfast sshd status} tells, and the form of its {@code --json}: times in seconds
  * unless the name says milliseconds.
  *
+ * @param leaving whether it has been stopped, and only serves the connections that it still has
  * @param ended connections that have ended, counted by why
  * @param penalised sources that are kept out now
  */
 public record StatusReport(
         long pid,
         double uptimeSeconds,
+        boolean leaving,
         List<String> listening,
         long connectionsAccepted,
         long logins,
@@ -108,6 +110,7 @@ public record StatusReport(
         return new StatusReport(
                 ProcessHandle.current().pid(),
                 seconds(server.uptime()),
+                server.leaving(),
                 server.addresses().stream()
                         .map(a -> a.getAddress().getHostAddress() + " port " + a.getPort())
                         .toList(),
@@ -153,7 +156,7 @@ public record StatusReport(
                 .append(pid)
                 .append(", up ")
                 .append(time(uptimeSeconds))
-                .append(", listening on ")
+                .append(leaving ? ", stopped: only serves on" : ", listening on ")
                 .append(String.join(", ", listening))
                 .append('\n');
         out.append(connections.size())
@@ -200,6 +203,15 @@ public record StatusReport(
         }
         table(out, rows);
         return out.toString();
+    }
+
+    /** What is said of it beside a server that listens. */
+    public String inPassing() {
+        return "Another, pid %d, was stopped and serves on %d %s."
+                .formatted(
+                        pid,
+                        connections.size(),
+                        connections.size() == 1 ? "connection" : "connections");
     }
 
     private static void table(StringBuilder out, List<List<String>> rows) {

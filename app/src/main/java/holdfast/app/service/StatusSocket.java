@@ -31,8 +31,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Where a running server answers its owner: a Unix socket that only they can open.
  *
- * <p>One line asks, {@code status} or {@code drop ID}; the answer is all there is until the end: a
- * {@link StatusReport} as JSON, or a line of text.
+ * <p>One line asks, {@code status}, {@code drop ID}, or {@code end} of a server that was stopped
+ * and only serves on; the answer is all there is until the end: a {@link StatusReport} as JSON, or
+ * a line of text.
  */
 public final class StatusSocket implements AutoCloseable {
 
@@ -40,11 +41,13 @@ public final class StatusSocket implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(5);
 
     private final Server server;
+    private final Runnable end;
     private final ServerSocketChannel listener;
     private final Path path;
 
-    private StatusSocket(Server server, ServerSocketChannel listener, Path path) {
+    private StatusSocket(Server server, Runnable end, ServerSocketChannel listener, Path path) {
         this.server = server;
+        this.end = end;
         this.listener = listener;
         this.path = path;
     }
@@ -67,14 +70,26 @@ public final class StatusSocket implements AutoCloseable {
     /**
      * Answers in {@code directory} under a name made of the server's process id.
      *
+     * @param end what a server that only serves on does when it is to end
      * @throws IOException if the directory is not, or cannot be made, the user's alone
      */
+    public static StatusSocket open(Path directory, Server server, Runnable end)
+            throws IOException {
+        return open(directory, ProcessHandle.current().pid(), server, end);
+    }
+
+    /** The same of a server that never only serves on. */
     public static StatusSocket open(Path directory, Server server) throws IOException {
-        return open(directory, ProcessHandle.current().pid(), server);
+        return open(directory, server, () -> {});
     }
 
     /** The same under any number. */
     static StatusSocket open(Path directory, long pid, Server server) throws IOException {
+        return open(directory, pid, server, () -> {});
+    }
+
+    private static StatusSocket open(Path directory, long pid, Server server, Runnable end)
+            throws IOException {
         Files.createDirectories(
                 directory,
                 PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
@@ -96,7 +111,7 @@ public final class StatusSocket implements AutoCloseable {
             listener.close();
             throw e;
         }
-        StatusSocket socket = new StatusSocket(server, listener, path);
+        StatusSocket socket = new StatusSocket(server, end, listener, path);
         Thread.ofPlatform().daemon().name("holdfast-status").start(socket::accept);
         return socket;
     }
@@ -204,6 +219,24 @@ public final class StatusSocket implements AutoCloseable {
         }
     }
 
+    /** Has those that only serve on end, for the machine goes down. Waits for none of them. */
+    public static void endOthers(Path directory) {
+        try {
+            for (Path socket : all(directory)) {
+                Thread.ofVirtual()
+                        .start(() -> {
+                            try {
+                                String _ = ask(socket, "end");
+                            } catch (IOException e) {
+                                // then it ends when the machine does
+                            }
+                        });
+            }
+        } catch (IOException e) {
+            // there are none that could be found
+        }
+    }
+
     private void accept() {
         while (listener.isOpen()) {
             try {
@@ -253,6 +286,13 @@ public final class StatusSocket implements AutoCloseable {
     private String answer(@Nullable String question) {
         if ("status".equals(question)) {
             return StatusReport.of(server).json();
+        }
+        if ("end".equals(question)) {
+            if (!server.leaving()) {
+                return "it has not been stopped\n";
+            }
+            end.run();
+            return "ending\n";
         }
         if (question != null && question.startsWith("drop ")) {
             try {

@@ -63,12 +63,31 @@ public final class Log {
     /** Where lines go that are not for a terminal: their level is told, and they have no end. */
     public interface Sink {
         void take(Level level, String line);
+
+        /**
+         * The same where it is of use who speaks.
+         *
+         * @param speaker a number that stands for a process of its own; 0: this process
+         */
+        default void take(Level level, String line, long speaker) {
+            take(level, line);
+        }
+    }
+
+    /** How much is said, by all that speak under one configuration. */
+    private static final class Loudness {
+        volatile Level level;
+        volatile @Nullable Places places;
+
+        Loudness(Level level) {
+            this.level = level;
+        }
     }
 
     private final Sink sink;
     private final boolean forTerminal;
-    private volatile Level level;
-    private volatile @Nullable Places places;
+    private final long speaker;
+    private final Loudness loudness;
 
     /**
      * LogVerbose: what is said at those places of the program is said whatever the level.
@@ -85,23 +104,24 @@ public final class Log {
      * @param sink takes each finished line, its CR LF included
      */
     public Log(Level level, Consumer<String> sink) {
-        this(level, (at, line) -> sink.accept(line), true);
+        this((at, line) -> sink.accept(line), true, 0, new Loudness(level));
     }
 
-    private Log(Level level, Sink sink, boolean forTerminal) {
-        this.level = level;
+    private Log(Sink sink, boolean forTerminal, long speaker, Loudness loudness) {
         this.sink = sink;
         this.forTerminal = forTerminal;
+        this.speaker = speaker;
+        this.loudness = loudness;
     }
 
     /** A log whose lines are for a terminal, and whose sink is told their level too. */
     public static Log ofTerminal(Level level, Sink sink) {
-        return new Log(level, sink, true);
+        return new Log(sink, true, 0, new Loudness(level));
     }
 
     /** A log whose lines go to the system's, with {@code error: } before those that are errors. */
     public static Log ofSystem(Level level, Sink sink) {
-        return new Log(level, sink, false);
+        return new Log(sink, false, 0, new Loudness(level));
     }
 
     /** A log that says nothing. */
@@ -111,9 +131,14 @@ public final class Log {
 
     /** A log of its own level that writes to the same place. */
     public Log at(Level other) {
-        Log log = new Log(other, sink, forTerminal);
-        log.places = places;
-        return log;
+        Loudness own = new Loudness(other);
+        own.places = loudness.places;
+        return new Log(sink, forTerminal, speaker, own);
+    }
+
+    /** The same log, as loud as this is, for somebody with a number of his own. */
+    public Log of(long speaker) {
+        return new Log(sink, forTerminal, speaker, loudness);
     }
 
     /**
@@ -123,25 +148,25 @@ public final class Log {
      * @param among whether a place is in a list of patterns
      */
     public void verboseAt(List<String> patterns, BiPredicate<String, String> among) {
-        places = patterns.isEmpty() ? null : new Places(List.copyOf(patterns), among);
+        loudness.places = patterns.isEmpty() ? null : new Places(List.copyOf(patterns), among);
     }
 
     public Level level() {
-        return level;
+        return loudness.level;
     }
 
     /** Changes the level from now on (escape {@code ~v}, {@code LogLevel} of a later file). */
     public void level(Level now) {
-        level = now;
+        loudness.level = now;
     }
 
     /** Whether something at that level may be shown: what is costly to say need not be made. */
     public boolean shows(Level wanted) {
-        return wanted != Level.QUIET && (shown(wanted) || places != null);
+        return wanted != Level.QUIET && (shown(wanted) || loudness.places != null);
     }
 
     private boolean shown(Level wanted) {
-        return level.compareTo(wanted) >= 0;
+        return loudness.level.compareTo(wanted) >= 0;
     }
 
     public void fatal(String text) {
@@ -177,7 +202,7 @@ public final class Log {
         if (!shows(at)) {
             return;
         }
-        Places verbose = places;
+        Places verbose = loudness.places;
         String place = verbose == null ? "" : place();
         boolean forced = verbose != null && verbose.have(place);
         if (!forced && !shown(at)) {
@@ -193,11 +218,11 @@ public final class Log {
                     case QUIET, INFO, VERBOSE -> "";
                 };
         String line = prefix + (forced ? place + ": " : "") + text;
-        sink.take(at, forTerminal ? line + "\r\n" : line);
+        sink.take(at, forTerminal ? line + "\r\n" : line, speaker);
     }
 
     /** Who speaks, in the form of OpenSSH's log.c: file, method, line, process. */
-    private static String place() {
+    private String place() {
         return StackWalker.getInstance()
                 .walk(frames ->
                         frames.filter(frame -> !frame.getClassName().equals(NAME))
@@ -209,7 +234,9 @@ public final class Log {
                                                 + "():"
                                                 + frame.getLineNumber()
                                                 + " (pid="
-                                                + ProcessHandle.current().pid()
+                                                + (speaker == 0
+                                                        ? ProcessHandle.current().pid()
+                                                        : speaker)
                                                 + ")")
                                 .orElse(""));
     }

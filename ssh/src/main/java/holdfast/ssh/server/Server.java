@@ -26,9 +26,11 @@ import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousSocketChannel;
 import java.nio.channels.ByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +39,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import jdk.net.ExtendedSocketOptions;
 import org.apache.sshd.common.channel.Channel;
 import org.apache.sshd.common.channel.ChannelListener;
@@ -91,19 +94,36 @@ public final class Server implements AutoCloseable {
 
     private static final int BACKLOG = 4096;
 
+    /**
+     * Numbers of connections, which stand in the log where OpenSSH's stand for their processes:
+     * above PID_MAX_LIMIT, so that who kills by such a number hits nobody, of seven digits, and
+     * begun anywhere, so that those of a server and of the one before it are different ones.
+     */
+    private static final long FIRST_ID = (4 << 20) + 1L;
+
+    private static final long LAST_ID = 9_999_999;
+
     private final Listening mina = new Listening();
     private final TetherGate gate;
     private final Deadlines deadlines;
     private final Doorkeeper doorkeeper;
     private final Counts counts = new Counts();
     private final Map<Long, ServerTransport> transports = new ConcurrentHashMap<>();
-    private final AtomicLong ids = new AtomicLong();
+    private final AtomicLong ids =
+            new AtomicLong(ThreadLocalRandom.current().nextLong(FIRST_ID, LAST_ID));
     private final Moment started;
     private final List<Part> parts;
     private final String version;
     private final Log log;
     private volatile ServerConfig config;
     private volatile boolean stopping;
+
+    /** Set once it accepts no more and only serves who is there: what to do when nobody is. */
+    private final AtomicReference<@Nullable Runnable> afterLast = new AtomicReference<>();
+
+    private volatile boolean leaving;
+    private volatile Predecessors.@Nullable Door door;
+    private volatile @Nullable Path meetings;
 
     /**
      * @param version how the identification line names this program
@@ -298,10 +318,58 @@ public final class Server implements AutoCloseable {
         return mina.bound();
     }
 
+    /**
+     * Accepts no more from now on, and goes on with the connections that there are, those that are
+     * still logging in among them.
+     *
+     * @param meetings a directory that only its user may enter, where the server that listens next
+     *     finds this one, for clients that come back to sessions of ours
+     * @param last done once, when none is left
+     */
+    public void leave(Path meetings, Runnable last) {
+        leaving = true;
+        mina.bound().forEach(mina::unbind);
+        try {
+            door = Predecessors.Door.open(meetings, gate);
+        } catch (IOException e) {
+            log.error("nobody can come back to a session: " + e.getMessage());
+        }
+        afterLast.set(last);
+        left();
+    }
+
+    /** Where servers before this one are found, if any. */
+    public void meets(Path directory) {
+        meetings = directory;
+    }
+
+    List<Path> predecessors() {
+        Path directory = meetings;
+        return directory == null || leaving ? List.of() : Predecessors.in(directory);
+    }
+
+    /** Whether it only goes on with the connections that there are. */
+    public boolean leaving() {
+        return leaving;
+    }
+
+    private void left() {
+        if (leaving && transports.isEmpty()) {
+            Runnable last = afterLast.getAndSet(null);
+            if (last != null) {
+                last.run();
+            }
+        }
+    }
+
     /** Accepts no more, tells every client that it stops, and ends every connection. */
     @Override
     public void close() throws IOException {
         stopping = true;
+        Predecessors.Door open = door;
+        if (open != null) {
+            open.close();
+        }
         mina.bound().forEach(mina::unbind);
         transports.values().forEach(one -> one.stopped("the server is shutting down"));
         Moment patience = deadlines.clock().now().plus(Duration.ofSeconds(2));
@@ -377,6 +445,7 @@ public final class Server implements AutoCloseable {
         if (transports.remove(transport.id()) != null) {
             counts.departed(why);
             Reclaim.of(mina).gone(transports.size());
+            left();
         }
     }
 
@@ -401,14 +470,9 @@ public final class Server implements AutoCloseable {
     public List<ConnectionStatus> connections() {
         List<ConnectionStatus> all = new ArrayList<>(transports.size());
         Moment now = deadlines.clock().now();
-        transports.keySet().stream()
-                .sorted()
-                .forEach(id -> {
-                    ServerTransport transport = transports.get(id);
-                    if (transport != null) {
-                        all.add(status(id, transport, now));
-                    }
-                });
+        transports.values().stream()
+                .sorted(Comparator.comparing(ServerTransport::accepted))
+                .forEach(transport -> all.add(status(transport.id(), transport, now)));
         return all;
     }
 
@@ -529,11 +593,18 @@ public final class Server implements AutoCloseable {
                 knock(io, from);
             }
             ServerTransport transport =
-                    new ServerTransport(getServer(), io, Server.this, ids.incrementAndGet());
+                    new ServerTransport(getServer(), io, Server.this, number(io));
             transports.put(transport.id(), transport);
             counts.accepted();
             transport.begin();
             return transport;
+        }
+
+        /** Of a process that has but one connection (sshd -i) it is its own. */
+        private long number(IoSession io) {
+            return io instanceof Wire
+                    ? ProcessHandle.current().pid()
+                    : ids.getAndUpdate(last -> last == LAST_ID ? FIRST_ID : last + 1);
         }
 
         private void knock(IoSession io, InetAddress from) throws IOException {

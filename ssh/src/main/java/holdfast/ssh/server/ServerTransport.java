@@ -136,7 +136,7 @@ public final class ServerTransport extends OneKeyExchange {
             carried.belongsTo(this);
         }
         settings = server.settings();
-        journal = server.log();
+        journal = server.log().of(id);
         peer = resolved(io.getRemoteAddress());
         local = resolved(io.getLocalAddress());
         accepted = server.deadlines().clock().now();
@@ -168,7 +168,7 @@ public final class ServerTransport extends OneKeyExchange {
 
     /** Match blocks have been applied for the user who wants in. */
     public void settle(ServerSettings now) {
-        Log everybodys = server.log();
+        Log everybodys = server.log().of(id);
         boolean own =
                 now.logLevel() != server.settings().logLevel()
                         && everybodys.level() != Log.Level.QUIET;
@@ -390,7 +390,7 @@ public final class ServerTransport extends OneKeyExchange {
 
     // --- what status shows
 
-    /** Its number, in the order in which connections came. */
+    /** Its number, which no process has: in the log, and in what status tells. */
     long id() {
         return id;
     }
@@ -802,7 +802,7 @@ public final class ServerTransport extends OneKeyExchange {
                                             + " to "
                                             + (local == null ? "UNKNOWN" : text(local))
                                             + ", pid = "
-                                            + ProcessHandle.current().pid());
+                                            + id);
                     penalise(Doorkeeper.Offence.GRACE_EXCEEDED);
                 }
             }

@@ -6,14 +6,18 @@ import holdfast.core.tether.Prover;
 import holdfast.core.tether.Resumption;
 import holdfast.core.tether.TetherLine;
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.link.Wire;
 import holdfast.ssh.tether.OfferKeys;
 import holdfast.ssh.tether.Refusals;
 import holdfast.ssh.tether.TetherKey;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
@@ -30,6 +34,7 @@ import org.jspecify.annotations.Nullable;
 final class TetherGate implements IoHandler {
 
     private static final Object CARRIED = new Object();
+    private static final Object RELAYED = new Object();
 
     private final Server server;
     private final IoHandler above;
@@ -58,6 +63,10 @@ final class TetherGate implements IoHandler {
 
     @Override
     public void messageReceived(IoSession io, Readable message) throws Exception {
+        if (io.getAttribute(RELAYED) instanceof Predecessors.Relay relay) {
+            relay.received(message);
+            return;
+        }
         CarriedSession session = carried(io);
         if (session != null) {
             session.received(io, message);
@@ -74,6 +83,10 @@ final class TetherGate implements IoHandler {
 
     @Override
     public void sessionClosed(IoSession io) {
+        if (io.getAttribute(RELAYED) instanceof Predecessors.Relay relay) {
+            relay.end();
+            return;
+        }
         CarriedSession session = carried(io);
         if (session != null) {
             session.ended(io);
@@ -166,8 +179,12 @@ final class TetherGate implements IoHandler {
                         ? Resumption.proved(nobodys, request, line)
                         : session.proves(request, line);
         if (session == null) {
-            answer(io, Resumption.serve(null, nobodys, request, line, true).answer());
-            refused(source);
+            List<Path> predecessors = server.predecessors();
+            if (predecessors.isEmpty()) {
+                refuse(io, request, line, source);
+            } else {
+                apart(() -> relay(predecessors, io, request, line, rest, source));
+            }
             return;
         }
         if (from != null && proved) {
@@ -176,6 +193,54 @@ final class TetherGate implements IoHandler {
         } else {
             take(session, io, request, line, false, rest);
         }
+    }
+
+    private void refuse(IoSession io, TetherLine.Resume request, String line, InetAddress source) {
+        answer(io, Resumption.serve(null, nobodys, request, line, true).answer());
+        refused(source);
+    }
+
+    /** To the server before us whose session it is, if there is one. */
+    private void relay(
+            List<Path> predecessors,
+            IoSession io,
+            TetherLine.Resume request,
+            String line,
+            byte[] rest,
+            InetAddress source) {
+        try {
+            SocketChannel to = Predecessors.whose(predecessors, request, line, io);
+            if (to == null) {
+                refuse(io, request, line, source);
+                return;
+            }
+            Predecessors.Relay relay = new Predecessors.Relay(io, to, rest);
+            io.setAttribute(RELAYED, relay);
+            relay.start();
+            if (!io.isOpen()) {
+                relay.end(); // before it was known there
+            }
+        } catch (IOException e) {
+            server.log().error("resume: " + e.getMessage());
+            refuse(io, request, line, source);
+        }
+    }
+
+    /** Whether that tether is held here. */
+    boolean has(Bytes id) {
+        return held.containsKey(id);
+    }
+
+    /** Takes what another server relays, for a tether that is held here. */
+    void relayed(
+            SocketChannel stream,
+            InetSocketAddress local,
+            InetSocketAddress peer,
+            TetherLine.Resume request,
+            String line) {
+        Wire wire = Predecessors.wire(stream, local, peer, this);
+        resume(wire, request, line, new byte[0]);
+        wire.start("relayed");
     }
 
     private void take(

@@ -8,6 +8,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -46,6 +47,9 @@ public final class Daemon {
 
     private static final int GROUP_AND_OTHERS_WRITE = 022;
 
+    private static final Duration STATE_PATIENCE = Duration.ofSeconds(2);
+    private static final int LONGEST_STATE = 64;
+
     /**
      * Apart, since who only asks {@link #standsIn} is spared the 25 ms that the first call costs.
      */
@@ -61,6 +65,7 @@ public final class Daemon {
         static final MemorySegment GETPPID = Native.symbol("getppid");
         static final MemorySegment KILL = Native.symbol("kill");
         static final MemorySegment PRCTL = Native.symbol("prctl");
+        static final MemorySegment CHDIR = Native.symbol("chdir");
         static final MemorySegment UMASK = Native.symbol("umask");
 
         private Libc() {}
@@ -114,8 +119,8 @@ public final class Daemon {
     }
 
     /**
-     * Starts a program in a session of its own, in the root directory, with /dev/null for its input
-     * and output, and waits until it calls {@link #ready} or ends. Its errors are ours until then.
+     * Starts a program in a session of its own, with /dev/null for its input and output, and waits
+     * until it calls {@link #ready} or ends. Its errors and its directory are ours until then.
      *
      * @return 0 when it is ready, else the status it ended with (128 and more: a signal)
      */
@@ -131,7 +136,12 @@ public final class Daemon {
             try {
                 Map<String, String> all = new LinkedHashMap<>(environment);
                 all.put(WAITED_FOR, "1");
-                Spawn spawn = Spawn.of(program).environment(all).keepErrors().inherit(pipe[1]);
+                Spawn spawn =
+                        Spawn.of(program)
+                                .environment(all)
+                                .directory(Path.of("").toAbsolutePath(), Path.of("/"))
+                                .keepErrors()
+                                .inherit(pipe[1]);
                 arguments.forEach(spawn::argument);
                 Child child = spawn.start();
                 Native.close(pipe[1]);
@@ -148,8 +158,8 @@ public final class Daemon {
     }
 
     /**
-     * In a process started by {@link #start}: lets the starter go, and its errors with it.
-     * Elsewhere nothing. Once.
+     * In a process started by {@link #start}: lets the starter go, and with it its errors and its
+     * directory, which would keep a file system from being unmounted. Elsewhere nothing. Once.
      */
     public static void ready() {
         if (!System.getenv().containsKey(WAITED_FOR)) {
@@ -162,6 +172,7 @@ public final class Daemon {
                 Native.call(Libc.DUP2, fd, 2);
                 Native.close(fd);
             }
+            Native.call(Libc.CHDIR, Native.string(arena, "/").address());
             MemorySegment one = arena.allocate(1);
             Native.call(Libc.WRITE, READY_FD, one.address(), 1);
             Native.close(READY_FD);
@@ -191,6 +202,59 @@ public final class Daemon {
     public static void guardFiles() {
         int before = Native.call(Libc.UMASK, 077);
         Native.call(Libc.UMASK, before | GROUP_AND_OTHERS_WRITE);
+    }
+
+    // --- who waits for our end
+
+    /**
+     * Whether the machine, or the container, goes down, as far as systemd tells. Waits for its
+     * answer.
+     */
+    public static boolean machineGoesDown() {
+        if (ProcessHandle.current().pid() == 1) {
+            return true; // nothing lives on in a container whose first process ends
+        }
+        if (!Files.isDirectory(Path.of("/run/systemd/system"))) {
+            return false;
+        }
+        try {
+            // Its status is 1 in every state but one, and that is no failure.
+            byte[] said =
+                    BoundedOutput.of(
+                            "systemctl",
+                            List.of("/bin/sh", "-c", "systemctl is-system-running || :"),
+                            ProcessBuilder.Redirect.DISCARD,
+                            STATE_PATIENCE,
+                            LONGEST_STATE);
+            return new String(said, StandardCharsets.US_ASCII).strip().equals("stopping");
+        } catch (IOException e) {
+            return false; // it cannot be asked
+        }
+    }
+
+    /**
+     * Whether this process was started by the first one, or by systemd for a user: whose children
+     * are services, whose ends it waits for, to start them anew or to kill what is late. To be
+     * asked early: whoever outlives its parent becomes a child of theirs.
+     */
+    public static boolean isService() {
+        return ProcessHandle.current().parent().map(ProcessHandle::pid).orElse(0L) == 1
+                || parentIsSystemd();
+    }
+
+    static boolean parentIsSystemd() {
+        return ProcessHandle.current()
+                .parent()
+                .map(parent -> {
+                    try {
+                        return Files.readString(Path.of("/proc/" + parent.pid() + "/comm"));
+                    } catch (IOException e) {
+                        return "";
+                    }
+                })
+                .orElse("")
+                .strip()
+                .equals("systemd");
     }
 
     // --- a program that begins in the foreground and goes on without it

@@ -99,6 +99,19 @@ public final class LocalSocket implements ByteChannel {
         }
     }
 
+    /** Starts a program whose descriptor 3 this is. It stays ours as well. */
+    Child start(Spawn program) throws IOException {
+        int fd = descriptor.enter();
+        if (fd < 0) {
+            throw new ClosedChannelException();
+        }
+        try {
+            return program.inherit(fd).start();
+        } finally {
+            descriptor.leave();
+        }
+    }
+
     /** Whether a path is short enough to be that of a socket. */
     public static boolean fits(String path) {
         return path.getBytes(StandardCharsets.UTF_8).length < PATH_BYTES;

@@ -34,20 +34,44 @@ public final class SystemLog {
     private static final MemorySegment FORMAT =
             Arena.global().allocateFrom("%s", StandardCharsets.US_ASCII);
 
+    private final String name;
     private final int facility;
+
+    // The C library has one tag for the whole process, and keeps the pointer. Guarded by the class.
+    private static final int LONGEST_TAG = 64;
+    private static final MemorySegment TAG = Arena.global().allocate(LONGEST_TAG);
+    private static long spoken;
 
     /**
      * @param name what lines are marked with, {@code sshd}
      * @param facility as SyslogFacility names it; one it does not know is AUTH
      */
     public SystemLog(String name, String facility) {
+        this.name = name;
         this.facility = FACILITIES.getOrDefault(facility, 4 << 3);
-        MemorySegment ident = Arena.global().allocateFrom(name, StandardCharsets.US_ASCII);
-        Native.raw(OPENLOG, ident.address(), LOG_PID, this.facility);
+        synchronized (SystemLog.class) {
+            speaks(0);
+        }
+    }
+
+    private void speaks(long speaker) {
+        TAG.setString(
+                0, speaker == 0 ? name : name + "[" + speaker + "]", StandardCharsets.US_ASCII);
+        Native.raw(OPENLOG, TAG.address(), speaker == 0 ? LOG_PID : 0, facility);
+        spoken = speaker;
     }
 
     /** Writes one line at the priority that OpenSSH's log.c gives to its level. */
     public void write(Log.Level level, String line) {
+        write(level, line, 0);
+    }
+
+    /**
+     * The same.
+     *
+     * @param speaker what stands where else the number of this process is; 0: that
+     */
+    public void write(Log.Level level, String line, long speaker) {
         int priority =
                 switch (level) {
                     case QUIET, FATAL -> 2;
@@ -57,7 +81,12 @@ public final class SystemLog {
                 };
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment text = Native.string(arena, line.replace('\0', '?'));
-            Native.raw(SYSLOG, facility | priority, FORMAT.address(), text.address());
+            synchronized (SystemLog.class) {
+                if (speaker != spoken) {
+                    speaks(speaker);
+                }
+                Native.raw(SYSLOG, facility | priority, FORMAT.address(), text.address());
+            }
         }
     }
 }
