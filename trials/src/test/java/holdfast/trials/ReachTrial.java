@@ -290,6 +290,11 @@ final class ReachTrial {
                     .containsAll(
                             ours.out().lines().filter(name -> !name.startsWith("mlkem")).toList());
         }
+        for (String kind : List.of("MACS", "Mac", "KEX", "PubKeyAcceptedKeyTypes", "Compression")) {
+            assertThat(stage.bare("-Q", kind).end(SOON).status())
+                    .as(kind)
+                    .isEqualTo(stage.run("ssh", "-Q", kind).end(SOON).status());
+        }
         Ended none = stage.bare("-Q", "nothing").end(SOON);
         assertThat(none.status()).isEqualTo(255);
         assertThat(none.err()).isEqualTo("Unsupported query \"nothing\"\r\n");

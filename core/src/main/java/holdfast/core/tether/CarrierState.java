@@ -70,9 +70,23 @@ public sealed interface CarrierState {
     /**
      * An attempt to bring a carrier.
      *
+     * @param until when it is given up
      * @param connected whether anything answered
+     * @param patient whether it is the one that is left to its way for longer
      */
-    record Attempt(long generation, Moment started, boolean connected) {}
+    record Attempt(
+            long generation, Moment started, Moment until, boolean connected, boolean patient) {
+
+        /** Somebody has answered it. */
+        Attempt answered(Moment least) {
+            return new Attempt(generation, started, Moment.later(until, least), true, patient);
+        }
+
+        /** It is given more time. */
+        Attempt patient(Moment until) {
+            return new Attempt(generation, started, until, connected, true);
+        }
+    }
 
     /**
      * The search for a carrier.
@@ -81,15 +95,20 @@ public sealed interface CarrierState {
      * @param dials how many attempts it has made
      * @param nextDial when the next is made
      * @param refusals attempts in a row that were answered with no
-     * @param denied whether the server has said that it has no such tether
+     * @param denied when the server has said that it has no such tether; null: it has not
      * @param told whether the person knows
      */
     record Search(
-            Moment since, int dials, Moment nextDial, int refusals, boolean denied, boolean told) {
+            Moment since,
+            int dials,
+            Moment nextDial,
+            int refusals,
+            @Nullable Moment denied,
+            boolean told) {
 
         /** A search that begins, with its first attempt at {@code dial}. */
         static Search from(Moment now, Moment dial) {
-            return new Search(now, 0, dial, 0, false, false);
+            return new Search(now, 0, dial, 0, null, false);
         }
 
         Search dialed(Moment next) {
@@ -108,8 +127,8 @@ public sealed interface CarrierState {
             return new Search(since, dials, next, 0, denied, told);
         }
 
-        Search deniedUntil(Moment next) {
-            return new Search(since, dials, next, refusals, true, told);
+        Search denied(Moment now, Moment next) {
+            return new Search(since, dials, next, refusals, now, told);
         }
 
         Search shown() {

@@ -41,17 +41,28 @@ public final class Carriers {
 
     /**
      * An attempt that nobody has answered. The kernel sends its SYN at 0, 1 and 3 s; what comes
-     * after that it leaves to the next attempt.
+     * after that it leaves to the next attempt. A way by jump hosts may need longer: that is what
+     * the patient attempt is for.
      */
     static final Duration CONNECTING = Duration.ofSeconds(5);
 
     /** An attempt that somebody has answered: three round trips, and the worst path has 3 s. */
     static final Duration RESUMING = Duration.ofSeconds(10);
 
+    /**
+     * Of the attempts that are given up one is left to its way: as long as had been sought when it
+     * was made, but at least this. So a way that needs long is found in about twice the time for
+     * which it had been lost, and what hangs on a path that is gone does not hang for ever.
+     */
+    static final Duration LEAST_PATIENCE = Duration.ofSeconds(20);
+
+    /** And at most this, as long as the whole of a connection's opening may take. */
+    static final Duration MOST_PATIENCE = Duration.ofMinutes(2);
+
     /** While an attempt has been answered, another waits so long. */
     static final Duration ANSWERED = Duration.ofSeconds(3);
 
-    /** More are never under way at once. */
+    /** More are never under way at once, besides the patient one. */
     static final int MOST_ATTEMPTS = 6;
 
     /** A SYN that goes nowhere costs nobody anything: one a second at first, */
@@ -166,7 +177,7 @@ public final class Carriers {
     private static Moment searchAt(@Nullable Search search, Known known) {
         Moment next = Moment.NEVER;
         for (Attempt attempt : known.attempts()) {
-            next = Moment.earlier(next, end(attempt));
+            next = Moment.earlier(next, attempt.until());
         }
         if (search != null) {
             if (mayDial(known)) {
@@ -179,12 +190,12 @@ public final class Carriers {
         return next;
     }
 
-    private static Moment end(Attempt attempt) {
-        return attempt.started().plus(attempt.connected() ? RESUMING : CONNECTING);
-    }
-
     private static boolean mayDial(Known known) {
-        return known.attempts().size() < MOST_ATTEMPTS;
+        int quick = 0;
+        for (Attempt attempt : known.attempts()) {
+            quick += attempt.patient() ? 0 : 1;
+        }
+        return quick < MOST_ATTEMPTS;
     }
 
     private static Moment dialAt(Search search, Known known) {
@@ -309,7 +320,10 @@ public final class Carriers {
                     newestAsked = Math.max(newestAsked, connected.generation());
                     attempts.replaceAll(one ->
                             one.generation() == connected.generation()
-                                    ? new Attempt(one.generation(), one.started(), true)
+                                    ? one.answered(
+                                            Moment.later(
+                                                    one.started().plus(RESUMING),
+                                                    now.plus(CONNECTING)))
                                     : one);
                 }
                 case CarrierEvent.Resumed resumed -> resumed(resumed.generation());
@@ -441,9 +455,14 @@ public final class Carriers {
         }
 
         private void failed(long which, CarrierEvent.Failure why) {
-            if (!attempts.removeIf(one -> one.generation() == which)) {
+            Attempt over = null;
+            for (Attempt attempt : attempts) {
+                over = attempt.generation() == which ? attempt : over;
+            }
+            if (over == null) {
                 return;
             }
+            attempts.remove(over);
             switch (why) {
                 case UNANSWERED -> {}
                 case TURNED_AWAY -> {
@@ -456,12 +475,13 @@ public final class Carriers {
                         // Overtaken: the server may have given the tether to a later attempt.
                         return;
                     }
-                    if (generation < 0 || (search != null && search.denied())) {
+                    Moment denied = search == null ? null : search.denied();
+                    if (generation < 0 || (denied != null && !over.started().isBefore(denied))) {
                         end(why == CarrierEvent.Failure.GONE ? Ending.GONE : Ending.FOREIGN);
-                    } else if (search != null) {
+                    } else if (search != null && denied == null) {
                         // The carrier may live yet, and another machine have answered: it has
-                        // until the next attempt to speak.
-                        search = search.deniedUntil(now.plus(LAST_PACE));
+                        // until the next attempt to speak. Those under way say the same no.
+                        search = search.denied(now, now.plus(LAST_PACE));
                     }
                 }
             }
@@ -483,7 +503,13 @@ public final class Carriers {
                 return;
             }
             for (Attempt attempt : List.copyOf(attempts)) {
-                if (!now.isBefore(Carriers.end(attempt))) {
+                if (now.isBefore(attempt.until())) {
+                    continue;
+                }
+                Moment longer = patience(attempt);
+                if (now.isBefore(longer)) {
+                    attempts.set(attempts.indexOf(attempt), attempt.patient(longer));
+                } else {
                     attempts.remove(attempt);
                     commands.add(new CarrierCommand.Abandon(attempt.generation()));
                 }
@@ -496,6 +522,19 @@ public final class Carriers {
                 return;
             }
             seek();
+        }
+
+        /**
+         * Until when an attempt is left to its way if it is to be the patient one; else its end.
+         */
+        private Moment patience(Attempt attempt) {
+            if (search == null || attempts.stream().anyMatch(Attempt::patient)) {
+                return attempt.until();
+            }
+            Duration sought = attempt.started().since(search.since());
+            Duration most = sought.compareTo(MOST_PATIENCE) < 0 ? sought : MOST_PATIENCE;
+            return attempt.started()
+                    .plus(most.compareTo(LEAST_PATIENCE) < 0 ? LEAST_PATIENCE : most);
         }
 
         private void doubt() {
@@ -524,7 +563,7 @@ public final class Carriers {
             Known known = known();
             if (mayDial(known) && !now.isBefore(dialAt(seeking, known))) {
                 long which = nextGeneration++;
-                attempts.add(new Attempt(which, now, false));
+                attempts.add(new Attempt(which, now, now.plus(CONNECTING), false, false));
                 commands.add(new CarrierCommand.Dial(which));
                 seeking =
                         seeking.dialed(now.plus(jittered(pace(now.since(seeking.since())), which)));

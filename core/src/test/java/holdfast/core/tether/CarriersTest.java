@@ -172,9 +172,58 @@ final class CarriersTest {
         List<Double> dials = dials(end);
         assertThat(dials).hasSizeGreaterThan(45);
         assertThat(longestPause(dials)).isLessThan(1.21);
-        assertThat(end.did).contains("abandon 1@15.0");
+        assertThat(lives(end)).containsSubsequence(20.0, 5.0, 5.0);
         assertThat(end.did.stream().filter(one -> one.startsWith("show")).toList())
                 .containsExactly("show@11.0");
+    }
+
+    @Test
+    void one_attempt_at_a_time_is_left_to_a_way_that_needs_long() {
+        Driven end = Driven.held(CLIENT).lost(10, 0).until(300);
+        // Each was made when the one before it had a few seconds left.
+        List<Double> patient = lives(end).stream().filter(one -> one > 5.01).toList();
+        assertThat(patient).hasSize(5).isSorted().startsWith(20.0, 20.0);
+        assertThat(patient.get(2)).isBetween(30.0, 40.0);
+        assertThat(patient.get(3)).isBetween(55.0, 80.0);
+        assertThat(patient.get(4)).isBetween(105.0, 120.0);
+        end.until(3000);
+        assertThat(lives(end)).allMatch(one -> one <= 120).contains(120.0);
+    }
+
+    @Test
+    void a_way_that_needs_twelve_seconds_to_connect_comes_back() {
+        Driven end = Driven.held(CLIENT).lost(10, 0).event(22, new CarrierEvent.Connected(1));
+        assertThat(end.did).doesNotContain("abandon 1@15.0");
+        end.until(26.9);
+        assertThat(end.did).noneMatch(one -> one.startsWith("abandon 1@"));
+        end.event(26.95, new CarrierEvent.Resumed(1));
+        assertThat(end.state).isInstanceOf(CarrierState.Carried.class);
+    }
+
+    @Test
+    void a_proxy_that_answers_late_is_waited_for() {
+        // What starts a command has connected at once, and hears nothing for long.
+        Driven end = Driven.held(CLIENT).lost(10, 0);
+        for (int one = 1; one <= 6; one++) {
+            end.event(dials(end).getLast() + 0.1, new CarrierEvent.Connected(one));
+            end.until(dials(end).getLast() + 3.1);
+        }
+        assertThat(end.did).contains("abandon 2@23.0").doesNotContain("abandon 1@20.0");
+        end.until(31);
+        assertThat(end.did).contains("abandon 1@30.0");
+    }
+
+    @Test
+    void who_is_connected_late_has_the_time_to_resume() {
+        Driven end = Driven.held(CLIENT).lost(10, 0).event(29, new CarrierEvent.Connected(1));
+        end.until(40);
+        assertThat(end.did).contains("abandon 1@34.0");
+    }
+
+    @Test
+    void when_the_search_is_over_nothing_is_patient() {
+        Driven end = Driven.held(CLIENT).spoke(10).until(12).heard(12.5).until(30);
+        assertThat(end.did).contains("dial 1@12.0", "abandon 1@17.0");
     }
 
     @Test
@@ -277,6 +326,25 @@ final class CarriersTest {
     }
 
     @Test
+    void two_attempts_under_way_that_hear_no_are_one_no_while_a_carrier_may_live() {
+        Driven end = Driven.held(CLIENT).spoke(10).until(14);
+        List<Double> before = dials(end);
+        assertThat(before).hasSizeGreaterThanOrEqualTo(2);
+        end.event(14.1, new CarrierEvent.Connected(1));
+        end.event(14.2, new CarrierEvent.Failed(1, Failure.GONE));
+        end.event(14.3, new CarrierEvent.Connected(2));
+        end.event(14.4, new CarrierEvent.Failed(2, Failure.GONE)).until(24.1);
+        assertThat(end.state).isInstanceOf(CarrierState.Carried.class);
+        assertThat(dials(end)).hasSize(before.size());
+        end.until(24.3);
+        long third = before.size() + 1L;
+        assertThat(dials(end).getLast()).isEqualTo(24.2);
+        end.event(24.4, new CarrierEvent.Connected(third));
+        end.event(24.5, new CarrierEvent.Failed(third, Failure.GONE));
+        assertThat(end.did.getLast()).isEqualTo("end GONE@24.5");
+    }
+
+    @Test
     void a_carrier_lost_before_it_may_be_resumed_is_the_end() {
         Driven end = new Driven(CLIENT).lost(3, 0);
         assertThat(end.did).containsExactly("end NOT_RESUMABLE@3.0");
@@ -319,8 +387,24 @@ final class CarriersTest {
         for (double now = 10; now < 60; now += 0.35) {
             end.event(now, new CarrierEvent.NetworkChanged());
             int attempts = ((CarrierState.Adrift) end.state).known().attempts().size();
-            assertThat(attempts).isLessThanOrEqualTo(Carriers.MOST_ATTEMPTS);
+            assertThat(attempts).isLessThanOrEqualTo(Carriers.MOST_ATTEMPTS + 1);
         }
+    }
+
+    /** How long each attempt lasted that was given up, by when it was made. */
+    private static List<Double> lives(Driven end) {
+        List<Double> lives = new ArrayList<>();
+        for (String dial : end.did) {
+            String[] made = dial.split("[ @]", -1);
+            for (String one : made[0].equals("dial") ? end.did : List.<String>of()) {
+                if (one.startsWith("abandon " + made[1] + "@")) {
+                    double until = Double.parseDouble(one.substring(one.indexOf('@') + 1));
+                    double lived = until - Double.parseDouble(made[2]);
+                    lives.add(Math.round(lived * 100) / 100.0);
+                }
+            }
+        }
+        return lives;
     }
 
     private static List<Double> dials(Driven end) {

@@ -194,9 +194,13 @@ enum Algorithms {
                     "protocol-version",
                     "sig");
 
-    /** The answer to {@code -Q}, a line each; null: there is no such question. */
+    /**
+     * The answer to {@code -Q}, a line each; null: there is no such question. Of keywords alone the
+     * case does not matter.
+     */
     static @Nullable List<String> query(String question) {
-        return switch (question.toLowerCase(Locale.ROOT)) {
+        String keyword = question.toLowerCase(Locale.ROOT);
+        return switch (keyword.equals("help") || QUERIES.contains(keyword) ? question : keyword) {
             case "help" -> QUERIES;
             case "cipher", "ciphers" -> CIPHERS.here(name -> true);
             case "cipher-auth" ->
@@ -210,7 +214,6 @@ enum Algorithms {
             case "key-cert" -> keys(name -> name.contains("-cert-"));
             case "key-plain" -> keys(name -> !name.contains("-cert-"));
             case "key-sig",
-                    "casignaturealgorithms",
                     "hostkeyalgorithms",
                     "hostbasedkeytypes",
                     "hostbasedacceptedkeytypes",

@@ -146,10 +146,10 @@ final class ConfigReader {
         while (from < bytes.length) {
             Skim.Verdict verdict = skim.judge(from, place.active);
             int end = skim.end();
-            place.line++;
             if (verdict == Skim.Verdict.OTHERS) {
                 place.active = false;
             } else if (verdict == Skim.Verdict.READ) {
+                place.line = skim.line();
                 if (line(new String(bytes, from, end - from, StandardCharsets.UTF_8), place)) {
                     skim.isRight();
                 } else {

@@ -45,8 +45,8 @@ final class Skim {
     /** Keywords seen, by the hash of their name; another of the same place takes it. */
     private static final int SEEN = 1024;
 
-    /** Values found right by the reader, by a hash; another of the same place takes it. */
-    private static final int RIGHT = 256;
+    /** Lines passed over, by a hash; another of the same place takes it. */
+    private static final int PASSED = 2048;
 
     /** Numbers of so many digits are right wherever a number or a time is. */
     private static final int SURE_DIGITS = 8;
@@ -90,9 +90,6 @@ final class Skim {
         }
     }
 
-    /** A value that the reader found right: where it stands, and of which keyword it is. */
-    private record Right(Known known, int from, int end) {}
-
     /** Bytes that a plain value has none of: they may mean something in OpenSSH's syntax. */
     private static final boolean[] SPECIAL = new boolean[256];
 
@@ -127,10 +124,21 @@ final class Skim {
     private final boolean matches;
 
     private final @Nullable Known[] seen = new @Nullable Known[SEEN];
-    private final @Nullable Right[] right = new @Nullable Right[RIGHT];
+
+    /** Where the lines stand that were passed over, and where they end: see {@link #place}. */
+    private final int[] passed = new int[PASSED];
+
+    private final int[] passedEnd = new int[PASSED];
+
+    private int line;
+    private int word;
+    private int newline;
     private int end;
-    private @Nullable Right unsure;
-    private int unsurePlace;
+
+    /**
+     * Where the line judged last is remembered once it has been read and is right; -1: it is not.
+     */
+    private int unsure = -1;
 
     /**
      * @param host whom Host lines are compared with
@@ -157,66 +165,128 @@ final class Skim {
         return end;
     }
 
+    /** The number of the line that was judged last. */
+    int line() {
+        return line;
+    }
+
     /** Says that the line judged last was read and is right. */
     void isRight() {
-        if (unsure != null) {
-            right[unsurePlace] = unsure;
+        if (unsure >= 0) {
+            pass(unsure);
         }
     }
 
     /**
-     * Judges the line that begins there.
+     * Judges the line that begins there, or all comments and empty lines that do.
      *
      * @param active whether what stands here is in force
      */
     Verdict judge(int from, boolean active) {
-        byte[] all = bytes;
-        int size = all.length;
-        int at = from;
-        unsure = null;
-        while (at < size && isBlank(all[at])) {
-            at++;
-        }
-        if (at == size || all[at] == '\n' || all[at] == '#') {
-            end = lineEnd(at);
+        end = comments(from);
+        if (end > from) {
             return Verdict.PASS;
         }
-        int name = at;
+        int place = place(scan(word), active);
+        line++;
+        end = Math.min(newline + 1, bytes.length);
+        unsure = -1;
+        if (newline - word == passedEnd[place] - passed[place]
+                && isSame(word, newline, passed[place])) {
+            return Verdict.PASS;
+        }
+        Verdict verdict = weigh(word, newline, active, place);
+        if (verdict == Verdict.PASS) {
+            pass(place);
+        }
+        return verdict;
+    }
+
+    /** Where the first line begins that is neither empty nor a comment, and its first word. */
+    private int comments(int from) {
+        byte[] all = bytes;
+        int size = all.length;
+        int begin = from;
+        int at = from;
+        while (at < size) {
+            byte c = all[at];
+            if (c == '#') {
+                while (++at < size && all[at] != '\n') {}
+                c = '\n';
+            }
+            at++;
+            if (c == '\n') {
+                begin = Math.min(at, size);
+                line++;
+            } else if (!isBlank(c)) {
+                word = at - 1;
+                return begin;
+            }
+        }
+        if (begin < size) {
+            line++;
+        }
+        return size;
+    }
+
+    /** The hash of the line from there on; finds its end. */
+    private int scan(int from) {
+        byte[] all = bytes;
+        int at = from;
         int hash = 0;
-        while (at < size && !ENDS_NAME[all[at] & 0xff]) {
+        while (at < all.length && all[at] != '\n') {
+            hash = 31 * hash + all[at++];
+        }
+        newline = at;
+        return hash;
+    }
+
+    /** What is right in a block for others need not be without effect in one that is in force. */
+    private static int place(int hash, boolean active) {
+        int mixed = hash ^ (hash >>> 8) ^ (hash >>> 16);
+        return (2 * mixed + (active ? 1 : 0)) & (PASSED - 1);
+    }
+
+    private void pass(int place) {
+        passed[place] = word;
+        passedEnd[place] = newline;
+    }
+
+    private boolean isSame(int from, int last, int other) {
+        byte[] all = bytes;
+        for (int i = from, j = other; i < last; i++, j++) {
+            if (all[i] != all[j]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private Verdict weigh(int from, int last, boolean active, int place) {
+        byte[] all = bytes;
+        int at = from;
+        int hash = 0;
+        while (at < last && !ENDS_NAME[all[at] & 0xff]) {
             hash = 31 * hash + (all[at++] | 0x20);
         }
         int nameEnd = at;
-        while (at < size && isBlank(all[at])) {
-            at++;
-        }
-        if (at < size && all[at] == '=') {
-            at++;
-            while (at < size && isBlank(all[at])) {
-                at++;
-            }
+        at = blanks(at, last);
+        if (at < last && all[at] == '=') {
+            at = blanks(at + 1, last);
         }
         int value = at;
-        boolean special = false;
-        boolean lastSpecial = false;
-        while (at < size && all[at] != '\n') {
-            special |= lastSpecial;
-            lastSpecial = SPECIAL[all[at++] & 0xff];
-        }
-        end = at == size ? size : at + 1;
-        if (lastSpecial && all[at - 1] != '\r') {
-            special = true;
-        }
+        at = last;
         while (at > value && isBlank(all[at - 1])) {
             at--;
         }
         if (value == nameEnd || value == at || all[value] == '=') {
             return Verdict.READ;
         }
-        Known known = known(name, nameEnd, hash);
+        Known known = known(from, nameEnd, hash);
         if (known == null) {
             return Verdict.READ;
         }
+        boolean special = isSpecial(value, at);
         return switch (known.rule) {
             case HOST -> !special && areOthers(value, at) ? Verdict.OTHERS : Verdict.READ;
             case MATCH ->
@@ -225,22 +295,25 @@ final class Skim {
                 if (active && !isSettled(known)) {
                     yield Verdict.READ;
                 }
-                boolean sure =
-                        special ? isQuoted(known, value, at) : isRight(known, value, at, false);
-                yield sure || wasRight(known, value, at, hash) ? Verdict.PASS : Verdict.READ;
+                if (special ? isQuoted(known, value, at) : isRight(known, value, at, false)) {
+                    yield Verdict.PASS;
+                }
+                if (known.constant) {
+                    unsure = place;
+                }
+                yield Verdict.READ;
             }
         };
     }
 
-    private int lineEnd(int from) {
+    private boolean isSpecial(int from, int last) {
         byte[] all = bytes;
-        int at = from;
-        while (at < all.length) {
-            if (all[at++] == '\n') {
-                break;
+        for (int i = from; i < last; i++) {
+            if (SPECIAL[all[i] & 0xff]) {
+                return true;
             }
         }
-        return at;
+        return false;
     }
 
     private boolean isSettled(Known known) {
@@ -302,28 +375,6 @@ final class Skim {
         }
         // A blank or # in a number or a choice is none of theirs.
         return isRight(known, from, to, true);
-    }
-
-    /** Whether the reader has found the same value right before; remembers what to tell it by. */
-    private boolean wasRight(Known known, int value, int last, int nameHash) {
-        if (!known.constant) {
-            return false;
-        }
-        int hash = nameHash;
-        for (int i = value; i < last; i++) {
-            hash = 31 * hash + bytes[i];
-        }
-        int place = (hash ^ (hash >>> 8) ^ (hash >>> 16)) & (RIGHT - 1);
-        Right before = right[place];
-        if (before != null
-                && before.known == known
-                && before.end - before.from == last - value
-                && Arrays.equals(bytes, before.from, before.end, bytes, value, last)) {
-            return true;
-        }
-        unsurePlace = place;
-        unsure = new Right(known, value, last);
-        return false;
     }
 
     private @Nullable Known known(int from, int end, int hash) {

@@ -7,6 +7,9 @@ import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.BoundedOutput;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -48,19 +51,37 @@ final class HostKeysCommand {
     }
 
     /**
-     * Runs it.
+     * Runs it. One that is not there, or has no whole path, says nothing: that is told, and the
+     * files alone decide, as in OpenSSH.
      *
      * @param key the one that the server shows; null: not known yet
      * @throws IOException in one line, what is wrong with it
      */
     byte[] output(Why why, String name, @Nullable HostKey key) throws IOException {
         List<String> words = words(why, name, key);
-        if (!Path.of(words.getFirst()).isAbsolute()) {
-            throw new IOException("KnownHostsCommand path is not absolute");
+        String tag = "KnownHostsCommand-" + why;
+        Path program = Path.of(words.getFirst());
+        if (!program.isAbsolute()) {
+            log.error(tag + " path is not absolute");
+            return new byte[0];
+        }
+        try {
+            Files.getLastModifiedTime(program);
+        } catch (FileSystemException e) {
+            log.error("Could not stat " + tag + " \"" + program + "\": " + reason(e));
+            return new byte[0];
         }
         log.debug3("KnownHostsCommand: running " + words.getFirst() + " for " + why + " " + name);
-        return BoundedOutput.of(
-                "KnownHostsCommand", words, ProcessBuilder.Redirect.INHERIT, LIMIT, MOST_BYTES);
+        return BoundedOutput.of(tag, words, ProcessBuilder.Redirect.INHERIT, LIMIT, MOST_BYTES);
+    }
+
+    /** strerror(3) of it. */
+    private static String reason(FileSystemException e) {
+        if (e instanceof AccessDeniedException) {
+            return "Permission denied";
+        }
+        String reason = e.getReason();
+        return reason == null ? "No such file or directory" : reason;
     }
 
     private List<String> words(Why why, String name, @Nullable HostKey key) throws IOException {

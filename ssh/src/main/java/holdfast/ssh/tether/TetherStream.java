@@ -40,7 +40,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Whoever reads the stream reads the carrier; whoever writes it writes the carrier, and waits
  * while there is none and the buffer is full. Two threads of its own: "tether" decides, and must
  * not wait for anybody; "tether-writer" sends what nobody else is sending. Each attempt to bring a
- * carrier has a thread while it lasts. The stream must be read, else PINGs go unanswered.
+ * carrier has a thread while it lasts. The stream must be read, else PINGs go unanswered; one that
+ * carries for another program, which may be stopped, reads its carriers on a thread of its own.
  *
  * <p>One lock guards the tether, its carriers and the decision's state; nothing blocks under it.
  */
@@ -302,7 +303,10 @@ public final class TetherStream implements KeepingChannel {
                         return count;
                     }
                 }
-                if (mode == Mode.TETHERED && carrier == null && broken == null && !closed) {
+                if (mode == Mode.TETHERED
+                        && (carries || carrier == null)
+                        && broken == null
+                        && !closed) {
                     await();
                     continue; // what the next carrier's first words were is the program's first
                 }
@@ -370,6 +374,42 @@ public final class TetherStream implements KeepingChannel {
         received(on, raw.flip().position(before), into);
         flush(false);
         return into.position() - before;
+    }
+
+    /** Reads whatever carrier there is: what the program does not take waits, up to the window. */
+    private void readAlways() {
+        ByteBuffer some = ByteBuffer.allocate(CHUNK);
+        while (true) {
+            ByteChannel from;
+            Tether.Carrier on;
+            synchronized (lock) {
+                if (closed || broken != null) {
+                    return;
+                }
+                from = passage == null ? null : passage.stream();
+                on = carrier;
+                if (from == null || on == null) {
+                    await();
+                    continue;
+                }
+            }
+            int count;
+            try {
+                count = from.read(some.clear());
+            } catch (IOException e) {
+                lost(on, e, false);
+                continue;
+            }
+            if (count < 0) {
+                lost(on, null, false);
+                continue;
+            }
+            received(on, some.flip(), null);
+            synchronized (lock) {
+                lock.notifyAll(); // the program may be waiting for it
+            }
+            flush(false);
+        }
     }
 
     /** Gives what has come, under the lock. */
@@ -515,6 +555,9 @@ public final class TetherStream implements KeepingChannel {
         watcher.said("tether: agreed");
         decider = own("tether", this::decide);
         scribe = own("tether-writer", this::writeWhatIsLeft);
+        if (carries) {
+            own("tether-reader", this::readAlways);
+        }
     }
 
     private Thread own(String name, Runnable work) {

@@ -253,13 +253,27 @@ class SkimTest {
     }
 
     @Test
-    void a_value_that_was_right_is_right_again() {
-        assertThat(
-                        judged(
-                                "Ciphers aes128-ctr\nCiphers = aes128-ctr\nMACs aes128-ctr\n",
-                                new Given(),
-                                false))
+    void a_line_that_was_right_is_right_again_where_as_much_is_in_force() {
+        String text = "Ciphers aes128-ctr\n  Ciphers aes128-ctr\nMACs aes128-ctr\n";
+        assertThat(judged(text, new Given(), false))
                 .containsExactly(Skim.Verdict.READ, Skim.Verdict.PASS, Skim.Verdict.READ);
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        Skim skim = new Skim(bytes, new Given(), "far", "far", "me", true);
+        assertThat(skim.judge(0, false)).isEqualTo(Skim.Verdict.READ);
+        skim.isRight();
+        assertThat(skim.judge(skim.end(), true)).isEqualTo(Skim.Verdict.READ);
+    }
+
+    @Test
+    void lines_are_counted_where_many_are_passed_over_at_once() {
+        byte[] bytes = "\n# a\n \r\n\t# b\n  User u\n\n#".getBytes(StandardCharsets.UTF_8);
+        Skim skim = new Skim(bytes, new Given(), "far", "far", "me", true);
+        assertThat(skim.judge(0, true)).isEqualTo(Skim.Verdict.PASS);
+        assertThat(skim.judge(skim.end(), true)).isEqualTo(Skim.Verdict.READ);
+        assertThat(skim.line()).isEqualTo(5);
+        assertThat(skim.judge(skim.end(), true)).isEqualTo(Skim.Verdict.PASS);
+        assertThat(skim.end()).isEqualTo(bytes.length);
+        assertThat(skim.line()).isEqualTo(7);
     }
 
     @Test

@@ -84,9 +84,23 @@ class HostTrustTest {
                 new HostTrust.KeysCommand(List.of(script("exit 3").toString()), Map.of());
         assertThat(check(ED25519, trust(List.of(), fails))).isEqualTo(new Rejected());
         assertThat(given.said).last().isEqualTo("KnownHostsCommand failed\r\n");
+    }
+
+    @Test
+    void a_command_that_is_not_there_is_told_and_the_files_decide() throws Exception {
+        Files.writeString(home.resolve("known_hosts"), "example.com " + ED25519 + "\n");
         HostTrust.KeysCommand relative = new HostTrust.KeysCommand(List.of("true"), Map.of());
-        assertThat(check(ED25519, trust(List.of(), relative))).isEqualTo(new Rejected());
-        assertThat(given.said).contains("KnownHostsCommand path is not absolute\r\n");
+        assertThat(check(ED25519, trust(List.of(), relative))).isEqualTo(new Accepted(true));
+        assertThat(given.said).contains("KnownHostsCommand-HOSTNAME path is not absolute\r\n");
+        Path none = home.resolve("none");
+        HostTrust.KeysCommand missing =
+                new HostTrust.KeysCommand(List.of(none.toString()), Map.of());
+        assertThat(check(ED25519, trust(List.of(), missing))).isEqualTo(new Accepted(true));
+        assertThat(given.said)
+                .contains(
+                        "Could not stat KnownHostsCommand-HOSTNAME \""
+                                + none
+                                + "\": No such file or directory\r\n");
     }
 
     @Test

@@ -249,6 +249,42 @@ final class TetherListenerTest {
         }
     }
 
+    @Test
+    void a_program_that_takes_nothing_costs_no_carrier() throws Exception {
+        List<SocketChannel> carriers = Collections.synchronizedList(new ArrayList<>());
+        SocketChannel first = SocketChannel.open(where());
+        carriers.add(first);
+        TetherStream stream = stream(first, carriers);
+        byte[] sent = TetherKey.random(400_000).toArray();
+        Thread.ofVirtual()
+                .start(() -> {
+                    try {
+                        stream.write(ByteBuffer.wrap(OURS.getBytes(StandardCharsets.US_ASCII)));
+                    } catch (IOException e) {
+                        log.add(e.toString());
+                    }
+                });
+        ByteBuffer got = ByteBuffer.allocate(1024 + sent.length);
+        int lines = 9 + 67 + 2 + GREETING.length() + OURS.length();
+        while (got.position() < lines) {
+            assertThat(stream.read(got)).as(log.toString()).isPositive();
+        }
+        while (!held(stream)) {
+            Thread.sleep(1);
+        }
+        stream.write(ByteBuffer.wrap(sent));
+        // What is not acknowledged is asked after, and then doubted, within three seconds.
+        Thread.sleep(4_000);
+        assertThat(carriers).as(log.toString()).containsExactly(first);
+        while (got.position() < lines + sent.length) {
+            assertThat(stream.read(got)).as(log.toString()).isPositive();
+        }
+        byte[] tail = new byte[sent.length];
+        got.get(lines, tail);
+        assertThat(tail).isEqualTo(sent);
+        stream.close();
+    }
+
     private static boolean held(TetherStream stream) {
         return stream.state() instanceof CarrierState.Carried carried
                 && !carried.known().hold().isZero();
