@@ -538,6 +538,29 @@ final class SideBySideTrial {
     }
 
     @Test
+    void what_was_chosen_for_a_users_environment_holds_alike(Stage stage) throws Exception {
+        Stage.needsRoot("only root opens PAM's sessions");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Path tells =
+                    Files.writeString(
+                            stage.directory().resolve("shell"),
+                            "#!/bin/sh\necho $HOME $USER $LOGNAME $PATH $SHELL; pwd\n");
+            Files.setPosixFilePermissions(tells, PosixFilePermissions.fromString("rwxr-xr-x"));
+            for (String pam : List.of("no", "yes")) {
+                for (String chosen :
+                        List.of("HOME=/tmp LOGNAME=other", "USER=x PATH=/bin", "A=b")) {
+                    List<Sshd> both = both(stage, "UsePAM " + pam, "SetEnv " + chosen);
+                    good(stage.run("usermod", "-s", "/bin/sh", somebody.name));
+                    same(stage, both, somebody, "echo $HOME $USER $LOGNAME $PATH $SHELL; pwd");
+                    // A login shell that changes nothing of it.
+                    good(stage.run("usermod", "-s", tells.toString(), somebody.name));
+                    same(stage, both, somebody, "-T", "-o", "LogLevel=ERROR", "-n");
+                }
+            }
+        }
+    }
+
+    @Test
     void what_may_be_forwarded_and_run_is_decided_alike(Stage stage) throws Exception {
         Stage.needsRoot("somebody else logs in");
         try (Somebody somebody = Somebody.made(stage)) {
