@@ -561,6 +561,28 @@ final class SideBySideTrial {
     }
 
     @Test
+    void the_errors_of_a_subsystem_are_for_nobody_alike(Stage stage) throws Exception {
+        Stage.needsRoot("somebody else logs in");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Path noisy =
+                    Files.writeString(
+                            stage.directory().resolve("noisy"),
+                            "#!/bin/sh\nyes | head -c 3000000 >&2; echo told; exit 3\n");
+            Files.setPosixFilePermissions(noisy, PosixFilePermissions.fromString("rwxr-xr-x"));
+            for (String pam : List.of("no", "yes")) {
+                List<Sshd> both =
+                        both(
+                                stage,
+                                "UsePAM " + pam,
+                                "Subsystem noisy " + noisy,
+                                "Subsystem absent /nonexistent/program");
+                assertThat(same(stage, both, somebody, "-s", "noisy").out()).isEqualTo("told\n");
+                same(stage, both, somebody, "-s", "absent");
+            }
+        }
+    }
+
+    @Test
     void what_may_be_forwarded_and_run_is_decided_alike(Stage stage) throws Exception {
         Stage.needsRoot("somebody else logs in");
         try (Somebody somebody = Somebody.made(stage)) {
