@@ -583,6 +583,47 @@ final class SideBySideTrial {
     }
 
     @Test
+    void what_a_group_may_write_is_believed_alike(Stage stage) throws Exception {
+        Stage.needsRoot("for users with homes and groups of their own");
+        try (Somebody somebody = Somebody.made(stage);
+                Somebody other = Somebody.made(stage)) {
+            List<Sshd> both =
+                    both(stage, "StrictModes yes", "AuthorizedKeysFile .ssh/authorized_keys");
+            Path ssh = Files.createDirectories(somebody.home.resolve(".ssh"));
+            String keys = "";
+            for (Sshd sshd : both) {
+                keys += Files.readString(sshd.authorizedKeys());
+            }
+            Path file = Files.writeString(ssh.resolve("authorized_keys"), keys);
+            String[] ask = {"-o", "BatchMode=yes", "echo in"};
+            String own = somebody.name + ":" + somebody.name;
+            for (String change :
+                    List.of(
+                            "chown -R " + own + " " + ssh + "; chmod 664 " + file,
+                            "chmod 775 " + ssh,
+                            "chmod 770 " + somebody.home)) {
+                good(stage.shell(change));
+                assertThat(same(stage, both, somebody, ask).out()).as(change).isEqualTo("in\n");
+            }
+            for (String change :
+                    List.of(
+                            "gpasswd -a " + other.name + " " + somebody.name,
+                            "gpasswd -d "
+                                    + other.name
+                                    + " "
+                                    + somebody.name
+                                    + "; chgrp "
+                                    + other.name
+                                    + " "
+                                    + file,
+                            "chgrp " + somebody.name + " " + file + "; chmod 666 " + file)) {
+                good(stage.shell(change));
+                assertThat(same(stage, both, somebody, ask).status()).as(change).isEqualTo(255);
+            }
+        }
+    }
+
+    @Test
     void what_may_be_forwarded_and_run_is_decided_alike(Stage stage) throws Exception {
         Stage.needsRoot("somebody else logs in");
         try (Somebody somebody = Somebody.made(stage)) {
