@@ -274,6 +274,18 @@ final class ReachTrial {
         assertThat(over).exists();
     }
 
+    /** As many a command typed with an ampersand: nobody may read the terminal from there. */
+    @Test
+    void begun_in_the_background_it_goes_on_as_long_as_nobody_types(Stage stage) throws Exception {
+        Sshd sshd = stage.sshd();
+        Terminal terminal = stage.terminal(120, 30);
+        terminal.line(stage.words(sshd) + " trial 'sleep 2; echo from-be\"\"hind' &");
+        terminal.await("from-behind", SOON);
+        terminal.line("wait; echo sta''tus $?");
+        terminal.await("status 0", SOON);
+        assertThat(terminal.screen()).doesNotContain("topped");
+    }
+
     // --- what is listed
 
     @Test

@@ -47,11 +47,21 @@ final class Libc {
     /** sigset_t of glibc and musl: 1024 bits. */
     private static final int SIGSET_BYTES = 128;
 
+    /** struct pollfd: an int, two shorts. */
+    private static final int POLLFD_BYTES = 8;
+
+    private static final short POLLIN = 1;
+    private static final int FOREVER = -1;
+
+    /** How often signals may come before somebody just reads. */
+    private static final int INTERRUPTED = 1000;
+
     private static final MethodHandle CALL;
     private static final MemorySegment IOCTL;
     private static final MemorySegment OPEN;
     private static final MemorySegment CLOSE;
     private static final MemorySegment READ;
+    private static final MemorySegment POLL;
     private static final MemorySegment WRITE;
     private static final MemorySegment FCNTL;
     private static final MemorySegment RAISE;
@@ -67,6 +77,7 @@ final class Libc {
         OPEN = libc.findOrThrow("open");
         CLOSE = libc.findOrThrow("close");
         READ = libc.findOrThrow("read");
+        POLL = libc.findOrThrow("poll");
         WRITE = libc.findOrThrow("write");
         FCNTL = libc.findOrThrow("fcntl");
         RAISE = libc.findOrThrow("raise");
@@ -110,6 +121,20 @@ final class Libc {
 
     static int read(int fd, MemorySegment into) {
         return call(READ, fd, into.address(), into.byteSize());
+    }
+
+    /** Waits until a read would have something to say, be it the end or an error. */
+    static void awaitInput(int fd) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment one = arena.allocate(POLLFD_BYTES, Integer.BYTES);
+            one.set(ValueLayout.JAVA_INT, 0, fd);
+            one.set(ValueLayout.JAVA_SHORT, Integer.BYTES, POLLIN);
+            int tries = 0;
+            // -1: a signal came between; that it never is anything else nobody promises.
+            while (call(POLL, one.address(), 1, FOREVER) <= 0 && ++tries < INTERRUPTED) {
+                Thread.onSpinWait();
+            }
+        }
     }
 
     static int write(int fd, MemorySegment from) {
