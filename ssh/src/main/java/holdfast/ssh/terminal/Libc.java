@@ -65,6 +65,7 @@ final class Libc {
     private static final MemorySegment WRITE;
     private static final MemorySegment FCNTL;
     private static final MemorySegment RAISE;
+    private static final MemorySegment KILL;
     private static final MemorySegment GETPGRP;
     private static final MemorySegment SIGMASK;
     private static final MemorySegment EXIT;
@@ -81,6 +82,7 @@ final class Libc {
         WRITE = libc.findOrThrow("write");
         FCNTL = libc.findOrThrow("fcntl");
         RAISE = libc.findOrThrow("raise");
+        KILL = libc.findOrThrow("kill");
         GETPGRP = libc.findOrThrow("getpgrp");
         SIGMASK = libc.findOrThrow("pthread_sigmask");
         EXIT = libc.findOrThrow("_exit");
@@ -171,6 +173,11 @@ final class Libc {
             return ioctl(fd, TIOCGPGRP, group) == 0
                     && group.get(ValueLayout.JAVA_INT, 0) == call(GETPGRP, 0, 0, 0);
         }
+    }
+
+    /** Stops our process group, as the kernel does with one that sets modes from the background. */
+    static void stopForTerminal() {
+        call(KILL, 0, SIGTTOU, 0);
     }
 
     /**
