@@ -2,12 +2,14 @@ package holdfast.trials;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,6 +17,7 @@ import java.util.SplittableRandom;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.opentest4j.TestAbortedException;
 
 /** Commands without a terminal: statuses, streams, options. */
 @ExtendWith(Staged.class)
@@ -210,6 +213,29 @@ final class CommandTrial {
         assertThat(unknown.status()).isEqualTo(255);
         assertThat(unknown.errLines())
                 .isEqualTo("command-line: line 0: Bad configuration option: nosuchoption\n");
+    }
+
+    @Test
+    void whom_the_system_does_not_know_is_told_so(Stage stage) throws Exception {
+        Stage.needsRoot("to be nobody");
+        Path program = Client.holdfast().warm().launcher().toRealPath();
+        for (Path up = program.getParent(); up != null; up = up.getParent()) {
+            if (!Files.getPosixFilePermissions(up).contains(PosixFilePermission.OTHERS_EXECUTE)) {
+                throw new TestAbortedException("others have no way to " + program);
+            }
+        }
+        Ended ended =
+                stage.run(
+                                "setpriv",
+                                "--reuid=1987654321",
+                                "--clear-groups",
+                                "--inh-caps=-all",
+                                program.toString(),
+                                "ssh",
+                                "-V")
+                        .end(SOON);
+        assertThat(ended.err()).isEqualTo("No user exists for uid 1987654321\r\n");
+        assertThat(ended.status()).isEqualTo(255);
     }
 
     @Test

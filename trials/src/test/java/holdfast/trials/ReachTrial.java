@@ -274,6 +274,51 @@ final class ReachTrial {
         assertThat(over).exists();
     }
 
+    /** As many a command typed with an ampersand: nobody may read the terminal from there. */
+    @Test
+    void begun_in_the_background_it_goes_on_as_long_as_nobody_types(Stage stage) throws Exception {
+        Sshd sshd = stage.sshd();
+        Terminal terminal = stage.terminal(120, 30);
+        terminal.line(stage.words(sshd) + " trial 'sleep 2; echo from-be\"\"hind' &");
+        terminal.await("from-behind", SOON);
+        terminal.line("wait; echo sta''tus $?");
+        terminal.await("status 0", SOON);
+        assertThat(terminal.screen()).doesNotContain("topped");
+    }
+
+    @Test
+    void in_the_background_it_stops_before_it_asks_and_can_be_ended_there(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.sshd();
+        Terminal terminal = stage.terminal(120, 30);
+        String asks =
+                stage.words(sshd)
+                        + " -o StrictHostKeyChecking=ask -o UserKnownHostsFile=/dev/null trial true &";
+        terminal.line(asks);
+        awaitStopped(terminal);
+        assertThat(terminal.screen()).doesNotContain("Are you sure");
+        terminal.line("clear; fg");
+        terminal.await("Are you sure", SOON);
+        terminal.line("no");
+        terminal.await("Host key verification failed.", SOON);
+        terminal.line("clear");
+        terminal.line(asks);
+        awaitStopped(terminal);
+        terminal.line("kill %%; wait; echo o''ver; jobs");
+        terminal.await("over", SOON);
+        assertThat(terminal.screen()).doesNotContain("Are you sure");
+    }
+
+    /** The shell tells of its jobs before a prompt. */
+    private static void awaitStopped(Terminal terminal) throws Exception {
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (!terminal.screen().contains("topped")) {
+            assertThat(System.nanoTime()).as(terminal.screen()).isLessThan(deadline);
+            terminal.key("Enter");
+            Thread.sleep(200);
+        }
+    }
+
     // --- what is listed
 
     @Test

@@ -538,6 +538,92 @@ final class SideBySideTrial {
     }
 
     @Test
+    void what_was_chosen_for_a_users_environment_holds_alike(Stage stage) throws Exception {
+        Stage.needsRoot("only root opens PAM's sessions");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Path tells =
+                    Files.writeString(
+                            stage.directory().resolve("shell"),
+                            "#!/bin/sh\necho $HOME $USER $LOGNAME $PATH $SHELL; pwd\n");
+            Files.setPosixFilePermissions(tells, PosixFilePermissions.fromString("rwxr-xr-x"));
+            for (String pam : List.of("no", "yes")) {
+                for (String chosen :
+                        List.of("HOME=/tmp LOGNAME=other", "USER=x PATH=/bin", "A=b")) {
+                    List<Sshd> both = both(stage, "UsePAM " + pam, "SetEnv " + chosen);
+                    good(stage.run("usermod", "-s", "/bin/sh", somebody.name));
+                    same(stage, both, somebody, "echo $HOME $USER $LOGNAME $PATH $SHELL; pwd");
+                    // A login shell that changes nothing of it.
+                    good(stage.run("usermod", "-s", tells.toString(), somebody.name));
+                    same(stage, both, somebody, "-T", "-o", "LogLevel=ERROR", "-n");
+                }
+            }
+        }
+    }
+
+    @Test
+    void the_errors_of_a_subsystem_are_for_nobody_alike(Stage stage) throws Exception {
+        Stage.needsRoot("somebody else logs in");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Path noisy =
+                    Files.writeString(
+                            stage.directory().resolve("noisy"),
+                            "#!/bin/sh\nyes | head -c 3000000 >&2; echo told; exit 3\n");
+            Files.setPosixFilePermissions(noisy, PosixFilePermissions.fromString("rwxr-xr-x"));
+            for (String pam : List.of("no", "yes")) {
+                List<Sshd> both =
+                        both(
+                                stage,
+                                "UsePAM " + pam,
+                                "Subsystem noisy " + noisy,
+                                "Subsystem absent /nonexistent/program");
+                assertThat(same(stage, both, somebody, "-s", "noisy").out()).isEqualTo("told\n");
+                same(stage, both, somebody, "-s", "absent");
+            }
+        }
+    }
+
+    @Test
+    void what_a_group_may_write_is_believed_alike(Stage stage) throws Exception {
+        Stage.needsRoot("for users with homes and groups of their own");
+        try (Somebody somebody = Somebody.made(stage);
+                Somebody other = Somebody.made(stage)) {
+            List<Sshd> both =
+                    both(stage, "StrictModes yes", "AuthorizedKeysFile .ssh/authorized_keys");
+            Path ssh = Files.createDirectories(somebody.home.resolve(".ssh"));
+            String keys = "";
+            for (Sshd sshd : both) {
+                keys += Files.readString(sshd.authorizedKeys());
+            }
+            Path file = Files.writeString(ssh.resolve("authorized_keys"), keys);
+            String[] ask = {"-o", "BatchMode=yes", "echo in"};
+            String own = somebody.name + ":" + somebody.name;
+            for (String change :
+                    List.of(
+                            "chown -R " + own + " " + ssh + "; chmod 664 " + file,
+                            "chmod 775 " + ssh,
+                            "chmod 770 " + somebody.home)) {
+                good(stage.shell(change));
+                assertThat(same(stage, both, somebody, ask).out()).as(change).isEqualTo("in\n");
+            }
+            for (String change :
+                    List.of(
+                            "gpasswd -a " + other.name + " " + somebody.name,
+                            "gpasswd -d "
+                                    + other.name
+                                    + " "
+                                    + somebody.name
+                                    + "; chgrp "
+                                    + other.name
+                                    + " "
+                                    + file,
+                            "chgrp " + somebody.name + " " + file + "; chmod 666 " + file)) {
+                good(stage.shell(change));
+                assertThat(same(stage, both, somebody, ask).status()).as(change).isEqualTo(255);
+            }
+        }
+    }
+
+    @Test
     void what_may_be_forwarded_and_run_is_decided_alike(Stage stage) throws Exception {
         Stage.needsRoot("somebody else logs in");
         try (Somebody somebody = Somebody.made(stage)) {

@@ -57,6 +57,10 @@ public final class Ssh {
         Log log = new Log(Log.Level.INFO, line -> write(stderr, line));
         // The one that it stands in for has read all this already, and said what there was to say.
         boolean standsIn = Daemon.standsIn();
+        if (surroundings.nobody()) {
+            log.info("No user exists for uid " + surroundings.uid());
+            return 255;
+        }
         try {
             CommandLine line = CommandLine.parse(arguments, surroundings);
             if (!standsIn) {

@@ -85,6 +85,11 @@ public record Surroundings(
                 Surroundings::processorHasAes);
     }
 
+    /** Whether the system knows nobody of that number: the VM has no name for them then. */
+    public boolean nobody() {
+        return localUser.equals("?");
+    }
+
     /** The same environment read again where the VM may have lost something in decoding it. */
     private static Map<String, String> exact(Map<String, String> decoded) {
         boolean lost = false;

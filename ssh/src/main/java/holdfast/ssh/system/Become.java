@@ -17,10 +17,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <ul>
  *   <li>A login shell with PAM: {@code runuser -l -w NAMES USER}, PAM's service runuser-l (with
- *       pam_systemd where the system has it). HOME, USER, LOGNAME and PATH are runuser's own
- *       (login.defs), the rest of the environment is kept by name; it enters the home itself.
+ *       pam_systemd where the system has it). The environment is kept by name, or given its value
+ *       again where runuser has its own; it enters the home itself.
  *   <li>Anything else with PAM: {@code runuser -u USER -- PROGRAM}, PAM's service runuser. The
- *       environment is kept, but for HOME, USER and LOGNAME, which are the account's. About 6 ms.
+ *       environment is kept. About 6 ms.
  *   <li>Without PAM: {@code setpriv --reuid --regid --init-groups -- PROGRAM}, no process besides
  *       the program's own. About 1 ms.
  * </ul>
@@ -121,7 +121,13 @@ public final class Become {
             return spawn;
         }
         Map<String, String> carried = new LinkedHashMap<>();
-        String unpack = packed(environment, carried, cage);
+        String unpack =
+                packed(
+                        environment,
+                        carried,
+                        cage,
+                        pam ? account : null,
+                        argv0.startsWith("-") && arguments.isEmpty());
         Spawn spawn =
                 cage == null
                         ? outside(
@@ -167,7 +173,7 @@ public final class Become {
                     .argument("--noprofile")
                     .argument("-p")
                     .argument("-c")
-                    .argument(named(audited(account) + unpack + "SHELL=\"$1\"; ") + RETURNED)
+                    .argument(named(audited(account) + "SHELL=\"$1\"; " + unpack) + RETURNED)
                     .argument(argv0)
                     .argument(program.toString());
         }
@@ -302,18 +308,25 @@ public final class Become {
     }
 
     /**
-     * Puts the environment into {@code carried}, what is the program's alone under other names.
+     * Puts the environment into {@code carried}, what is the program's alone under other names, and
+     * so is what runuser would say anew in its own way.
      *
      * <p>All of it is left out in a cage without a shell.
      *
+     * @param runuser whom runuser says HOME, USER and LOGNAME of; null: it is not on the way
+     * @param login whether it says PATH too, as login.defs has it
      * @return a shell's words that give everything its name again
      */
     private static String packed(
-            Map<String, String> environment, Map<String, String> carried, @Nullable Cage cage) {
+            Map<String, String> environment,
+            Map<String, String> carried,
+            @Nullable Cage cage,
+            @Nullable Account runuser,
+            boolean login) {
         boolean shell = cage == null || cage.sh() || cage.bash() != null;
         StringBuilder unpack = new StringBuilder();
         environment.forEach((name, value) -> {
-            if (HARMLESS.matcher(name).matches()) {
+            if (HARMLESS.matcher(name).matches() && !(shell && said(runuser, login, name, value))) {
                 carried.put(name, value);
             } else if (!shell) {
                 // Nobody could give it its name.
@@ -339,6 +352,19 @@ public final class Become {
             }
         });
         return unpack.toString();
+    }
+
+    /** Whether runuser would have another value for this. */
+    private static boolean said(
+            @Nullable Account runuser, boolean login, String name, String value) {
+        return runuser != null
+                && switch (name) {
+                    case "HOME" -> !value.equals(runuser.home().toString());
+                    case "PATH" -> login;
+                    case "SHELL" -> login && !value.equals(runuser.shell().toString());
+                    case "USER", "LOGNAME" -> !value.equals(runuser.name());
+                    default -> false;
+                };
     }
 
     /** Names only: a comma separates them, and what has one is not kept. */

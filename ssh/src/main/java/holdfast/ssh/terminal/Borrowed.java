@@ -3,6 +3,7 @@ package holdfast.ssh.terminal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +30,12 @@ final class Borrowed {
 
     /** What is out on loan, oldest first; under the lock. */
     private static final List<Borrowed> LOANS = new ArrayList<>(2);
+
+    /** How long a signal may take from its arrival to {@link #end}. */
+    private static final long ENDING_NANOS = 300_000_000;
+
+    /** How often somebody may continue us in the background before the kernel alone stops us. */
+    private static final int STOPS = 20;
 
     private static boolean guarded;
     private static volatile boolean ending;
@@ -69,8 +76,23 @@ final class Borrowed {
     }
 
     /**
-     * Sets {@code ours} on the terminal. In the background the kernel stops us here (SIGTTOU) until
-     * we are brought to the front, as it stops OpenSSH.
+     * Stops while we are in the background, and waits a little each time we go on there: a signal
+     * that is to end us brings SIGCONT with it, and the kernel, which would stop us again at once,
+     * leaves its handler no time. In a group that nobody could continue it does not stop; then the
+     * kernel decides.
+     */
+    private static void awaitForeground(int fd) {
+        for (int i = 0; i < STOPS && !ending && !Libc.foreground(fd); i++) {
+            Libc.stopForTerminal();
+            if (!Libc.foreground(fd)) {
+                LockSupport.parkNanos(ENDING_NANOS);
+            }
+        }
+    }
+
+    /**
+     * Sets {@code ours} on the terminal. In the background we are stopped here (SIGTTOU) until we
+     * are brought to the front, as OpenSSH is.
      *
      * @param how TCSETSW or TCSETSF
      * @return the loan, or null where the terminal does not take the modes
@@ -79,6 +101,7 @@ final class Borrowed {
             int fd, Termios original, Termios ours, long how, Watcher watcher) {
         Borrowed loan = new Borrowed(fd, original, ours, how, watcher);
         guard();
+        awaitForeground(fd);
         LOCK.lock();
         try {
             // Listed first: a signal between the two finds it.

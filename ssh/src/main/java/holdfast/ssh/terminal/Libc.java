@@ -47,14 +47,25 @@ final class Libc {
     /** sigset_t of glibc and musl: 1024 bits. */
     private static final int SIGSET_BYTES = 128;
 
+    /** struct pollfd: an int, two shorts. */
+    private static final int POLLFD_BYTES = 8;
+
+    private static final short POLLIN = 1;
+    private static final int FOREVER = -1;
+
+    /** How often signals may come before somebody just reads. */
+    private static final int INTERRUPTED = 1000;
+
     private static final MethodHandle CALL;
     private static final MemorySegment IOCTL;
     private static final MemorySegment OPEN;
     private static final MemorySegment CLOSE;
     private static final MemorySegment READ;
+    private static final MemorySegment POLL;
     private static final MemorySegment WRITE;
     private static final MemorySegment FCNTL;
     private static final MemorySegment RAISE;
+    private static final MemorySegment KILL;
     private static final MemorySegment GETPGRP;
     private static final MemorySegment SIGMASK;
     private static final MemorySegment EXIT;
@@ -67,9 +78,11 @@ final class Libc {
         OPEN = libc.findOrThrow("open");
         CLOSE = libc.findOrThrow("close");
         READ = libc.findOrThrow("read");
+        POLL = libc.findOrThrow("poll");
         WRITE = libc.findOrThrow("write");
         FCNTL = libc.findOrThrow("fcntl");
         RAISE = libc.findOrThrow("raise");
+        KILL = libc.findOrThrow("kill");
         GETPGRP = libc.findOrThrow("getpgrp");
         SIGMASK = libc.findOrThrow("pthread_sigmask");
         EXIT = libc.findOrThrow("_exit");
@@ -112,6 +125,20 @@ final class Libc {
         return call(READ, fd, into.address(), into.byteSize());
     }
 
+    /** Waits until a read would have something to say, be it the end or an error. */
+    static void awaitInput(int fd) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment one = arena.allocate(POLLFD_BYTES, Integer.BYTES);
+            one.set(ValueLayout.JAVA_INT, 0, fd);
+            one.set(ValueLayout.JAVA_SHORT, Integer.BYTES, POLLIN);
+            int tries = 0;
+            // -1: a signal came between; that it never is anything else nobody promises.
+            while (call(POLL, one.address(), 1, FOREVER) <= 0 && ++tries < INTERRUPTED) {
+                Thread.onSpinWait();
+            }
+        }
+    }
+
     static int write(int fd, MemorySegment from) {
         return call(WRITE, fd, from.address(), from.byteSize());
     }
@@ -146,6 +173,11 @@ final class Libc {
             return ioctl(fd, TIOCGPGRP, group) == 0
                     && group.get(ValueLayout.JAVA_INT, 0) == call(GETPGRP, 0, 0, 0);
         }
+    }
+
+    /** Stops our process group, as the kernel does with one that sets modes from the background. */
+    static void stopForTerminal() {
+        call(KILL, 0, SIGTTOU, 0);
     }
 
     /**

@@ -6,10 +6,15 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.ReadableByteChannel;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Our standard input. A pipe that turns out to carry much is made wider: whoever fills one of the
  * usual 64 KiB is woken, and we are put aside for it, at every read.
+ *
+ * <p>A terminal is read when there is something to read, and not before: whoever reads that of
+ * another job is stopped (SIGTTIN), and a client in the background that nobody types for is not to
+ * be.
  */
 public final class StandardInput implements ReadableByteChannel {
 
@@ -23,9 +28,18 @@ public final class StandardInput implements ReadableByteChannel {
 
     private final FileChannel channel = new FileInputStream(FileDescriptor.in).getChannel();
     private long bytes;
+    private @Nullable Boolean terminal;
 
     @Override
     public int read(ByteBuffer into) throws IOException {
+        Boolean asked = terminal;
+        if (asked == null) {
+            asked = Terminal.isTerminal(STDIN);
+            terminal = asked;
+        }
+        if (asked) {
+            Libc.awaitInput(STDIN);
+        }
         int count = channel.read(into);
         long before = bytes;
         bytes += Math.max(0, count);

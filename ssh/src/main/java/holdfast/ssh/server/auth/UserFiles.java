@@ -2,6 +2,7 @@ package holdfast.ssh.server.auth;
 
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.Account;
+import holdfast.ssh.system.PrivateGroup;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -16,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 /** Files that say who may log in: opened only if nobody but their owner could have written them. */
 final class UserFiles {
 
-    private static final int OTHERS_WRITE = 022;
+    private static final int GROUP_WRITES = 020;
+    private static final int OTHERS_WRITE = 02;
     private static final int TYPE = 0170000;
     private static final int REGULAR = 0100000;
 
@@ -145,12 +147,13 @@ final class UserFiles {
     }
 
     /** Whose a file is, and what it is. */
-    private record Attributes(int uid, int mode) {}
+    private record Attributes(int uid, int gid, int mode) {}
 
     private static Attributes attributes(Path file) throws IOException {
-        Map<String, Object> read = Files.readAttributes(file, "unix:uid,mode");
+        Map<String, Object> read = Files.readAttributes(file, "unix:uid,gid,mode");
         return new Attributes(
                 (int) Objects.requireNonNull(read.get("uid")),
+                (int) Objects.requireNonNull(read.get("gid")),
                 (int) Objects.requireNonNull(read.get("mode")));
     }
 
@@ -158,9 +161,16 @@ final class UserFiles {
         return (attributes.mode & TYPE) == REGULAR;
     }
 
+    /**
+     * As Debian's, whose users may have a umask of 002: what a group of their own writes is theirs.
+     */
     private static boolean isSafe(Attributes attributes, int uid) {
         return (attributes.uid == 0 || attributes.uid == uid)
-                && (attributes.mode & OTHERS_WRITE) == 0;
+                && (attributes.mode & OTHERS_WRITE) == 0
+                && ((attributes.mode & GROUP_WRITES) == 0
+                        || PrivateGroup.of(
+                                Integer.toUnsignedLong(attributes.gid),
+                                Integer.toUnsignedLong(uid)));
     }
 
     /** Hands over line by line what {@code in} has, and closes it. */

@@ -26,6 +26,7 @@ import holdfast.ssh.system.SystemException;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
@@ -523,6 +524,9 @@ final class SessionChannel extends AbstractServerChannel {
         getSession().sendDebugMessage(false, text, "");
     }
 
+    /** What a subsystem's errors are read by. */
+    private static final int UNHEARD = 16 * 1024;
+
     private enum Subsystem {
         NONE,
         PROGRAM,
@@ -602,7 +606,7 @@ final class SessionChannel extends AbstractServerChannel {
                     case PROGRAM, SFTP -> "session:subsystem:" + name;
                 });
         out = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_DATA);
-        if (terminal == null) {
+        if (terminal == null && !subsystem) {
             err = new ChannelAsyncOutputStream(this, SshConstants.SSH_MSG_CHANNEL_EXTENDED_DATA);
         }
         if (login.mustChange()) {
@@ -728,6 +732,7 @@ final class SessionChannel extends AbstractServerChannel {
         Account account = login.account();
         ServerSettings settings = login.settings();
         if (found.nologin() != null) {
+            peer.log().info("User " + account.name() + " not allowed because /etc/nologin exists");
             only(found.nologin(), true, 254);
             return;
         }
@@ -897,7 +902,9 @@ final class SessionChannel extends AbstractServerChannel {
     }
 
     /**
-     * Has the program's bytes flow, behind what is said before.
+     * Has the program's bytes flow, behind what is said before. The errors of a subsystem without a
+     * terminal are for nobody, as in OpenSSH: a client speaks a protocol with it, and does not
+     * expect what a ~/.bashrc complains of.
      *
      * @param said goes to the output, and {@code greeting} to the errors where there is no terminal
      */
@@ -948,17 +955,29 @@ final class SessionChannel extends AbstractServerChannel {
                     first.start();
                     if (other != null) {
                         other.start();
+                    } else if (second != null) {
+                        unheard(second);
                     }
                 };
         boolean tty = terminal != null;
-        ChannelAsyncOutputStream to = tty || toErr == null ? toOut : toErr;
+        ChannelAsyncOutputStream to = tty ? toOut : toErr;
         before(toOut, said, tty, () -> before(to, greeting, tty, flow));
+    }
+
+    /** Reads to the end, so that whoever writes never waits. */
+    private static void unheard(Tap errors) {
+        errors.wantRead(() -> {
+            ByteBuffer room = ByteBuffer.allocate(UNHEARD);
+            if (errors.read(room) >= 0) {
+                unheard(errors);
+            }
+        });
     }
 
     /** Says something, if it is anything, and then goes on. */
     private static void before(
-            ChannelAsyncOutputStream to, String text, boolean tty, Runnable then) {
-        if (text.isEmpty()) {
+            @Nullable ChannelAsyncOutputStream to, String text, boolean tty, Runnable then) {
+        if (to == null || text.isEmpty()) {
             then.run();
             return;
         }
@@ -972,7 +991,7 @@ final class SessionChannel extends AbstractServerChannel {
 
     /** A session that says one thing and is over. */
     private void only(String text, boolean error, int status) {
-        ChannelAsyncOutputStream to = error && err != null ? err : out;
+        ChannelAsyncOutputStream to = error && pty == null ? err : out;
         byte[] bytes =
                 (pty != null ? text.replace("\n", "\r\n") : text).getBytes(StandardCharsets.UTF_8);
         Runnable over =

@@ -139,7 +139,7 @@ class ServerAuthTest {
             house.authorize(House.line(key));
             Path file = house.home.resolve(".ssh/authorized_keys");
             Files.setPosixFilePermissions(
-                    file, java.nio.file.attribute.PosixFilePermissions.fromString("rw-rw-r--"));
+                    file, java.nio.file.attribute.PosixFilePermissions.fromString("rw-r--rw-"));
             assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
             assertThat(house.log())
                     .contains(
