@@ -286,6 +286,7 @@ public final class Sshd {
         Signals.on("TERM", () -> words.add(Word.TERMINATED));
         Signals.on("INT", () -> words.add(Word.INTERRUPTED));
         boolean awaited = line.staysInForeground() && Daemon.isService();
+        server.meets(sockets()); // before anybody can come back
         server.start();
         Open open = new Open();
         Word word = Word.TERMINATED;
@@ -297,7 +298,6 @@ public final class Sshd {
                 open.forNewcomers.add(() -> Files.deleteIfExists(pidFile));
             }
             open.all.add(status(server, log));
-            server.meets(sockets());
             Metrics metrics = metrics(server, log);
             if (metrics != null) {
                 open.forNewcomers.add(metrics);

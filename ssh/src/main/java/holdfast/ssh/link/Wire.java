@@ -139,8 +139,13 @@ public final class Wire extends AbstractCloseable implements IoSession {
 
     /** Starts reading and writing; the handler must know this session by now. */
     public void start(String name) {
-        Thread.ofPlatform().daemon().name(name + "-writer").start(this::write);
-        Thread.ofPlatform().daemon().name(name + "-reader").start(this::read);
+        start(name, Thread.ofPlatform().daemon());
+    }
+
+    /** The same on threads of that kind. */
+    public void start(String name, Thread.Builder threads) {
+        threads.name(name + "-writer").start(this::write);
+        threads.name(name + "-reader").start(this::read);
     }
 
     // --- the reader's thread

@@ -10,13 +10,18 @@ import java.net.InetSocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.NotYetConnectedException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -50,37 +55,48 @@ final class Predecessors {
     private static final Duration PATIENCE = Duration.ofSeconds(5);
     private static final int CHUNK = 32 * 1024;
 
+    /** A client that takes nothing for so long is gone; it will come back on another connection. */
+    private static final Duration STUCK = Duration.ofMinutes(2);
+
+    /** Everybody may come back at once. */
+    private static final int BACKLOG = 4096;
+
+    private static final Duration REST = Duration.ofSeconds(1);
+
     private Predecessors() {}
 
     // --- at the server that listens
 
-    /** The sockets that are there: with nobody behind them, too. */
-    static List<Path> in(Path directory) {
+    /**
+     * The sockets that are there: with nobody behind them, too. None in a directory where anybody
+     * could be met.
+     *
+     * @throws IOException it cannot be told
+     */
+    static List<Path> in(Path directory) throws IOException {
         List<Path> all = new ArrayList<>();
         try (DirectoryStream<Path> found =
                 Files.newDirectoryStream(directory, PREFIX + "*" + SUFFIX)) {
             found.forEach(all::add);
-            if (!all.isEmpty()) {
-                mustBePrivate(directory);
-            }
-        } catch (IOException e) {
-            return List.of(); // no directory, or one where anybody could be met
+        } catch (NoSuchFileException e) {
+            return List.of();
+        } catch (DirectoryIteratorException e) {
+            throw e.getCause();
         }
-        return all;
+        return all.isEmpty() || isPrivate(directory) ? all : List.of();
     }
 
-    private static void mustBePrivate(Path directory) throws IOException {
-        if (!PosixFilePermissions.toString(
+    private static boolean isPrivate(Path directory) throws IOException {
+        return PosixFilePermissions.toString(
                         Files.getPosixFilePermissions(directory, LinkOption.NOFOLLOW_LINKS))
-                .endsWith("------")) {
-            throw new IOException(directory + " is open to others");
-        }
+                .endsWith("------");
     }
 
     /**
      * Asks each of them for the session; waits for their answers.
      *
      * @return a stream to the one that has it; null: none has
+     * @throws IOException one that may have it has not answered
      */
     static @Nullable SocketChannel whose(
             List<Path> sockets, TetherLine.Resume request, String serverLine, IoSession client)
@@ -94,6 +110,7 @@ final class Predecessors {
                         + " "
                         + text(CarriedSession.local(client))
                         + "\n";
+        IOException silent = null;
         for (Path socket : sockets) {
             SocketChannel stream = SocketChannel.open(StandardProtocolFamily.UNIX);
             boolean theirs = false;
@@ -102,12 +119,16 @@ final class Predecessors {
                 Thread watch = endLater(stream);
                 write(stream, ByteBuffer.wrap(said.getBytes(StandardCharsets.UTF_8)));
                 ByteBuffer answer = ByteBuffer.allocate(1);
-                theirs = stream.read(answer) == 1 && answer.get(0) == MINE;
+                if (stream.read(answer) < 1) {
+                    throw new IOException("no answer");
+                }
+                theirs = answer.get(0) == MINE;
                 watch.interrupt();
             } catch (ConnectException e) {
-                Files.deleteIfExists(socket); // it was killed
-            } catch (IOException e) {
-                theirs = false; // it ends, or hangs
+                forget(socket); // it was killed, or has just ended
+            } catch (IOException | NotYetConnectedException e) {
+                // It hangs, or has more to do than it can: the session may be there all the same.
+                silent = new IOException(socket + ": " + e.getMessage(), e);
             } finally {
                 if (!theirs) {
                     stream.close();
@@ -117,7 +138,18 @@ final class Predecessors {
                 return stream;
             }
         }
+        if (silent != null) {
+            throw silent;
+        }
         return null;
+    }
+
+    private static void forget(Path socket) {
+        try {
+            Files.deleteIfExists(socket);
+        } catch (IOException e) {
+            // it is asked again, and refuses again
+        }
     }
 
     private static String text(@Nullable InetSocketAddress address) {
@@ -180,8 +212,10 @@ final class Predecessors {
                     byte[] bytes = new byte[some.remaining()];
                     some.get(bytes);
                     // One at a time, so that a client that does not read holds up who sends.
-                    if (!client.writeBuffer(new ByteArrayBuffer(bytes)).await()
-                            || !client.isOpen()) {
+                    if (!client.writeBuffer(new ByteArrayBuffer(bytes)).await(STUCK)) {
+                        client.close(true);
+                    }
+                    if (!client.isOpen()) {
                         break;
                     }
                 }
@@ -219,13 +253,19 @@ final class Predecessors {
         }
 
         static Door open(Path directory, TetherGate gate) throws IOException {
-            mustBePrivate(directory);
-            Path path = directory.resolve(PREFIX + ProcessHandle.current().pid() + SUFFIX);
+            if (!isPrivate(directory)) {
+                throw new IOException(directory + " is open to others");
+            }
+            String name = PREFIX + ProcessHandle.current().pid();
+            Path path = directory.resolve(name + SUFFIX);
+            Path early = directory.resolve(name + ".new");
             ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
             try {
-                Files.deleteIfExists(path);
-                listener.bind(UnixDomainSocketAddress.of(path));
-                Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));
+                // Who finds it finds it listening: what refuses is taken for dead.
+                Files.deleteIfExists(early);
+                listener.bind(UnixDomainSocketAddress.of(early), BACKLOG);
+                Files.setPosixFilePermissions(early, PosixFilePermissions.fromString("rw-------"));
+                Files.move(early, path, StandardCopyOption.ATOMIC_MOVE);
             } catch (IOException | RuntimeException e) {
                 listener.close();
                 throw e;
@@ -240,33 +280,44 @@ final class Predecessors {
                 try {
                     SocketChannel relay = listener.accept();
                     Thread.ofVirtual().name("holdfast-resume-take").start(() -> take(relay));
+                } catch (ClosedChannelException e) {
+                    return;
                 } catch (IOException e) {
-                    return; // closed; or out of descriptors, and who is here is served on
+                    rest(); // out of descriptors, which others will give back
                 }
             }
         }
 
+        private static void rest() {
+            try {
+                Thread.sleep(REST);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+
         private void take(SocketChannel relay) {
-            boolean taken = false;
+            boolean given = false;
             try {
                 Thread watch = endLater(relay);
                 TetherLine asked = TetherLine.of("SSH-2.0-relayed " + line(relay));
                 String serverLine = line(relay);
                 String[] ends = line(relay).split(" ", -1);
                 watch.interrupt();
-                taken = asked instanceof TetherLine.Resume && ends.length == 4;
-                if (asked instanceof TetherLine.Resume request && taken) {
-                    taken = gate.has(request.id());
-                    write(relay, ByteBuffer.wrap(new byte[] {(byte) (taken ? MINE : NOT_MINE)}));
-                    if (taken) {
-                        gate.relayed(
-                                relay, address(ends, 2), address(ends, 0), request, serverLine);
+                if (asked instanceof TetherLine.Resume request && ends.length == 4) {
+                    InetSocketAddress local = address(ends, 2);
+                    InetSocketAddress peer = address(ends, 0);
+                    boolean ours = gate.has(request.id());
+                    write(relay, ByteBuffer.wrap(new byte[] {(byte) (ours ? MINE : NOT_MINE)}));
+                    if (ours) {
+                        gate.relayed(relay, local, peer, request, serverLine);
+                        given = true;
                     }
                 }
             } catch (IOException e) {
                 // whoever asked has gone
             } finally {
-                if (!taken) {
+                if (!given) {
                     close(relay);
                 }
             }

@@ -327,13 +327,14 @@ public final class Server implements AutoCloseable {
      * @param last done once, when none is left
      */
     public void leave(Path meetings, Runnable last) {
-        leaving = true;
-        mina.bound().forEach(mina::unbind);
+        // From before the next server can listen, which knows nobody's session.
         try {
             door = Predecessors.Door.open(meetings, gate);
         } catch (IOException e) {
             log.error("nobody can come back to a session: " + e.getMessage());
         }
+        mina.bound().forEach(mina::unbind);
+        leaving = true;
         afterLast.set(last);
         left();
     }
@@ -343,7 +344,7 @@ public final class Server implements AutoCloseable {
         meetings = directory;
     }
 
-    List<Path> predecessors() {
+    List<Path> predecessors() throws IOException {
         Path directory = meetings;
         return directory == null || leaving ? List.of() : Predecessors.in(directory);
     }
@@ -442,7 +443,7 @@ public final class Server implements AutoCloseable {
     }
 
     void gone(ServerTransport transport, Departure why) {
-        if (transports.remove(transport.id()) != null) {
+        if (transports.remove(transport.id(), transport)) {
             counts.departed(why);
             Reclaim.of(mina).gone(transports.size());
             left();
@@ -602,9 +603,14 @@ public final class Server implements AutoCloseable {
 
         /** Of a process that has but one connection (sshd -i) it is its own. */
         private long number(IoSession io) {
-            return io instanceof Wire
-                    ? ProcessHandle.current().pid()
-                    : ids.getAndUpdate(last -> last == LAST_ID ? FIRST_ID : last + 1);
+            if (io instanceof Wire) {
+                return ProcessHandle.current().pid();
+            }
+            long id;
+            do {
+                id = ids.getAndUpdate(last -> last == LAST_ID ? FIRST_ID : last + 1);
+            } while (transports.containsKey(id));
+            return id;
         }
 
         private void knock(IoSession io, InetAddress from) throws IOException {

@@ -167,9 +167,7 @@ final class TetherGate implements IoHandler {
         InetSocketAddress from = CarriedSession.peer(io);
         InetAddress source = from == null ? InetAddress.getLoopbackAddress() : from.getAddress();
         if (refusals.tooMany(source)) {
-            byte[] busy = new byte[Frame.LONGEST_CONTROL];
-            int length = new Frame.Refused(Frame.Refused.BUSY).write(busy, 0);
-            answer(io, Arrays.copyOf(busy, length));
+            busy(io);
             return;
         }
         CarriedSession session = held.get(request.id());
@@ -179,12 +177,7 @@ final class TetherGate implements IoHandler {
                         ? Resumption.proved(nobodys, request, line)
                         : session.proves(request, line);
         if (session == null) {
-            List<Path> predecessors = server.predecessors();
-            if (predecessors.isEmpty()) {
-                refuse(io, request, line, source);
-            } else {
-                apart(() -> relay(predecessors, io, request, line, rest, source));
-            }
+            elsewhere(io, request, line, rest, source);
             return;
         }
         if (from != null && proved) {
@@ -193,6 +186,34 @@ final class TetherGate implements IoHandler {
         } else {
             take(session, io, request, line, false, rest);
         }
+    }
+
+    /** Nobody of ours: may be one of a server that was stopped. */
+    private void elsewhere(
+            IoSession io, TetherLine.Resume request, String line, byte[] rest, InetAddress source) {
+        try {
+            List<Path> predecessors = server.predecessors();
+            if (predecessors.isEmpty()) {
+                refuse(io, request, line, source);
+            } else {
+                apart(() -> relay(predecessors, io, request, line, rest, source));
+            }
+        } catch (IOException e) {
+            unknown(io, e);
+        }
+    }
+
+    /** It cannot be told whether the session is there: a no would end it for good. */
+    private void unknown(IoSession io, IOException why) {
+        server.log().error("resume: " + why.getMessage());
+        busy(io);
+    }
+
+    /** Another time. */
+    private void busy(IoSession io) {
+        byte[] busy = new byte[Frame.LONGEST_CONTROL];
+        int length = new Frame.Refused(Frame.Refused.BUSY).write(busy, 0);
+        answer(io, Arrays.copyOf(busy, length));
     }
 
     private void refuse(IoSession io, TetherLine.Resume request, String line, InetAddress source) {
@@ -221,8 +242,7 @@ final class TetherGate implements IoHandler {
                 relay.end(); // before it was known there
             }
         } catch (IOException e) {
-            server.log().error("resume: " + e.getMessage());
-            refuse(io, request, line, source);
+            unknown(io, e);
         }
     }
 
@@ -239,8 +259,17 @@ final class TetherGate implements IoHandler {
             TetherLine.Resume request,
             String line) {
         Wire wire = Predecessors.wire(stream, local, peer, this);
-        resume(wire, request, line, new byte[0]);
-        wire.start("relayed");
+        boolean started = false;
+        try {
+            resume(wire, request, line, new byte[0]);
+            // All may come back at once, and none has a thread of its own.
+            wire.start("relayed", Thread.ofVirtual());
+            started = true;
+        } finally {
+            if (!started) {
+                wire.close(true);
+            }
+        }
     }
 
     private void take(
