@@ -173,6 +173,12 @@ class RestartTrial {
             later.goesOn("after another cut " + round);
         }
         old.awaitLog("Session of user .* resumed from 127.0.0.1 port ");
+        // One that does not answer may have the session all the same: it is asked again.
+        signal("STOP", old.pid());
+        cut(path);
+        third.err().await("resume: ", SOON);
+        signal("CONT", old.pid());
+        first.goesOn("after a silence");
         assertThat(status(stage, third.pid())).contains("0 connections now");
         assertThat(first.end().status()).isZero();
         await(() -> ProcessHandle.of(old.pid()).isEmpty(), "it serves nobody, and runs");

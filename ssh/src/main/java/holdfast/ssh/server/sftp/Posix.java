@@ -266,10 +266,10 @@ final class Posix {
         return count;
     }
 
-    /** Writes all of it, or says -1. */
+    /** Writes all of it, or says -1; of nothing it asks the system whether it might. */
     int write(int fd, long offset, byte[] from, int at, int length) {
         int done = 0;
-        while (done < length) {
+        do {
             int most = Math.min(length - done, BUFFER_BYTES);
             MemorySegment.copy(from, at + done, buffer, ValueLayout.JAVA_BYTE, 0, most);
             int count = (int) call(PWRITE, fd, buffer.address(), most, offset + done, 0);
@@ -279,12 +279,12 @@ final class Posix {
                 }
                 return -1;
             }
-            if (count == 0) {
+            if (count == 0 && most > 0) {
                 errno = 0;
                 return -1;
             }
             done += count;
-        }
+        } while (done < length);
         return done;
     }
 
