@@ -39,6 +39,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -55,6 +56,9 @@ public final class Sshd {
     private static final int SERVED_ONE = 255;
 
     private static final String NO_HOST_KEYS = "sshd: no hostkeys available -- exiting.";
+
+    /** How long our predecessors may take to hear that the machine goes down. */
+    private static final Duration TELLING = Duration.ofSeconds(3);
 
     /** Set for the process that serves in the background. */
     private static final String BACKGROUND = "HOLDFAST_SSHD_BACKGROUND";
@@ -319,7 +323,7 @@ public final class Sshd {
             tell(open, "STOPPING=1");
             if (word == Word.TERMINATED || word == Word.SERVICE_OVER) {
                 if (Daemon.machineGoesDown()) {
-                    StatusSocket.endOthers(sockets());
+                    open.telling = StatusSocket.endOthers(sockets());
                 } else if (!line.servesOne() && (!awaited || open.main != null)) {
                     word = leave(server, open, log);
                 }
@@ -329,6 +333,7 @@ public final class Sshd {
         } finally {
             open.close();
             server.close();
+            open.awaitTold();
             open.endService(); // not before all clients were told
         }
         return word == Word.SERVED ? SERVED_ONE : 0;
@@ -344,6 +349,9 @@ public final class Sshd {
         /** Stands for us with those who wait for the server's end. */
         @Nullable MainProcess main;
 
+        /** Those who tell our predecessors that the machine goes down. */
+        List<Thread> telling = List.of();
+
         /** The number that the server goes by. */
         long pid() {
             return main == null ? ProcessHandle.current().pid() : main.pid();
@@ -353,6 +361,18 @@ public final class Sshd {
         void closeToNewcomers() {
             forNewcomers.forEach(Sshd::closeQuietly);
             forNewcomers.clear();
+        }
+
+        /** With the service's end we may be killed, and the machine may go down. */
+        void awaitTold() {
+            long until = System.nanoTime() + TELLING.toNanos();
+            try {
+                for (Thread each : telling) {
+                    boolean _ = each.join(Duration.ofNanos(until - System.nanoTime()));
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
         }
 
         /** As soon as it is seen, a new server may be started. */

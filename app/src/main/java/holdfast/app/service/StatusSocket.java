@@ -246,22 +246,30 @@ public final class StatusSocket implements AutoCloseable {
         }
     }
 
-    /** Has those that only serve on end, for the machine goes down. Waits for none of them. */
-    public static void endOthers(Path directory) {
+    /**
+     * Has those that only serve on end, for the machine goes down. Waits for none of them.
+     *
+     * @return who tells them; they are told when these have ended
+     */
+    public static List<Thread> endOthers(Path directory) {
+        List<Thread> telling = new ArrayList<>();
         try {
             for (Path socket : all(directory)) {
-                Thread.ofVirtual()
-                        .start(() -> {
-                            try {
-                                String _ = ask(socket, "end");
-                            } catch (IOException e) {
-                                // then it ends when the machine does
-                            }
-                        });
+                telling.add(
+                        Thread.ofPlatform()
+                                .daemon()
+                                .start(() -> {
+                                    try {
+                                        String _ = ask(socket, "end");
+                                    } catch (IOException e) {
+                                        // then it ends when the machine does
+                                    }
+                                }));
             }
         } catch (IOException e) {
             // there are none that could be found
         }
+        return telling;
     }
 
     private void accept() {
