@@ -60,6 +60,9 @@ public final class Sshd {
     /** How long our predecessors may take to hear that the machine goes down. */
     private static final Duration TELLING = Duration.ofSeconds(3);
 
+    /** Within this a SIGTERM is the one that the process which stands for us had. */
+    private static final Duration SAME = Duration.ofSeconds(1);
+
     /** Set for the process that serves in the background. */
     private static final String BACKGROUND = "HOLDFAST_SSHD_BACKGROUND";
 
@@ -325,7 +328,7 @@ public final class Sshd {
                 if (Daemon.machineGoesDown()) {
                     open.telling = StatusSocket.endOthers(sockets());
                 } else if (!line.servesOne() && (!awaited || open.main != null)) {
-                    word = leave(server, open, log);
+                    word = leave(word, server, open, log);
                 }
             }
         } catch (InterruptedException e) {
@@ -426,9 +429,10 @@ public final class Sshd {
      * too: with {@code -d}, at an interrupt, when the machine goes down; nor where the first
      * process waits for ours to end and would kill it for being late.
      *
+     * @param why what has ended the service
      * @return what ended that
      */
-    private Word leave(Server server, Open open, Log log) throws InterruptedException {
+    private Word leave(Word why, Server server, Open open, Log log) throws InterruptedException {
         boolean any = !server.connections().isEmpty();
         server.leave(sockets(), () -> words.add(Word.LAST_LEFT));
         open.closeToNewcomers();
@@ -437,8 +441,15 @@ public final class Sshd {
         if (left > 0) {
             log.info("Serving on " + connections(left) + "; a second SIGTERM ends them.");
         }
+        // Who tells all of a service's processes, or all of its name, tells us too.
+        boolean toldTwice = why == Word.SERVICE_OVER;
+        long until = System.nanoTime() + SAME.toNanos();
         while (true) {
             Word word = words.take();
+            if (toldTwice && word == Word.TERMINATED && System.nanoTime() < until) {
+                toldTwice = false;
+                continue;
+            }
             switch (word) {
                 case RELOAD -> log.info("Received SIGHUP; not restarting: this server has ended.");
                 case SERVICE_OVER, SERVED -> {}
