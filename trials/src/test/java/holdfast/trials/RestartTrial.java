@@ -322,8 +322,8 @@ class RestartTrial {
             signal("TERM", stands);
             await(() -> Files.readString(log).contains("a second SIGTERM"), "it did not leave");
             signal("TERM", server);
+            Thread.sleep(1000); // the end would not come at once
             session.goesOn("after");
-            Thread.sleep(1000);
             signal("TERM", server);
             Ended ended = session.client.end(SOON);
             assertThat(ended.err()).contains("shutting down");
