@@ -309,6 +309,35 @@ final class ReachTrial {
         assertThat(terminal.screen()).doesNotContain("Are you sure");
     }
 
+    /** As ansible does without pipelining: standard input is a terminal that is nobody's. */
+    @Test
+    void at_a_terminal_that_is_not_its_sessions_it_is_neither_stopped_nor_late(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.sshd();
+        Path script =
+                Files.writeString(
+                        stage.directory().resolve("nobodys.py"),
+                        """
+                        import pty, subprocess, sys, time
+                        ends = pty.openpty()
+                        def took(option, stdin):
+                            begun = time.monotonic()
+                            end = subprocess.run(sys.argv[1:] + [option, "trial", "true"], stdin=stdin)
+                            assert end.returncode == 0
+                            return time.monotonic() - begun
+                        plain = took("-T", subprocess.DEVNULL)
+                        late = took("-tt", ends[1]) - plain
+                        print("in time" if late < 3 else "late by %.1f" % late)
+                        """);
+        Terminal terminal = stage.terminal(120, 30);
+        // In a job of the shell's, and, under setsid, in a group that nobody could continue.
+        for (String before : List.of("", "setsid -w ")) {
+            terminal.line("clear; " + before + "python3 " + script + " " + stage.words(sshd));
+            terminal.await("in time", SOON);
+            assertThat(terminal.screen()).doesNotContain("topped");
+        }
+    }
+
     /** The shell tells of its jobs before a prompt. */
     private static void awaitStopped(Terminal terminal) throws Exception {
         long deadline = System.nanoTime() + SOON.toNanos();

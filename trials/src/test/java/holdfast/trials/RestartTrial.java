@@ -19,6 +19,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Execution;
@@ -298,6 +299,47 @@ class RestartTrial {
         }
     }
 
+    /** As pkill does, and systemd with KillMode=control-group. */
+    @Test
+    void one_term_to_the_server_and_to_what_stands_for_it_is_one(Stage stage) throws Exception {
+        Sshd pattern = stage.holdfastSshd();
+        Path pidFile = stage.directory().resolve("pid");
+        int port = Sshd.freePort();
+        Path log = stage.directory().resolve("log-of-" + port);
+        Ended begun =
+                holdfast(
+                                stage,
+                                "-E",
+                                log.getFileName().toString(),
+                                "-o",
+                                "PidFile=" + pidFile,
+                                "-o",
+                                "ListenAddress=127.0.0.1:" + port,
+                                "-f",
+                                pattern.directory().resolve("sshd_config").toString())
+                        .in(stage.directory())
+                        .end(SOON);
+        assertThat(begun.status()).as(begun.err()).isZero();
+        long stands = Long.parseLong(Files.readString(pidFile).strip());
+        long server = processes(log).findFirst().orElseThrow().pid();
+        try {
+            Session session = Session.open(to(stage, pattern, port));
+            session.goesOn("before");
+            signal("TERM", stands);
+            await(() -> Files.readString(log).contains("a second SIGTERM"), "it did not leave");
+            signal("TERM", server);
+            Thread.sleep(1000); // the end would not come at once
+            session.goesOn("after");
+            signal("TERM", server);
+            Ended ended = session.client.end(SOON);
+            assertThat(ended.err()).contains("shutting down");
+            await(() -> servers(log) == 0, "it still runs");
+        } finally {
+            signal("KILL", stands);
+            signal("KILL", server);
+        }
+    }
+
     /** With our own unit, and with Debian's in which only the program is another. */
     @ParameterizedTest
     @ValueSource(strings = {"holdfast-sshd", "ssh"})
@@ -428,14 +470,17 @@ class RestartTrial {
 
     /** Servers of this machine that write that log. */
     private static long servers(Path log) {
+        return processes(log).count();
+    }
+
+    private static Stream<ProcessHandle> processes(Path log) {
         return ProcessHandle.allProcesses()
                 .filter(each ->
                         each.info()
                                 .arguments()
                                 .map(words ->
                                         List.of(words).contains(String.valueOf(log.getFileName())))
-                                .orElse(false))
-                .count();
+                                .orElse(false));
     }
 
     private static Command to(Stage stage, Sshd pattern, int port) {

@@ -39,6 +39,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -55,6 +56,12 @@ public final class Sshd {
     private static final int SERVED_ONE = 255;
 
     private static final String NO_HOST_KEYS = "sshd: no hostkeys available -- exiting.";
+
+    /** How long our predecessors may take to hear that the machine goes down. */
+    private static final Duration TELLING = Duration.ofSeconds(3);
+
+    /** Within this a SIGTERM is the one that the process which stands for us had. */
+    private static final Duration SAME = Duration.ofSeconds(1);
 
     /** Set for the process that serves in the background. */
     private static final String BACKGROUND = "HOLDFAST_SSHD_BACKGROUND";
@@ -319,9 +326,9 @@ public final class Sshd {
             tell(open, "STOPPING=1");
             if (word == Word.TERMINATED || word == Word.SERVICE_OVER) {
                 if (Daemon.machineGoesDown()) {
-                    StatusSocket.endOthers(sockets());
+                    open.telling = StatusSocket.endOthers(sockets());
                 } else if (!line.servesOne() && (!awaited || open.main != null)) {
-                    word = leave(server, open, log);
+                    word = leave(word, server, open, log);
                 }
             }
         } catch (InterruptedException e) {
@@ -329,6 +336,7 @@ public final class Sshd {
         } finally {
             open.close();
             server.close();
+            open.awaitTold();
             open.endService(); // not before all clients were told
         }
         return word == Word.SERVED ? SERVED_ONE : 0;
@@ -344,6 +352,9 @@ public final class Sshd {
         /** Stands for us with those who wait for the server's end. */
         @Nullable MainProcess main;
 
+        /** Those who tell our predecessors that the machine goes down. */
+        List<Thread> telling = List.of();
+
         /** The number that the server goes by. */
         long pid() {
             return main == null ? ProcessHandle.current().pid() : main.pid();
@@ -353,6 +364,18 @@ public final class Sshd {
         void closeToNewcomers() {
             forNewcomers.forEach(Sshd::closeQuietly);
             forNewcomers.clear();
+        }
+
+        /** With the service's end we may be killed, and the machine may go down. */
+        void awaitTold() {
+            long until = System.nanoTime() + TELLING.toNanos();
+            try {
+                for (Thread each : telling) {
+                    boolean _ = each.join(Duration.ofNanos(until - System.nanoTime()));
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
         }
 
         /** As soon as it is seen, a new server may be started. */
@@ -406,9 +429,10 @@ public final class Sshd {
      * too: with {@code -d}, at an interrupt, when the machine goes down; nor where the first
      * process waits for ours to end and would kill it for being late.
      *
+     * @param why what has ended the service
      * @return what ended that
      */
-    private Word leave(Server server, Open open, Log log) throws InterruptedException {
+    private Word leave(Word why, Server server, Open open, Log log) throws InterruptedException {
         boolean any = !server.connections().isEmpty();
         server.leave(sockets(), () -> words.add(Word.LAST_LEFT));
         open.closeToNewcomers();
@@ -417,8 +441,15 @@ public final class Sshd {
         if (left > 0) {
             log.info("Serving on " + connections(left) + "; a second SIGTERM ends them.");
         }
+        // Who tells all of a service's processes, or all of its name, tells us too.
+        boolean toldTwice = why == Word.SERVICE_OVER;
+        long until = System.nanoTime() + SAME.toNanos();
         while (true) {
             Word word = words.take();
+            if (toldTwice && word == Word.TERMINATED && System.nanoTime() < until) {
+                toldTwice = false;
+                continue;
+            }
             switch (word) {
                 case RELOAD -> log.info("Received SIGHUP; not restarting: this server has ended.");
                 case SERVICE_OVER, SERVED -> {}

@@ -107,8 +107,15 @@ final class SshdStatus {
         }
         List<Path> listening = new ArrayList<>();
         List<StatusReport> leaving = new ArrayList<>();
+        List<Path> answering = new ArrayList<>();
         for (Path socket : all) {
-            StatusReport report = StatusReport.parse(StatusSocket.ask(socket, "status"));
+            StatusReport report;
+            try {
+                report = StatusReport.parse(StatusSocket.ask(socket, "status"));
+            } catch (IOException | IllegalArgumentException e) {
+                continue; // it has ended meanwhile, or hangs
+            }
+            answering.add(socket);
             if (report.leaving()) {
                 leaving.add(report);
             } else {
@@ -118,10 +125,16 @@ final class SshdStatus {
         if (listening.size() == 1) {
             return new Chosen(listening.getFirst(), leaving);
         }
+        if (answering.size() == 1) {
+            return new Chosen(answering.getFirst(), List.of());
+        }
         List<String> pids = new ArrayList<>();
-        for (Path socket : all) {
+        for (Path socket : answering.isEmpty() ? all : answering) {
             String name = String.valueOf(socket.getFileName());
             pids.add(name.substring(5, name.length() - 5));
+        }
+        if (answering.isEmpty()) {
+            throw new IOException("none answers of " + String.join(", ", pids));
         }
         throw new IOException(
                 "several are running; say which with --pid: " + String.join(", ", pids));

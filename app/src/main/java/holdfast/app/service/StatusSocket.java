@@ -26,6 +26,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -208,8 +212,31 @@ public final class StatusSocket implements AutoCloseable {
         }
     }
 
-    /** Asks the server behind {@code socket}; the whole answer. */
+    /**
+     * Asks the server behind {@code socket}.
+     *
+     * @return the whole answer
+     * @throws IOException also if it takes longer than a server takes
+     */
     public static String ask(Path socket, String question) throws IOException {
+        FutureTask<String> asking = new FutureTask<>(() -> asked(socket, question));
+        Thread.ofPlatform().daemon().name("holdfast-status-ask").start(asking);
+        try {
+            return asking.get(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException e) {
+            throw new InterruptedIOException(socket + " does not answer");
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted");
+        } catch (ExecutionException e) {
+            String why = e.getCause() instanceof IOException cause ? cause.getMessage() : null;
+            throw new IOException(why == null ? socket + ": no answer" : why, e);
+        } finally {
+            asking.cancel(true); // which closes what still waits
+        }
+    }
+
+    private static String asked(Path socket, String question) throws IOException {
         try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
             OutputStream out = Channels.newOutputStream(channel);
             out.write((question + "\n").getBytes(StandardCharsets.UTF_8));
@@ -219,22 +246,30 @@ public final class StatusSocket implements AutoCloseable {
         }
     }
 
-    /** Has those that only serve on end, for the machine goes down. Waits for none of them. */
-    public static void endOthers(Path directory) {
+    /**
+     * Has those that only serve on end, for the machine goes down. Waits for none of them.
+     *
+     * @return who tells them; they are told when these have ended
+     */
+    public static List<Thread> endOthers(Path directory) {
+        List<Thread> telling = new ArrayList<>();
         try {
             for (Path socket : all(directory)) {
-                Thread.ofVirtual()
-                        .start(() -> {
-                            try {
-                                String _ = ask(socket, "end");
-                            } catch (IOException e) {
-                                // then it ends when the machine does
-                            }
-                        });
+                telling.add(
+                        Thread.ofPlatform()
+                                .daemon()
+                                .start(() -> {
+                                    try {
+                                        String _ = ask(socket, "end");
+                                    } catch (IOException e) {
+                                        // then it ends when the machine does
+                                    }
+                                }));
             }
         } catch (IOException e) {
             // there are none that could be found
         }
+        return telling;
     }
 
     private void accept() {

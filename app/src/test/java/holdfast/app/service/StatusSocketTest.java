@@ -1,6 +1,7 @@
 package holdfast.app.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.log.Log;
@@ -20,6 +21,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 final class StatusSocketTest {
@@ -73,6 +75,18 @@ final class StatusSocketTest {
             assertThat(own).doesNotExist();
         }
         assertThat(plain).hasContent("kept");
+    }
+
+    @Test
+    @Timeout(30)
+    void who_hangs_is_not_waited_for_without_end() throws Exception {
+        Path mute = directory.resolve("sshd-2.sock");
+        try (ServerSocketChannel other = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            other.bind(UnixDomainSocketAddress.of(mute));
+            assertThatThrownBy(() -> StatusSocket.ask(mute, "status"))
+                    .isInstanceOf(IOException.class)
+                    .hasMessageContaining("does not answer");
+        }
     }
 
     @Test

@@ -116,6 +116,8 @@ public final class MainProcess implements AutoCloseable {
             }
         } catch (IOException | IllegalArgumentException e) {
             // as if it had gone
+        } finally {
+            line.close();
         }
         if (!released) {
             heard.accept(Word.TERMINATE);

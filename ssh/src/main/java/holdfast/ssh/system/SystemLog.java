@@ -35,12 +35,14 @@ public final class SystemLog {
             Arena.global().allocateFrom("%s", StandardCharsets.US_ASCII);
 
     private final String name;
+    private final MemorySegment plain;
     private final int facility;
 
-    // The C library has one tag for the whole process, and keeps the pointer. Guarded by the class.
+    // The C library has one tag for the whole process, and keeps the pointer. PAM's modules write
+    // with it too, when they like: it stays plain, in memory that is never written again, but for
+    // the lines of a connection. Guarded by the class.
     private static final int LONGEST_TAG = 64;
     private static final MemorySegment TAG = Arena.global().allocate(LONGEST_TAG);
-    private static long spoken;
 
     /**
      * @param name what lines are marked with, {@code sshd}
@@ -48,17 +50,20 @@ public final class SystemLog {
      */
     public SystemLog(String name, String facility) {
         this.name = name;
+        plain = Arena.global().allocateFrom(name, StandardCharsets.US_ASCII);
         this.facility = FACILITIES.getOrDefault(facility, 4 << 3);
         synchronized (SystemLog.class) {
-            speaks(0);
+            speaksPlainly();
         }
     }
 
+    private void speaksPlainly() {
+        Native.raw(OPENLOG, plain.address(), LOG_PID, facility);
+    }
+
     private void speaks(long speaker) {
-        TAG.setString(
-                0, speaker == 0 ? name : name + "[" + speaker + "]", StandardCharsets.US_ASCII);
-        Native.raw(OPENLOG, TAG.address(), speaker == 0 ? LOG_PID : 0, facility);
-        spoken = speaker;
+        TAG.setString(0, name + "[" + speaker + "]", StandardCharsets.US_ASCII);
+        Native.raw(OPENLOG, TAG.address(), 0, facility);
     }
 
     /** Writes one line at the priority that OpenSSH's log.c gives to its level. */
@@ -82,10 +87,13 @@ public final class SystemLog {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment text = Native.string(arena, line.replace('\0', '?'));
             synchronized (SystemLog.class) {
-                if (speaker != spoken) {
+                if (speaker != 0) {
                     speaks(speaker);
                 }
                 Native.raw(SYSLOG, facility | priority, FORMAT.address(), text.address());
+                if (speaker != 0) {
+                    speaksPlainly();
+                }
             }
         }
     }

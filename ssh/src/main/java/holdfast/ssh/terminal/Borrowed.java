@@ -3,6 +3,7 @@ package holdfast.ssh.terminal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -34,11 +35,14 @@ final class Borrowed {
     /** How long a signal may take from its arrival to {@link #end}. */
     private static final long ENDING_NANOS = 300_000_000;
 
-    /** How often somebody may continue us in the background before the kernel alone stops us. */
-    private static final int STOPS = 20;
+    /** How often we try to stop before we hold that nothing can stop us. */
+    private static final int UNHEEDED = 2;
 
     private static boolean guarded;
     private static volatile boolean ending;
+
+    /** How often we went on from a stop. */
+    private static final AtomicInteger RESUMED = new AtomicInteger();
 
     /** Told after the process went on from a stop, when the modes are set again. */
     private static volatile Runnable resumed = () -> {};
@@ -78,15 +82,19 @@ final class Borrowed {
     /**
      * Stops while we are in the background, and waits a little each time we go on there: a signal
      * that is to end us brings SIGCONT with it, and the kernel, which would stop us again at once,
-     * leaves its handler no time. In a group that nobody could continue it does not stop; then the
-     * kernel decides.
+     * leaves its handler no time. Where the kernel would not stop us neither do we: at a terminal
+     * that is not the one our session obeys, with SIGTTOU ignored. In a group that nobody could
+     * continue no stop is heeded; then the kernel decides.
      */
     private static void awaitForeground(int fd) {
-        for (int i = 0; i < STOPS && !ending && !Libc.foreground(fd); i++) {
+        int unheeded = 0;
+        while (unheeded < UNHEEDED && !ending && Libc.background(fd) && !Libc.ignoresTtou()) {
+            int before = RESUMED.get();
             Libc.stopForTerminal();
-            if (!Libc.foreground(fd)) {
+            if (Libc.background(fd)) {
                 LockSupport.parkNanos(ENDING_NANOS);
             }
+            unheeded = RESUMED.get() == before ? unheeded + 1 : 0;
         }
     }
 
@@ -178,13 +186,14 @@ final class Borrowed {
      * (SIGTTIN), and coming to the front is another SIGCONT.
      */
     private static void resume() {
+        RESUMED.incrementAndGet();
         LOCK.lock();
         try {
             if (ending) {
                 return;
             }
             for (Borrowed loan : LOANS) {
-                if (Libc.foreground(loan.fd)) {
+                if (!Libc.background(loan.fd)) {
                     Termios now = Termios.of(loan.fd);
                     if (now != null && !now.sameAs(loan.ours)) {
                         loan.ours.to(loan.fd, loan.how);
@@ -206,7 +215,7 @@ final class Borrowed {
     private void putBack() {
         Libc.despiteTtou(() -> {
             Termios now = Termios.of(fd);
-            if (now != null && (now.sameAs(ours) || Libc.foreground(fd))) {
+            if (now != null && (now.sameAs(ours) || !Libc.background(fd))) {
                 original.to(fd, Libc.TCSETSW);
             }
         });

@@ -47,6 +47,11 @@ final class Libc {
     /** sigset_t of glibc and musl: 1024 bits. */
     private static final int SIGSET_BYTES = 128;
 
+    /** Room for struct sigaction, which begins with the handler. */
+    private static final int SIGACTION_BYTES = 2 * SIGSET_BYTES;
+
+    private static final long SIG_IGN = 1;
+
     /** struct pollfd: an int, two shorts. */
     private static final int POLLFD_BYTES = 8;
 
@@ -67,6 +72,7 @@ final class Libc {
     private static final MemorySegment RAISE;
     private static final MemorySegment KILL;
     private static final MemorySegment GETPGRP;
+    private static final MemorySegment SIGACTION;
     private static final MemorySegment SIGMASK;
     private static final MemorySegment EXIT;
 
@@ -84,6 +90,7 @@ final class Libc {
         RAISE = libc.findOrThrow("raise");
         KILL = libc.findOrThrow("kill");
         GETPGRP = libc.findOrThrow("getpgrp");
+        SIGACTION = libc.findOrThrow("sigaction");
         SIGMASK = libc.findOrThrow("pthread_sigmask");
         EXIT = libc.findOrThrow("_exit");
     }
@@ -166,12 +173,27 @@ final class Libc {
         return call(RAISE, signal, 0, 0);
     }
 
-    /** True if our process group is the one the terminal obeys now. */
-    static boolean foreground(int fd) {
+    /**
+     * True if the terminal is that of our session and obeys another process group now. One that is
+     * not our session's tells no group (ENOTTY), and stops nobody.
+     */
+    static boolean background(int fd) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment group = arena.allocate(ValueLayout.JAVA_INT);
-            return ioctl(fd, TIOCGPGRP, group) == 0
-                    && group.get(ValueLayout.JAVA_INT, 0) == call(GETPGRP, 0, 0, 0);
+            if (ioctl(fd, TIOCGPGRP, group) != 0) {
+                return false;
+            }
+            int obeyed = group.get(ValueLayout.JAVA_INT, 0);
+            return obeyed != 0 && obeyed != call(GETPGRP, 0, 0, 0);
+        }
+    }
+
+    /** Whether SIGTTOU would do nothing, as where a parent has it ignored. */
+    static boolean ignoresTtou() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment action = arena.allocate(SIGACTION_BYTES, Long.BYTES);
+            return call(SIGACTION, SIGTTOU, 0, action.address()) == 0
+                    && action.get(ValueLayout.JAVA_LONG, 0) == SIG_IGN;
         }
     }
 
