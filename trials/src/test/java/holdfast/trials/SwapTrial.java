@@ -724,6 +724,7 @@ final class SwapTrial {
                                 service.plain(in.out() + after)
                                         .replaceAll("pts/\\d+", "pts/N")
                                         .replaceAll("\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d", "then")
+                                        .replaceAll("\\w{3} +\\d+ \\d\\d:\\d\\d (?=\\()", "then ")
                                         .replaceAll(
                                                 "\\w{3} \\w{3} .\\d \\d\\d:\\d\\d(:\\d\\d)?",
                                                 "then")

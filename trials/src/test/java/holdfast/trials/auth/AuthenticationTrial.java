@@ -8,6 +8,8 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -533,8 +535,12 @@ class AuthenticationTrial {
             process.destroy();
             process.waitFor();
         });
-        for (int i = 0; i < 500 && !Files.exists(socket); i++) {
-            Thread.sleep(10);
+        for (int i = 0; i < 500; i++) {
+            try (SocketChannel _ = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
+                break; // the socket is there before anybody listens
+            } catch (IOException notYet) {
+                Thread.sleep(10);
+            }
         }
         for (Path key : keys) {
             ProcessBuilder add = new ProcessBuilder("ssh-add", "-q", key.toString());

@@ -105,7 +105,8 @@ final class UserFiles {
      * Why others than {@code uid} and root could have changed a file, in OpenSSH's words (misc.c,
      * safe_path), or null.
      *
-     * @param home where the way up may end; null: at the root only
+     * @param home where the way up may end, of somebody whose own group may write what is theirs;
+     *     null: it ends at the root only, and no group may
      */
     static @Nullable String unsafe(Path file, int uid, @Nullable Path home) {
         Path real;
@@ -125,7 +126,7 @@ final class UserFiles {
             if (!isRegular(attributes)) {
                 return real + " is not a regular file";
             }
-            if (!isSafe(attributes, uid)) {
+            if (!isSafe(attributes, uid, home != null)) {
                 return "bad ownership or modes for file " + real;
             }
         } catch (IOException e) {
@@ -133,7 +134,7 @@ final class UserFiles {
         }
         for (Path up = real.getParent(); up != null; up = up.getParent()) {
             try {
-                if (!isSafe(attributes(up), uid)) {
+                if (!isSafe(attributes(up), uid, home != null)) {
                     return "bad ownership or modes for directory " + up;
                 }
             } catch (IOException e) {
@@ -164,13 +165,14 @@ final class UserFiles {
     /**
      * As Debian's, whose users may have a umask of 002: what a group of their own writes is theirs.
      */
-    private static boolean isSafe(Attributes attributes, int uid) {
+    private static boolean isSafe(Attributes attributes, int uid, boolean ownGroup) {
         return (attributes.uid == 0 || attributes.uid == uid)
                 && (attributes.mode & OTHERS_WRITE) == 0
                 && ((attributes.mode & GROUP_WRITES) == 0
-                        || PrivateGroup.of(
-                                Integer.toUnsignedLong(attributes.gid),
-                                Integer.toUnsignedLong(uid)));
+                        || (ownGroup
+                                && PrivateGroup.of(
+                                        Integer.toUnsignedLong(attributes.gid),
+                                        Integer.toUnsignedLong(uid))));
     }
 
     /** Hands over line by line what {@code in} has, and closes it. */

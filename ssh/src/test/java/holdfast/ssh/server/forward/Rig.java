@@ -185,7 +185,10 @@ final class Rig implements AutoCloseable {
             client.destroy();
         }
         for (Process client : clients) {
-            client.waitFor();
+            // OpenSSH's before 9.3 can miss a signal that comes just before it waits.
+            while (!client.waitFor(1, TimeUnit.SECONDS)) {
+                client.destroy();
+            }
         }
         clients.clear();
     }
