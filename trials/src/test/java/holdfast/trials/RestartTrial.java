@@ -265,18 +265,7 @@ class RestartTrial {
             signal("HUP", pid);
             await(() -> Files.readString(log).contains("Received SIGHUP; restarting."), "no HUP");
 
-            Session session =
-                    Session.open(
-                            stage.openSsh(
-                                    pattern,
-                                    "-p",
-                                    Integer.toString(port),
-                                    "-o",
-                                    "StrictHostKeyChecking=no",
-                                    "-o",
-                                    "UserKnownHostsFile=/dev/null",
-                                    "trial",
-                                    SAYS_IT_BACK));
+            Session session = Session.open(to(stage, pattern, port));
             // After 30 s it would kill what it waits for, as Debian's /etc/init.d/ssh has it.
             Ended stopped =
                     stage.run(

@@ -44,9 +44,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ForwardChannel extends AbstractClientChannel {
 
-    /** What a data packet has besides its data: header, fields, padding and MAC. */
-    private static final int DATA_ROOM = 256;
-
     /** One packet: OpenSSH's own size, however much more the peer would take. */
     private static final int MOST = 32 * 1024;
 
@@ -438,13 +435,8 @@ public final class ForwardChannel extends AbstractClientChannel {
             return;
         }
         window.consume(bytes.length);
-        Buffer packet =
-                getSession()
-                        .createBuffer(SshConstants.SSH_MSG_CHANNEL_DATA, bytes.length + DATA_ROOM);
-        packet.putUInt(getRecipient());
-        packet.putBytes(bytes);
         try {
-            ThreadUtils.runAsInternal(packet, this::writePacket);
+            IoWriteFuture _ = write(ByteBuffer.wrap(bytes), bytes.length);
         } catch (IOException e) {
             forwarding.log().debug2("channel data not sent: " + e.getMessage()); // it is closing
         }
@@ -644,19 +636,22 @@ public final class ForwardChannel extends AbstractClientChannel {
         pace.queued(some);
         IoWriteFuture future;
         try {
-            // An internal thread of MINA's is not made to wait for the end of a key exchange.
-            future =
-                    PACKET.get()
-                            .send(
-                                    this,
-                                    bytes,
-                                    some,
-                                    packet -> ThreadUtils.runAsInternal(packet, this::writePacket));
+            future = write(bytes, some);
         } catch (IOException | RuntimeException e) {
             pace.gone(some);
             throw e;
         }
         future.addListener(written -> pace.gone(some));
+    }
+
+    /** An internal thread of MINA's is not made to wait for the end of a key exchange. */
+    private IoWriteFuture write(ByteBuffer bytes, int some) throws IOException {
+        return PACKET.get()
+                .send(
+                        this,
+                        bytes,
+                        some,
+                        packet -> ThreadUtils.runAsInternal(packet, this::writePacket));
     }
 
     private void inputEnded() throws IOException {

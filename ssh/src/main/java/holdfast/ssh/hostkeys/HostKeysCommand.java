@@ -7,7 +7,6 @@ import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.BoundedOutput;
 import java.io.IOException;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -68,20 +67,11 @@ final class HostKeysCommand {
         try {
             Files.getLastModifiedTime(program);
         } catch (FileSystemException e) {
-            log.error("Could not stat " + tag + " \"" + program + "\": " + reason(e));
+            log.error("Could not stat " + tag + " \"" + program + "\": " + KnownHosts.reason(e));
             return new byte[0];
         }
         log.debug3("KnownHostsCommand: running " + words.getFirst() + " for " + why + " " + name);
         return BoundedOutput.of(tag, words, ProcessBuilder.Redirect.INHERIT, LIMIT, MOST_BYTES);
-    }
-
-    /** strerror(3) of it. */
-    private static String reason(FileSystemException e) {
-        if (e instanceof AccessDeniedException) {
-            return "Permission denied";
-        }
-        String reason = e.getReason();
-        return reason == null ? "No such file or directory" : reason;
     }
 
     private List<String> words(Why why, String name, @Nullable HostKey key) throws IOException {

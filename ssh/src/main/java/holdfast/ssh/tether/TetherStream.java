@@ -335,9 +335,10 @@ public final class TetherStream implements KeepingChannel {
                     return lines;
                 }
             } else {
-                int count = readFrames(from, on, into);
-                if (count > 0) {
-                    return count;
+                int before = into.position();
+                readFrames(from, on, into.duplicate(), into);
+                if (into.position() > before) {
+                    return into.position() - before;
                 }
             }
         }
@@ -354,26 +355,27 @@ public final class TetherStream implements KeepingChannel {
     }
 
     /**
-     * Reads into the reader's own memory and takes the frames out of it there: what is left is the
-     * program's.
+     * Reads into {@code raw} and takes the frames out of it.
+     *
+     * @param into the reader's own memory, which raw may be: what is left there is the program's;
+     *     null: that waits
      */
-    private int readFrames(ByteChannel from, Tether.Carrier on, ByteBuffer into) {
-        ByteBuffer raw = into.duplicate();
+    private void readFrames(
+            ByteChannel from, Tether.Carrier on, ByteBuffer raw, @Nullable ByteBuffer into) {
+        int before = raw.position();
         int count;
         try {
             count = from.read(raw);
         } catch (IOException e) {
             lost(on, e, false);
-            return 0;
+            return;
         }
         if (count < 0) {
             lost(on, null, false);
-            return 0;
+            return;
         }
-        int before = into.position();
         received(on, raw.flip().position(before), into);
         flush(false);
-        return into.position() - before;
     }
 
     /** Reads whatever carrier there is: what the program does not take waits, up to the window. */
@@ -393,22 +395,10 @@ public final class TetherStream implements KeepingChannel {
                     continue;
                 }
             }
-            int count;
-            try {
-                count = from.read(some.clear());
-            } catch (IOException e) {
-                lost(on, e, false);
-                continue;
-            }
-            if (count < 0) {
-                lost(on, null, false);
-                continue;
-            }
-            received(on, some.flip(), null);
+            readFrames(from, on, some.clear(), null);
             synchronized (lock) {
-                lock.notifyAll(); // the program may be waiting for it
+                lock.notifyAll(); // the program may be waiting for what came
             }
-            flush(false);
         }
     }
 
