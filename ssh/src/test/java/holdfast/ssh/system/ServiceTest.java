@@ -134,7 +134,9 @@ final class ServiceTest {
         int ready =
                 Daemon.start(
                         Run.SHELL,
-                        List.of("-c", "echo $$ > " + pid + "; printf x >&3; exec 3>&-; sleep 60"),
+                        List.of(
+                                "-c",
+                                "echo $$ > " + pid + "; printf x >&3; exec 3>&-; exec sleep 60"),
                         Map.of("PATH", "/usr/bin:/bin"));
         assertThat(ready).isZero();
         ProcessHandle.of(Long.parseLong(Files.readString(pid).trim()))
