@@ -34,6 +34,12 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) {
+        if (System.getProperty("os.name").equals("Linux")) {
+            // The JDK's own, by name: it would look for another's through all of the jar, 10 ms at
+            // each start.
+            System.setProperty(
+                    "java.nio.channels.spi.SelectorProvider", "sun.nio.ch.EPollSelectorProvider");
+        }
         List<String> words = List.of(Arguments.exact(arguments));
         int status = run(words);
         if (!words.isEmpty() && words.getFirst().equals("ssh")) {
@@ -55,7 +61,7 @@ public final class Main {
         return switch (arguments.getFirst()) {
             case "ssh" -> Ssh.run(rest);
             case "sshd" -> Sshd.run(rest);
-            case "train" -> Train.run(); // for the launcher
+            case "train" -> Train.run(rest); // for the launcher
             case "demo" -> Demo.run(rest);
             case "lab" -> Lab.run(rest);
             case "tether" -> Tether.run(rest);

@@ -28,7 +28,11 @@ class StartTest {
                     // 25 ms: a foreign function
                     "jdk/internal/foreign/abi/AbstractLinker",
                     // 8 ms: System.exit asks whether somebody logs it
-                    "java/lang/System$Logger");
+                    "java/lang/System$Logger",
+                    // 6 ms: a record that is compared by what the VM makes for it
+                    "java/lang/runtime/ObjectMethods",
+                    // 6 ms: a number with a decimal point, formatted
+                    "java/text/DecimalFormatSymbols");
 
     @TempDir Path directory;
 

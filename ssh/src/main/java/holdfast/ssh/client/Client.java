@@ -983,7 +983,9 @@ public final class Client {
             // For the person at the terminal, wherever the log goes.
             toStderr("Connection to " + settings.host() + " closed.\r\n");
         }
-        connection.traffic().forEach(log::verbose);
+        if (log.shows(Log.Level.VERBOSE)) {
+            connection.traffic().forEach(log::verbose);
+        }
         if (asked || (!lost && settings.forwards().stdio() != null)) {
             log.debug("Exit status 0");
             return 0;

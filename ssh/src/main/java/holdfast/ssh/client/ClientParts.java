@@ -8,6 +8,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.crypto.PacketRandom;
+import holdfast.ssh.crypto.Rehearsal;
 import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.hostkeys.HostKeyCheck;
 import holdfast.ssh.hostkeys.HostKeyUpdate;
@@ -221,12 +222,19 @@ final class ClientParts {
     }
 
     /**
-     * Begins what takes a while and needs nothing to be known: MINA's classes, on a thread of its
-     * own, while the way to the server is found. No other thread may use MINA before {@link
-     * #fitted}: two that initialize its classes could wait for each other.
+     * Begins what takes a while and needs nothing to be known, on a thread of its own, while the
+     * way to the server is found and its first bytes are waited for: MINA's classes, then the
+     * arithmetic of a login. No other thread may use MINA before {@link #fitted}: two that
+     * initialize its classes could wait for each other.
      */
     void prepare() {
-        Thread.ofPlatform().daemon().name(Terminal.COMPUTES).start(mina);
+        Thread.ofPlatform()
+                .daemon()
+                .name(Terminal.COMPUTES)
+                .start(() -> {
+                    mina.run();
+                    Rehearsal.run();
+                });
     }
 
     private Lean mina() throws ClientFailure {

@@ -484,6 +484,7 @@ public final class ClientConfig {
 
     private ClientSharing sharing() {
         String path = given.text(Keyword.CONTROL_PATH);
+        String persist = text(Keyword.CONTROL_PERSIST);
         return new ClientSharing(
                 switch (text(Keyword.CONTROL_MASTER)) {
                     case "true" -> ClientSharing.Master.YES;
@@ -493,10 +494,10 @@ public final class ClientConfig {
                     default -> ClientSharing.Master.NO;
                 },
                 path,
-                switch (text(Keyword.CONTROL_PERSIST)) {
+                switch (persist) {
                     case "no" -> null;
                     case "yes" -> Duration.ZERO;
-                    case String seconds -> Duration.ofSeconds(Long.parseLong(seconds));
+                    default -> Duration.ofSeconds(Long.parseLong(persist));
                 },
                 line.control());
     }

@@ -3,6 +3,7 @@ package holdfast.ssh.log;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.ILoggerFactory;
 import org.slf4j.IMarkerFactory;
+import org.slf4j.LoggerFactory;
 import org.slf4j.Marker;
 import org.slf4j.event.Level;
 import org.slf4j.helpers.BasicMarkerFactory;
@@ -10,6 +11,7 @@ import org.slf4j.helpers.LegacyAbstractLogger;
 import org.slf4j.helpers.MessageFormatter;
 import org.slf4j.helpers.NOPLogger;
 import org.slf4j.helpers.NOPMDCAdapter;
+import org.slf4j.helpers.Reporter;
 import org.slf4j.spi.MDCAdapter;
 import org.slf4j.spi.SLF4JServiceProvider;
 
@@ -17,8 +19,9 @@ import org.slf4j.spi.SLF4JServiceProvider;
  * Where MINA's own log goes: nowhere, unless somebody asked for {@code -vvv}; then to our log at
  * debug3.
  *
- * <p>Found by slf4j's service loader. {@link #to} comes before the first class of MINA's is
- * touched, because a logger is made once for each class.
+ * <p>Named to slf4j, whose search for it through all of the jar would take each start 10 ms. {@link
+ * #to} comes before the first class of MINA's is touched, because a logger is made once for each
+ * class.
  */
 public final class MinaLog implements SLF4JServiceProvider {
 
@@ -32,6 +35,9 @@ public final class MinaLog implements SLF4JServiceProvider {
 
     /** From now on loggers write to {@code log}, if it shows what they have to say. */
     public static void to(Log log) {
+        System.setProperty(LoggerFactory.PROVIDER_PROPERTY_KEY, MinaLog.class.getName());
+        // slf4j would say on stderr that it was told so.
+        System.setProperty(Reporter.SLF4J_INTERNAL_VERBOSITY_KEY, "WARN");
         target = log.shows(Log.Level.DEBUG3) ? log : null;
     }
 
