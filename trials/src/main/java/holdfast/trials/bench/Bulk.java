@@ -26,7 +26,7 @@ final class Bulk {
                     "aes128-ctr", 1.0,
                     "chacha20-poly1305@openssh.com", 0.9);
 
-    static final String MAC = "hmac-sha2-256-etm@openssh.com";
+    static final String MAC = "umac-64-etm@openssh.com";
 
     static void run(Options options) throws IOException, InterruptedException {
         long bytes = options.number("--gigabytes", 4) * 1_000_000_000L;
