@@ -548,6 +548,11 @@ public final class Sshd {
     private static void writePid(Path file, long pid, Log log) {
         try {
             Files.writeString(file, pid + "\n");
+        } catch (NoSuchFileException e) {
+            log.error("Couldn't create pid file \"" + file + "\": No such file or directory");
+        } catch (FileSystemException e) {
+            String why = e.getReason() == null ? "Permission denied" : e.getReason();
+            log.error("Couldn't create pid file \"" + file + "\": " + why);
         } catch (IOException e) {
             log.error("Couldn't create pid file \"" + file + "\": " + e.getMessage());
         }

@@ -337,6 +337,14 @@ public final class ServerTransport extends OneKeyExchange {
         cut();
     }
 
+    /** hosts.deny: ends it without a word to the client. */
+    public void refused(String client) {
+        if (depart(Departure.REFUSED)) {
+            log().info("refused connect from " + client);
+        }
+        cut();
+    }
+
     /**
      * Ends it for a fault of the configuration that only this client's login has met, without a
      * word to the client, as OpenSSH's process for it ends.

@@ -40,6 +40,11 @@ public final class Accounts {
     /** What struct passwd has. */
     private record User(String name, int uid, int gid, String gecos, String home, String shell) {}
 
+    /** Who this process is. */
+    static int effectiveUid() {
+        return (int) Native.raw(GETEUID, 0, 0, 0);
+    }
+
     /** The user of this name, if there is one. */
     public static Optional<Account> named(String name) throws SystemException {
         if (!plausible(name)) {
@@ -60,7 +65,7 @@ public final class Accounts {
 
     /** Whom this process runs as; made up from its numbers if the database does not know them. */
     public static Account own() throws SystemException {
-        int uid = (int) Native.raw(GETEUID, 0, 0, 0);
+        int uid = effectiveUid();
         Optional<Account> known = numbered(uid);
         if (known.isPresent()) {
             return known.get();
@@ -92,7 +97,7 @@ public final class Accounts {
 
     /** True if this process runs with effective user 0 and so may become others. */
     public static boolean privileged() {
-        return (int) Native.raw(GETEUID, 0, 0, 0) == 0;
+        return effectiveUid() == 0;
     }
 
     private static boolean plausible(String name) {

@@ -14,14 +14,16 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.Arrays;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The records of who is logged in: utmp, wtmp, lastlog. Best effort: what fails is left out, and a
- * file that is not there is not made.
+ * The records of who is logged in, and of who failed to: utmp, wtmp, lastlog, btmp. Best effort:
+ * what fails is left out, and a file that is not there is not made.
  */
 public final class Logins {
 
+    private static final short LOGIN_PROCESS = 6;
     private static final short USER_PROCESS = 7;
     private static final short DEAD_PROCESS = 8;
 
@@ -41,10 +43,14 @@ public final class Logins {
     private static final int MICROS_AT = SMALL_TIME ? 344 : 352;
     private static final int ADDRESS_AT = SMALL_TIME ? 348 : 360;
 
+    /** Of a file's mode: a group may not run btmp, others may do nothing with it. */
+    private static final int NOT_BTMPS = 0017;
+
     private static final int LAST_TIME_BYTES = SMALL_TIME ? 4 : 8;
     private static final int LAST_BYTES = LAST_TIME_BYTES + LINE_BYTES + HOST_BYTES;
 
     private static final Path WTMP = Path.of("/var/log/wtmp");
+    private static final Path BTMP = Path.of("/var/log/btmp");
     private static final Path LASTLOG = Path.of("/var/log/lastlog");
 
     private static final MemorySegment SET = Native.symbol("setutxent");
@@ -86,6 +92,37 @@ public final class Logins {
         enter(DEAD_PROCESS, pid, terminal, "", "", null, true);
     }
 
+    /**
+     * Enters a password that was refused, for lastb(1).
+     *
+     * @param user as given: there may be no such user
+     * @return what to log of a file that others may read or run: it has what people typed in place
+     *     of their names; nothing is entered then. Null: nothing to log.
+     */
+    public static @Nullable String failed(String user, String host, @Nullable InetAddress from) {
+        return failed(BTMP, user, host, from);
+    }
+
+    static @Nullable String failed(
+            Path file, String user, String host, @Nullable InetAddress from) {
+        try (Arena arena = Arena.ofConfined();
+                FileChannel to = FileChannel.open(file, StandardOpenOption.APPEND)) {
+            Map<String, Object> now = Files.readAttributes(file, "unix:mode,uid");
+            boolean ours = now.get("uid") instanceof Integer uid && uid == Accounts.effectiveUid();
+            boolean open = !(now.get("mode") instanceof Integer mode) || (mode & NOT_BTMPS) != 0;
+            if (!ours || open) {
+                return "Excess permission or bad ownership on file " + file;
+            }
+            int pid = (int) ProcessHandle.current().pid();
+            MemorySegment entry =
+                    entry(arena, LOGIN_PROCESS, pid, "ssh:notty", "", user, host, from);
+            to.write(entry.asSlice(0, UTMP_BYTES).asByteBuffer());
+        } catch (IOException e) {
+            // No such file, or not ours to write.
+        }
+        return null;
+    }
+
     /** When and from where this user last came in, for PrintLastLog; null if never or unknown. */
     public static @Nullable Last last(int uid) {
         return last(LASTLOG, uid);
@@ -101,29 +138,10 @@ public final class Logins {
             @Nullable InetAddress from,
             boolean kept) {
         String line = line(terminal);
-        Instant now = Instant.now();
+        // As OpenSSH: the last four characters tell one terminal from another.
+        String id = line.substring(Math.max(0, line.length() - ID_BYTES));
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment entry = arena.allocate(UTMP_BYTES + 64, 8);
-            entry.set(ValueLayout.JAVA_SHORT, 0, type);
-            entry.set(ValueLayout.JAVA_INT, 4, pid);
-            put(entry, LINE_AT, LINE_BYTES, line);
-            // As OpenSSH: the last four characters tell one terminal from another.
-            put(entry, ID_AT, ID_BYTES, line.substring(Math.max(0, line.length() - ID_BYTES)));
-            put(entry, USER_AT, USER_BYTES, user);
-            put(entry, HOST_AT, HOST_BYTES, host);
-            int micros = now.getNano() / 1000;
-            if (SMALL_TIME) {
-                entry.set(ValueLayout.JAVA_INT, SECONDS_AT, (int) now.getEpochSecond());
-                entry.set(ValueLayout.JAVA_INT, MICROS_AT, micros);
-            } else {
-                entry.set(ValueLayout.JAVA_LONG, SECONDS_AT, now.getEpochSecond());
-                entry.set(ValueLayout.JAVA_LONG, MICROS_AT, micros);
-            }
-            if (from != null) {
-                byte[] address = from.getAddress();
-                MemorySegment.copy(
-                        address, 0, entry, ValueLayout.JAVA_BYTE, ADDRESS_AT, address.length);
-            }
+            MemorySegment entry = entry(arena, type, pid, line, id, user, host, from);
             Native.raw(SET, 0, 0, 0);
             Native.raw(PUT, entry.address(), 0, 0);
             Native.raw(END, 0, 0, 0);
@@ -135,6 +153,40 @@ public final class Logins {
                         0);
             }
         }
+    }
+
+    /** A struct utmpx of now. */
+    private static MemorySegment entry(
+            Arena arena,
+            short type,
+            int pid,
+            String line,
+            String id,
+            String user,
+            String host,
+            @Nullable InetAddress from) {
+        Instant now = Instant.now();
+        MemorySegment entry = arena.allocate(UTMP_BYTES + 64, 8);
+        entry.set(ValueLayout.JAVA_SHORT, 0, type);
+        entry.set(ValueLayout.JAVA_INT, 4, pid);
+        put(entry, LINE_AT, LINE_BYTES, line);
+        put(entry, ID_AT, ID_BYTES, id);
+        put(entry, USER_AT, USER_BYTES, user);
+        put(entry, HOST_AT, HOST_BYTES, host);
+        int micros = now.getNano() / 1000;
+        if (SMALL_TIME) {
+            entry.set(ValueLayout.JAVA_INT, SECONDS_AT, (int) now.getEpochSecond());
+            entry.set(ValueLayout.JAVA_INT, MICROS_AT, micros);
+        } else {
+            entry.set(ValueLayout.JAVA_LONG, SECONDS_AT, now.getEpochSecond());
+            entry.set(ValueLayout.JAVA_LONG, MICROS_AT, micros);
+        }
+        if (from != null) {
+            byte[] address = from.getAddress();
+            MemorySegment.copy(
+                    address, 0, entry, ValueLayout.JAVA_BYTE, ADDRESS_AT, address.length);
+        }
+        return entry;
     }
 
     /** Cut to its place, without a zero at its end if it fills it, as the format has it. */

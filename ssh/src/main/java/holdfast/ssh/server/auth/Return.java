@@ -6,6 +6,7 @@ import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.system.Account;
+import holdfast.ssh.system.TcpWrappers;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.Set;
@@ -44,6 +45,11 @@ record Return(ServerAuth shared, String user, KeyOptions options, Log log)
                                         at == null ? null : NumericAddress.text(at.getAddress()),
                                         at == null ? -1 : at.getPort()));
         if (!Admission.allows(account, settings, shared.machine(), address, host, log)) {
+            return false;
+        }
+        String refused = at == null ? null : TcpWrappers.refused(ServerAuth.DAEMON, from, at);
+        if (refused != null) {
+            log.info("refused connect from " + refused);
             return false;
         }
         if (settings.refuseConnection() || !settings.tether()) {

@@ -57,6 +57,9 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         }
     }
 
+    /** Its name in hosts.allow and hosts.deny. */
+    static final String DAEMON = "sshd";
+
     /** Commands and PAM wait rather than compute, so there are more than the machine has cores. */
     private static final int WORKERS = 16;
 

@@ -16,6 +16,8 @@ import holdfast.ssh.server.Login;
 import holdfast.ssh.server.Permissions;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
+import holdfast.ssh.system.Logins;
+import holdfast.ssh.system.TcpWrappers;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -379,13 +381,16 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         if (attempts++ == 0) {
             user = name;
             service = wantedService;
+            if (wrappersRefuse()) {
+                return;
+            }
             meet(name);
             if (settings.refuseConnection()) {
                 drop();
                 transport.prohibited();
                 return;
             }
-            sendBanner(bannerText());
+            sendBanner(banner());
             if (methods.hopeless()) {
                 journal.error("No AuthenticationMethods left after eliminating disabled methods");
                 expel("no authentication methods enabled");
@@ -454,6 +459,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         boolean valid = false;
         if (found == null) {
             journal.info("Invalid user " + Safe.text(name) + " from " + transport.peerText());
+            record();
         } else {
             valid =
                     Admission.allows(
@@ -542,6 +548,10 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 }
                 if (logged) {
                     tell(level(method, false), "Failed", method, submethod, extra, "");
+                    if (method.equals(Methods.PASSWORD)
+                            || method.equals(Methods.KEYBOARD_INTERACTIVE)) {
+                        record();
+                    }
                 }
                 if (attempts > 1 || !method.equals(Methods.NONE)) {
                     failures++;
@@ -658,6 +668,33 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         return allowed;
     }
 
+    /** A password that was refused is in btmp, and so is who there is not. */
+    private void record() {
+        InetSocketAddress peer = transport.peer();
+        String fault =
+                Logins.failed(
+                        String.valueOf(user), host(), peer == null ? null : peer.getAddress());
+        if (fault != null) {
+            journal.info(fault);
+        }
+    }
+
+    /** hosts.allow and hosts.deny; whoever they refuse is shown out without a word. */
+    private boolean wrappersRefuse() {
+        InetSocketAddress peer = transport.peer();
+        InetSocketAddress local = transport.local();
+        String refused =
+                peer == null || local == null
+                        ? null
+                        : TcpWrappers.refused(ServerAuth.DAEMON, peer, local);
+        if (refused == null) {
+            return false;
+        }
+        drop();
+        transport.refused(refused);
+        return true;
+    }
+
     /** Why PAM keeps them out who have proved who they are; null: it does not. */
     private @Nullable String accountRefusal(Account who, String method) {
         return shared.accountRefusal(
@@ -666,7 +703,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     private void denied(Account who, String words) throws IOException {
         if (!words.isEmpty()) {
-            sendBanner(words + "\n");
+            sendBanner((words + "\n").getBytes(StandardCharsets.UTF_8));
         }
         drop();
         transport.giveUp(
@@ -1082,26 +1119,27 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     // ---- banner
 
-    private String bannerText() {
+    /** As it lies in the file, whatever its character set. */
+    private byte[] banner() {
         Path file = settings.banner();
         if (file == null) {
-            return "";
+            return new byte[0];
         }
         try (var in = Files.newInputStream(file)) {
             byte[] text = in.readNBytes(LONGEST_BANNER + 1);
-            return text.length > LONGEST_BANNER ? "" : new String(text, StandardCharsets.UTF_8);
+            return text.length > LONGEST_BANNER ? new byte[0] : text;
         } catch (IOException absent) {
-            return ""; // as OpenSSH: no file, no banner
+            return new byte[0]; // as OpenSSH: no file, no banner
         }
     }
 
-    private void sendBanner(String text) throws IOException {
-        if (text.isEmpty()) {
+    private void sendBanner(byte[] text) throws IOException {
+        if (text.length == 0) {
             return;
         }
         Buffer buffer =
-                transport.createBuffer(SshConstants.SSH_MSG_USERAUTH_BANNER, text.length() + 16);
-        buffer.putString(text);
+                transport.createBuffer(SshConstants.SSH_MSG_USERAUTH_BANNER, text.length + 16);
+        buffer.putBytes(text);
         buffer.putString("");
         transport.writePacket(buffer);
         journal.debug("userauth_banner: sent");

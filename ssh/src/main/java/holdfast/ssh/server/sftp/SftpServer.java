@@ -177,7 +177,10 @@ public final class SftpServer {
 
     private final SftpOptions options;
     private final Account account;
-    private final byte[] home;
+
+    /** Where relative names begin. */
+    private byte[] home;
+
     private final int umask;
     private final String peer;
     private final Log log;
@@ -205,7 +208,7 @@ public final class SftpServer {
      *
      * @param home where relative names begin, as seen from the thread's root directory
      * @param peer the client's address, for the log
-     * @param log takes what the options' level lets through
+     * @param log takes what the options' level lets through, at that level
      */
     public SftpServer(
             SftpOptions options,
@@ -220,7 +223,7 @@ public final class SftpServer {
         this.home = home.getBytes(StandardCharsets.UTF_8);
         this.umask = options.umask();
         this.peer = peer;
-        this.log = log;
+        this.log = log.at(options.level());
         this.in = in;
         this.reply = new Reply(out);
     }
@@ -271,6 +274,7 @@ public final class SftpServer {
                 say(
                         Log.Level.INFO,
                         "session opened for local user " + account.name() + " from [" + peer + "]");
+                enter();
             }
             Integer status = null;
             while (status == null && turn.more()) {
@@ -337,6 +341,34 @@ public final class SftpServer {
                     Log.Level.INFO,
                     "session closed for local user " + account.name() + " from [" + peer + "]");
         }
+    }
+
+    /** Where it was told to begin, or at the user's home, or in the root directory. */
+    private void enter() {
+        if (entered(home)) {
+            return;
+        }
+        int errno = posix.errno();
+        byte[] own = account.home().toString().getBytes(StandardCharsets.UTF_8);
+        if (!Arrays.equals(home, own)) {
+            say(
+                    Log.Level.ERROR,
+                    "chdir to \""
+                            + new String(home, StandardCharsets.UTF_8)
+                            + "\" failed: "
+                            + (errno == Posix.ENOENT
+                                    ? "No such file or directory"
+                                    : "Permission denied"));
+        }
+        home = entered(own) ? own : new byte[] {'/'};
+    }
+
+    /** A name behind it asks for the right to enter it. */
+    private boolean entered(byte[] directory) {
+        byte[] inside = Arrays.copyOf(directory, directory.length + 2);
+        inside[directory.length] = '/';
+        inside[directory.length + 1] = '.';
+        return posix.stat(inside) != null;
     }
 
     private void say(Log.Level level, String text) {

@@ -1,0 +1,186 @@
+package holdfast.ssh.system;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.net.Inet4Address;
+import java.net.InetSocketAddress;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.NoSuchElementException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Asks libwrap whether hosts.allow and hosts.deny (hosts_access(5)) let a client in, as Debian's
+ * sshd does.
+ *
+ * <p>The library keeps what it works on in variables of its own and may look up names: one question
+ * at a time, on a thread that may wait. Where it is not installed nobody is refused. It is asked
+ * for a dry run, because what a rule has run is run by fork and waited for among all children of
+ * the process: nothing is spawned, and who would be given another program (twist) is refused.
+ */
+public final class TcpWrappers {
+
+    private static final Path ALLOW = Path.of("/etc/hosts.allow");
+    private static final Path DENY = Path.of("/etc/hosts.deny");
+
+    // tcpd.h
+    private static final int RQ_DAEMON = 2;
+    private static final int RQ_USER = 3;
+    private static final int RQ_CLIENT_SIN = 6;
+    private static final int RQ_SERVER_SIN = 9;
+
+    /** More than struct request_info. */
+    private static final int REQUEST_BYTES = 4096;
+
+    /** Where it has its client's struct host_info, and its functions for names and addresses. */
+    private static final int CLIENT_AT = 272;
+
+    private static final int HOSTNAME_AT = 840;
+    private static final int HOSTADDR_AT = 848;
+
+    /** STRING_LENGTH. */
+    private static final int TEXT_BYTES = 128;
+
+    /** sockaddr_storage. */
+    private static final int ADDRESS_BYTES = 128;
+
+    private TcpWrappers() {}
+
+    /** libwrap, loaded on first use. */
+    private record Library(
+            MemorySegment init,
+            MemorySegment set,
+            MemorySegment access,
+            MemorySegment client,
+            MemorySegment address,
+            MemorySegment allowTable,
+            MemorySegment denyTable,
+            MemorySegment hostName,
+            MemorySegment hostAddress,
+            MemorySegment dryRun) {
+
+        static final @Nullable Library ONE = load();
+
+        // Restricted because a library could do anything; this one is the system's own.
+        @SuppressWarnings("restricted")
+        private static @Nullable Library load() {
+            try {
+                SymbolLookup wrap = SymbolLookup.libraryLookup("libwrap.so.0", Arena.global());
+                return new Library(
+                        wrap.findOrThrow("request_init"),
+                        wrap.findOrThrow("request_set"),
+                        wrap.findOrThrow("hosts_access"),
+                        wrap.findOrThrow("eval_client"),
+                        wrap.findOrThrow("eval_hostaddr"),
+                        wrap.findOrThrow("hosts_allow_table").reinterpret(Long.BYTES),
+                        wrap.findOrThrow("hosts_deny_table").reinterpret(Long.BYTES),
+                        wrap.findOrThrow("sock_hostname"),
+                        wrap.findOrThrow("sock_hostaddr"),
+                        wrap.findOrThrow("dry_run").reinterpret(Integer.BYTES));
+            } catch (IllegalArgumentException | NoSuchElementException e) {
+                return null;
+            }
+        }
+    }
+
+    /**
+     * Who is refused, as libwrap names them in its log: {@code name (address)}; null: nobody is.
+     *
+     * @param daemon the name that the rules have for the server
+     */
+    public static @Nullable String refused(
+            String daemon, InetSocketAddress client, InetSocketAddress server) {
+        return refused(ALLOW, DENY, daemon, client, server);
+    }
+
+    static @Nullable String refused(
+            Path allow,
+            Path deny,
+            String daemon,
+            InetSocketAddress client,
+            InetSocketAddress server) {
+        if (!saysSomething(allow) && !saysSomething(deny)) {
+            return null;
+        }
+        Library wrap = Library.ONE;
+        return wrap == null ? null : ask(wrap, allow, deny, daemon, client, server);
+    }
+
+    static boolean available() {
+        return Library.ONE != null;
+    }
+
+    /** False of a file that is not there, or has comments only: the library need not be asked. */
+    private static boolean saysSomething(Path file) {
+        try {
+            return Files.readString(file, StandardCharsets.ISO_8859_1)
+                    .lines()
+                    .anyMatch(line -> !line.isBlank() && !line.startsWith("#"));
+        } catch (NoSuchFileException e) {
+            return false;
+        } catch (IOException e) {
+            return true; // the library knows what that means
+        }
+    }
+
+    private static synchronized @Nullable String ask(
+            Library wrap,
+            Path allow,
+            Path deny,
+            String daemon,
+            InetSocketAddress client,
+            InetSocketAddress server) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment request = arena.allocate(REQUEST_BYTES, 16);
+            long at = request.address();
+            Native.raw(wrap.init(), at, RQ_DAEMON, Native.string(arena, daemon).address(), 0, 0, 0);
+            Native.raw(
+                    wrap.set(),
+                    at,
+                    RQ_CLIENT_SIN,
+                    socketAddress(arena, client).address(),
+                    RQ_SERVER_SIN,
+                    socketAddress(arena, server).address(),
+                    0);
+            // Known to be unknown: or the client's machine would be asked (rfc931) under an alarm
+            // clock.
+            Native.raw(wrap.set(), at, RQ_USER, Native.string(arena, "unknown").address(), 0, 0, 0);
+            request.set(ValueLayout.JAVA_LONG, HOSTNAME_AT, wrap.hostName().address());
+            request.set(ValueLayout.JAVA_LONG, HOSTADDR_AT, wrap.hostAddress().address());
+            wrap.allowTable()
+                    .set(
+                            ValueLayout.JAVA_LONG,
+                            0,
+                            Native.string(arena, allow.toString()).address());
+            wrap.denyTable()
+                    .set(ValueLayout.JAVA_LONG, 0, Native.string(arena, deny.toString()).address());
+            wrap.dryRun().set(ValueLayout.JAVA_INT, 0, 1);
+            boolean allowed = Native.raw(wrap.access(), at, 0, 0) != 0;
+            boolean twisted = wrap.dryRun().get(ValueLayout.JAVA_INT, 0) == 0;
+            if (allowed && !twisted) {
+                return null;
+            }
+            // The name only where a rule asked for it: nobody waits for names of those sent away.
+            String name = Native.string(Native.raw(wrap.client(), at, 0, 0), TEXT_BYTES);
+            String address =
+                    Native.string(Native.raw(wrap.address(), at + CLIENT_AT, 0, 0), TEXT_BYTES);
+            return name + " (" + address + ")";
+        }
+    }
+
+    private static MemorySegment socketAddress(Arena arena, InetSocketAddress end) {
+        MemorySegment to = arena.allocate(ADDRESS_BYTES, 8);
+        boolean four = end.getAddress() instanceof Inet4Address;
+        to.set(ValueLayout.JAVA_SHORT, 0, (short) (four ? Native.AF_INET : Native.AF_INET6));
+        to.set(ValueLayout.JAVA_SHORT.withOrder(ByteOrder.BIG_ENDIAN), 2, (short) end.getPort());
+        byte[] bytes = end.getAddress().getAddress();
+        MemorySegment.copy(bytes, 0, to, ValueLayout.JAVA_BYTE, four ? 4 : 8, bytes.length);
+        return to;
+    }
+}
