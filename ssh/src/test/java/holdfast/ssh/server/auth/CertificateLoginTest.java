@@ -247,6 +247,21 @@ class CertificateLoginTest {
     }
 
     @Test
+    void a_client_is_told_of_signatures_that_only_some_users_may_make() throws Exception {
+        Path key = made("id", "-t", "rsa");
+        try (House house =
+                House.open(
+                        directory,
+                        "PubkeyAcceptedAlgorithms ssh-ed25519",
+                        "Match User boss",
+                        "PubkeyAcceptedAlgorithms +ssh-ed25519")) {
+            house.authorize(House.line(key));
+            assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
+            assertThat(house.ssh("boss", List.of(key)).out()).isEqualTo("in as boss\n");
+        }
+    }
+
+    @Test
     void a_host_certificate_goes_with_its_own_key_and_not_with_the_first_of_its_type()
             throws Exception {
         Path authority = made("ca");
