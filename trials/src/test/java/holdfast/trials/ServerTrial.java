@@ -324,10 +324,18 @@ final class ServerTrial {
                                     .end(SOON)
                                     .out())
                     .isEqualTo("from the background\n");
+            // Who waits for an sshd that reads its configuration anew waits for this file.
+            Files.delete(pidFile);
+            Signals.send("HUP", List.of(pid));
+            await(() -> Files.exists(pidFile), "no pid file after SIGHUP");
+            await(
+                    () -> Files.readString(pidFile).equals(pid + "\n"),
+                    "another pid file after SIGHUP");
         } finally {
             Signals.send("TERM", List.of(pid));
             await(() -> ProcessHandle.of(pid).isEmpty(), "still there after SIGTERM");
         }
+        assertThat(pidFile).doesNotExist();
     }
 
     @Test
