@@ -339,6 +339,22 @@ final class ServerTrial {
     }
 
     @Test
+    void a_connection_whose_last_session_has_ended_is_unused_from_then_on(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.holdfastSshd("UnusedConnectionTimeout 3");
+        String control = stage.directory().resolve("master").toString();
+        Running master =
+                stage.openSsh(sshd, "-S", control, "-M", "-N", "trial").inputOpen().start();
+        await(() -> Files.exists(Path.of(control)), "no master");
+        long begun = System.nanoTime();
+        assertThat(stage.openSsh(sshd, "-S", control, "trial", "sleep 4; echo in").end(SOON).out())
+                .isEqualTo("in\n");
+        assertThat(master.end(SOON).status()).isEqualTo(255);
+        assertThat(Duration.ofNanos(System.nanoTime() - begun))
+                .isGreaterThan(Duration.ofSeconds(7));
+    }
+
+    @Test
     void one_connection_over_two_pipes(Stage stage) throws Exception {
         Sshd pattern = stage.holdfastSshd();
         String proxy =
