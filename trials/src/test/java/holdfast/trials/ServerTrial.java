@@ -324,10 +324,34 @@ final class ServerTrial {
                                     .end(SOON)
                                     .out())
                     .isEqualTo("from the background\n");
+            // Who waits for an sshd that reads its configuration anew waits for this file.
+            Files.delete(pidFile);
+            Signals.send("HUP", List.of(pid));
+            await(() -> Files.exists(pidFile), "no pid file after SIGHUP");
+            await(
+                    () -> Files.readString(pidFile).equals(pid + "\n"),
+                    "another pid file after SIGHUP");
         } finally {
             Signals.send("TERM", List.of(pid));
             await(() -> ProcessHandle.of(pid).isEmpty(), "still there after SIGTERM");
         }
+        assertThat(pidFile).doesNotExist();
+    }
+
+    @Test
+    void a_connection_whose_last_session_has_ended_is_unused_from_then_on(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.holdfastSshd("UnusedConnectionTimeout 3");
+        String control = stage.directory().resolve("master").toString();
+        Running master =
+                stage.openSsh(sshd, "-S", control, "-M", "-N", "trial").inputOpen().start();
+        await(() -> Files.exists(Path.of(control)), "no master");
+        long begun = System.nanoTime();
+        assertThat(stage.openSsh(sshd, "-S", control, "trial", "sleep 4; echo in").end(SOON).out())
+                .isEqualTo("in\n");
+        assertThat(master.end(SOON).status()).isEqualTo(255);
+        assertThat(Duration.ofNanos(System.nanoTime() - begun))
+                .isGreaterThan(Duration.ofSeconds(7));
     }
 
     @Test

@@ -42,6 +42,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -299,11 +300,8 @@ public final class Sshd {
         Word word = Word.TERMINATED;
         try {
             open.main = mainProcess(log);
-            Path pidFile = server.settings().pidFile();
-            if (pidFile != null && !line.servesOne()) {
-                writePid(pidFile, open.pid(), log);
-                open.forNewcomers.add(() -> Files.deleteIfExists(pidFile));
-            }
+            open.forNewcomers.add(open::removePid);
+            writePid(server, open, log);
             open.all.add(status(server, log));
             Metrics metrics = metrics(server, log);
             if (metrics != null) {
@@ -349,6 +347,9 @@ public final class Sshd {
         /** What the next server will want: its pid file and the address of its metrics. */
         final List<AutoCloseable> forNewcomers = new ArrayList<>();
 
+        /** Where the number is that the server goes by. */
+        @Nullable Path pidFile;
+
         /** Stands for us with those who wait for the server's end. */
         @Nullable MainProcess main;
 
@@ -358,6 +359,13 @@ public final class Sshd {
         /** The number that the server goes by. */
         long pid() {
             return main == null ? ProcessHandle.current().pid() : main.pid();
+        }
+
+        void removePid() throws IOException {
+            if (pidFile != null) {
+                Files.deleteIfExists(pidFile);
+                pidFile = null;
+            }
         }
 
         /** What only a server has that listens. */
@@ -506,6 +514,7 @@ public final class Sshd {
         } catch (IOException e) {
             log.error(e.getMessage() + "; what it concerns stays as it was");
         }
+        writePid(server, open, log);
         tell(open, "READY=1");
     }
 
@@ -545,14 +554,20 @@ public final class Sshd {
         }
     }
 
-    private static void writePid(Path file, long pid, Log log) {
+    /**
+     * Writes the pid file: anew after each SIGHUP, for whoever removed it to see when that has been
+     * obeyed. One of another name goes first.
+     */
+    private void writePid(Server server, Open open, Log log) {
+        Path file = line.servesOne() ? null : server.settings().pidFile();
         try {
-            Files.writeString(file, pid + "\n");
-        } catch (NoSuchFileException e) {
-            log.error("Couldn't create pid file \"" + file + "\": No such file or directory");
-        } catch (FileSystemException e) {
-            String why = e.getReason() == null ? "Permission denied" : e.getReason();
-            log.error("Couldn't create pid file \"" + file + "\": " + why);
+            if (!Objects.equals(file, open.pidFile)) {
+                open.removePid();
+            }
+            open.pidFile = file;
+            if (file != null) {
+                Files.writeString(file, open.pid() + "\n");
+            }
         } catch (IOException e) {
             log.error("Couldn't create pid file \"" + file + "\": " + e.getMessage());
         }

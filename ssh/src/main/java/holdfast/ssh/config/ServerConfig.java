@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -179,6 +180,21 @@ public final class ServerConfig {
     public ServerSettings settingsFor(Connection connection) {
         ServerValues matched = ServerReader.apply(values, sections, connection);
         return matched == null ? global : ServerResolution.settings(matched, hostKeyGiven);
+    }
+
+    /**
+     * Ways to sign that somebody may log in with: those of the global part, and those of each Match
+     * block. It is what can be said to a client that has not told who it is.
+     */
+    public List<String> pubkeyAcceptedFromAnyone() {
+        ServerKeyword keyword = ServerKeyword.PUBKEY_ACCEPTED_ALGORITHMS;
+        Set<String> all = new LinkedHashSet<>(global.pubkeyAcceptedAlgorithms());
+        for (List<String> words : ServerReader.given(keyword, sections)) {
+            ServerValues alone = values.copy();
+            alone.put(keyword, words);
+            all.addAll(ServerResolution.algorithms(keyword, alone));
+        }
+        return List.copyOf(all);
     }
 
     /** Lines for the log, at its usual level: keywords that are accepted and have no effect. */

@@ -305,6 +305,15 @@ final class ServerReader {
         return all;
     }
 
+    /** What the blocks say of {@code keyword}, whomever they are for. */
+    static List<List<String>> given(ServerKeyword keyword, List<Section> sections) {
+        return sections.stream()
+                .flatMap(section -> section.assignments.stream())
+                .filter(assignment -> assignment.keyword() == keyword)
+                .map(Assignment::words)
+                .toList();
+    }
+
     private static List<String> merged(List<String> before, List<String> over) {
         List<String> all = new ArrayList<>(before);
         for (String line : over) {

@@ -424,6 +424,12 @@ public final class ServerTransport extends OneKeyExchange {
         return service == null ? 0 : service.getChannels().size();
     }
 
+    /** Whether any channel is there that is not about to close. */
+    private boolean inUse() {
+        AbstractConnectionService service = service();
+        return service != null && service.getChannels().stream().anyMatch(Channel::isOpen);
+    }
+
     List<String> channelKinds() {
         AbstractConnectionService service = service();
         List<String> kinds = new ArrayList<>();
@@ -871,7 +877,7 @@ public final class ServerTransport extends OneKeyExchange {
         }
         Moment next = Moment.NEVER;
         Duration unused = settings.unusedConnectionTimeout();
-        if (!unused.isZero() && channels() == 0) {
+        if (!unused.isZero() && !inUse()) {
             next = new Moment(unusedSince).plus(unused);
             if (next.isBefore(now())) {
                 if (depart(Departure.UNUSED)) {

@@ -28,6 +28,7 @@ import java.util.Map;
 import java.util.Objects;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.channel.RequestHandler;
+import org.apache.sshd.common.config.keys.KeyUtils;
 import org.apache.sshd.common.config.keys.OpenSshCertificate;
 import org.apache.sshd.common.kex.KexProposalOption;
 import org.apache.sshd.common.keyprovider.HostKeyCertificateProvider;
@@ -53,19 +54,27 @@ public final class HostKeys {
         byte[] sign(String algorithm, byte[] data) throws Exception;
     }
 
-    private final Map<String, Held> byType;
-    private final List<OpenSshCertificate> certificates;
+    /** A certificate, and the key that it is for. */
+    private record Certified(OpenSshCertificate certificate, Held key) {}
 
-    private HostKeys(Map<String, Held> byType, List<OpenSshCertificate> certificates) {
-        this.byType = byType;
+    /** Each once, in order. */
+    private final List<Held> all;
+
+    /** The first of each type, which is the one that signs without a certificate. */
+    private final Map<String, Held> byType = new LinkedHashMap<>();
+
+    private final List<Certified> certificates;
+
+    private HostKeys(List<Held> all, List<Certified> certificates) {
+        this.all = List.copyOf(all);
         this.certificates = List.copyOf(certificates);
+        all.forEach(held -> byType.putIfAbsent(held.open.algorithm(), held));
     }
 
     /** Reads HostKey and HostCertificate files; what cannot be used is told of and left out. */
     public static HostKeys load(ServerSettings settings, Log log) {
         JdkCrypto.install();
         Log.Level level = settings.hostKeyGiven() ? Log.Level.ERROR : Log.Level.DEBUG1;
-        Map<String, Held> byType = new LinkedHashMap<>();
         List<Held> all = new ArrayList<>();
         int number = 0;
         String agent = agent(settings, log);
@@ -97,8 +106,9 @@ public final class HostKeys {
                     KeyPair pair = new KeyPair(decoded, new AgentSignature.Elsewhere(there));
                     held = new Held(open, pair, there::sign);
                 }
-                all.add(held);
-                byType.putIfAbsent(open.algorithm(), held);
+                if (all.stream().noneMatch(other -> other.open.sameKey(open))) {
+                    all.add(held);
+                }
                 log.debug(
                         (loaded != null ? "private" : "agent")
                                 + " host key #"
@@ -111,14 +121,14 @@ public final class HostKeys {
                 log.error("Unable to load host key \"" + file + "\": " + e.getMessage());
             }
         }
-        List<OpenSshCertificate> certificates = new ArrayList<>();
+        List<Certified> certificates = new ArrayList<>();
         for (Path file : settings.hostCertificate()) {
-            OpenSshCertificate certificate = certificate(file, all, log);
+            Certified certificate = certificate(file, all, log);
             if (certificate != null) {
                 certificates.add(certificate);
             }
         }
-        return new HostKeys(byType, certificates);
+        return new HostKeys(all, certificates);
     }
 
     /** The socket of the agent that holds private halves (HostKeyAgent); null: none does. */
@@ -166,7 +176,7 @@ public final class HostKeys {
         }
     }
 
-    private static @Nullable OpenSshCertificate certificate(Path file, List<Held> keys, Log log) {
+    private static @Nullable Certified certificate(Path file, List<Held> keys, Log log) {
         String text;
         try {
             text = Files.readString(file, StandardCharsets.ISO_8859_1);
@@ -187,7 +197,8 @@ public final class HostKeys {
             log.error("Certificate file is not a certificate: " + file);
             return null;
         }
-        if (keys.stream().noneMatch(held -> held.open.sameKey(read))) {
+        Held key = keys.stream().filter(held -> held.open.sameKey(read)).findFirst().orElse(null);
+        if (key == null) {
             log.error("No matching private key for certificate: " + file);
             return null;
         }
@@ -196,7 +207,8 @@ public final class HostKeys {
                 log.error("Certificate file is not a host certificate: " + file);
                 return null;
             }
-            return (OpenSshCertificate) new ByteArrayBuffer(read.blob()).getRawPublicKey();
+            return new Certified(
+                    (OpenSshCertificate) new ByteArrayBuffer(read.blob()).getRawPublicKey(), key);
         } catch (Exception e) {
             log.error("Could not load host certificate \"" + file + "\": " + e.getMessage());
             return null;
@@ -205,12 +217,12 @@ public final class HostKeys {
 
     /** True if there is none; sshd does not start then. */
     public boolean isEmpty() {
-        return byType.isEmpty();
+        return all.isEmpty();
     }
 
     /** What a known_hosts file has of each: {@code ssh-ed25519 AAAA...}, in order. */
     public List<String> lines() {
-        return byType.values().stream()
+        return all.stream()
                 .map(held ->
                         held.open.algorithm()
                                 + " "
@@ -226,7 +238,7 @@ public final class HostKeys {
         Buffer buffer = session.createBuffer(SshConstants.SSH_MSG_GLOBAL_REQUEST, 1024);
         buffer.putString("hostkeys-00@openssh.com");
         buffer.putBoolean(false);
-        for (Held held : byType.values()) {
+        for (Held held : all) {
             buffer.putBytes(held.open.blob());
         }
         session.writePacket(buffer);
@@ -241,7 +253,7 @@ public final class HostKeys {
         }
         Session session = service.getSession();
         Map<ByteBuffer, Held> left = new HashMap<>();
-        byType.values().forEach(held -> left.put(ByteBuffer.wrap(held.open.blob()), held));
+        all.forEach(held -> left.put(ByteBuffer.wrap(held.open.blob()), held));
         List<Held> asked = new ArrayList<>();
         while (buffer.available() > 0) {
             // Each once: a signature costs more than the asking.
@@ -308,10 +320,21 @@ public final class HostKeys {
             return byType.values().stream().map(Held::pair).toList();
         }
 
+        /** The key of the certificate, where one was agreed upon: MINA asks for its type only. */
         @Override
         public @Nullable KeyPair loadKey(@Nullable SessionContext session, String type) {
-            Held held = byType.get(type);
+            Certified certified = agreed(session);
+            Held held = certified == null ? byType.get(type) : certified.key;
             return held == null ? null : held.pair;
+        }
+
+        private @Nullable Certified agreed(@Nullable SessionContext session) {
+            return session instanceof Session connection
+                    ? certified(
+                            KeyUtils.getCanonicalKeyType(
+                                    connection.getNegotiatedKexParameter(
+                                            KexProposalOption.SERVERKEYS)))
+                    : null;
         }
 
         @Override
@@ -324,19 +347,25 @@ public final class HostKeys {
         @Override
         public Iterable<OpenSshCertificate> loadCertificates(@Nullable SessionContext session)
                 throws IOException, GeneralSecurityException {
-            return certificates;
+            return certificates.stream().map(Certified::certificate).toList();
         }
 
         /** By the negotiated type, which MINA reduces to the one that a certificate's key has. */
         @Override
         public @Nullable OpenSshCertificate loadCertificate(
                 @Nullable SessionContext session, String type) {
-            for (OpenSshCertificate certificate : certificates) {
-                if (certificate.getKeyType().equals(type)) {
-                    return certificate;
-                }
-            }
-            return null;
+            Certified certified = certified(type);
+            return certified == null ? null : certified.certificate;
         }
+    }
+
+    /** The first of this type, such as {@code ssh-rsa-cert-v01@openssh.com}. */
+    private @Nullable Certified certified(@Nullable String type) {
+        for (Certified each : certificates) {
+            if (each.certificate.getKeyType().equals(type)) {
+                return each;
+            }
+        }
+        return null;
     }
 }

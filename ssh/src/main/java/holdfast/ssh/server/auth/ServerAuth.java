@@ -140,7 +140,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         mina.setUserAuthFactories(List.of(new NoMethod()));
         mina.setServiceFactories(
                 List.of(new Authenticating(), ServerConnectionServiceFactory.INSTANCE));
-        mina.setKexExtensionHandler(new Extensions(settings.pubkeyAcceptedAlgorithms()));
+        mina.setKexExtensionHandler(new Extensions(configuration.get().pubkeyAcceptedFromAnyone()));
     }
 
     private RequestHandler.Result prove(
@@ -430,7 +430,12 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
         }
     }
 
-    /** Tells the client which signatures will do (RFC 8308), and that requests may name our key. */
+    /**
+     * Tells the client which signatures will do (RFC 8308), and that requests may name our key.
+     *
+     * <p>Once, before it says who it is: all that would do for anybody. OpenSSH tells anew what its
+     * user may sign with, which clients older than 9.6 do not listen to: they give up before.
+     */
     private static final class Extensions extends DefaultServerKexExtensionHandler {
 
         private final Map<String, String> extensions = new LinkedHashMap<>();

@@ -245,4 +245,55 @@ class CertificateLoginTest {
                     .isEqualTo("in as guest\n");
         }
     }
+
+    @Test
+    void a_client_is_told_of_signatures_that_only_some_users_may_make() throws Exception {
+        Path key = made("id", "-t", "rsa");
+        try (House house =
+                House.open(
+                        directory,
+                        "PubkeyAcceptedAlgorithms ssh-ed25519",
+                        "Match User boss",
+                        "PubkeyAcceptedAlgorithms +ssh-ed25519")) {
+            house.authorize(House.line(key));
+            assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
+            assertThat(house.ssh("boss", List.of(key)).out()).isEqualTo("in as boss\n");
+        }
+    }
+
+    @Test
+    void a_host_certificate_goes_with_its_own_key_and_not_with_the_first_of_its_type()
+            throws Exception {
+        Path authority = made("ca");
+        Path key = made("id");
+        Path first = made("first");
+        House.keygen("-t", "ed25519", "-f", directory.resolve("host").toString());
+        certify(authority, directory.resolve("host"), "-h", "-I", "host", "-n", "127.0.0.1");
+        Path known = directory.resolve("known");
+        try (House house =
+                House.open(
+                        directory,
+                        "HostKey " + first,
+                        "HostCertificate " + directory + "/host-cert.pub")) {
+            house.authorize(House.line(key));
+            for (String trusted :
+                    List.of(
+                            "@cert-authority * " + House.line(authority),
+                            "* " + House.line(first))) {
+                Files.writeString(known, trusted + "\n");
+                boolean plain = !trusted.startsWith("@");
+                assertThat(
+                                house.ssh(
+                                                "guest",
+                                                List.of(key),
+                                                "-oUserKnownHostsFile=" + known,
+                                                "-oStrictHostKeyChecking=yes",
+                                                "-oHostKeyAlgorithms=ssh-ed25519"
+                                                        + (plain ? "" : "-cert-v01@openssh.com"))
+                                        .out())
+                        .as(trusted)
+                        .isEqualTo("in as guest\n");
+            }
+        }
+    }
 }

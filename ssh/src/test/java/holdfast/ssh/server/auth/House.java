@@ -56,12 +56,18 @@ final class House implements AutoCloseable {
         if (!Files.exists(hostKey)) {
             keygen("-t", "ed25519", "-f", hostKey.toString());
         }
-        List<String> all = new ArrayList<>(lines);
         port = Ports.free();
+        // What a test gives holds, and only what stands before a Match line is everybody's.
+        int match = 0;
+        while (match < lines.size() && !lines.get(match).startsWith("Match ")) {
+            match++;
+        }
+        List<String> all = new ArrayList<>(lines.subList(0, match));
         all.add("ListenAddress 127.0.0.1:" + port);
         all.add("HostKey " + hostKey);
         all.add("PerSourcePenalties no"); // or a few refusals would keep the next client out
         all.add("UsePAM " + (residents.talks == null ? "no" : "yes"));
+        all.addAll(lines.subList(match, lines.size()));
         Log log = new Log(Log.Level.DEBUG2, line -> said.add(line.strip()));
         auth = new ServerAuth(residents);
         server =
@@ -151,10 +157,6 @@ final class House implements AutoCloseable {
                                 "-T",
                                 "-p",
                                 String.valueOf(port),
-                                "-o",
-                                "StrictHostKeyChecking=no",
-                                "-o",
-                                "UserKnownHostsFile=/dev/null",
                                 "-o",
                                 "IdentitiesOnly=yes",
                                 "-o",

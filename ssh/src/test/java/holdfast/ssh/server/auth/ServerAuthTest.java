@@ -447,6 +447,38 @@ class ServerAuthTest {
     }
 
     @Test
+    void a_client_learns_all_keys_also_the_second_of_a_type_and_each_once() throws Exception {
+        Path second = directory.resolve("second");
+        House.keygen("-t", "ed25519", "-f", second.toString());
+        Path known = directory.resolve("known");
+        try (House house =
+                House.open(
+                        directory, "HostKey " + directory.resolve("host"), "HostKey " + second)) {
+            Path key = house.key("id");
+            house.authorize(House.line(key));
+            String name = "[127.0.0.1]:" + house.port + " ";
+            Files.write(
+                    known, List.of(name + House.line(house.hostKey), name + House.line(second)));
+            List<String> all = keys(known);
+            Files.writeString(known, name + House.line(house.hostKey) + "\n");
+            // The client may be gone before the proofs are there.
+            for (int i = 0; i < 20 && !keys(known).equals(all); i++) {
+                house.ssh(
+                        "guest",
+                        List.of(key),
+                        "UserKnownHostsFile=" + known,
+                        "StrictHostKeyChecking=yes",
+                        "UpdateHostKeys=yes");
+            }
+            assertThat(keys(known)).isEqualTo(all);
+        }
+    }
+
+    private static List<String> keys(Path known) throws Exception {
+        return Files.readAllLines(known).stream().map(line -> line.split(" ", -1)[2]).toList();
+    }
+
+    @Test
     void pam_s_account_check_keeps_out_whom_a_key_would_let_in() throws Exception {
         House.Residents residents = new House.Residents(directory.resolve("home"));
         residents.talks = talk -> new Pam.Verdict(Pam.Verdict.Result.REFUSED, 7, "no");
