@@ -6,7 +6,15 @@ import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
 import holdfast.trials.harness.Running;
+import holdfast.trials.harness.Signals;
 import holdfast.trials.harness.Sshd;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
@@ -50,6 +58,95 @@ final class CommandTrial {
                     stage.ssh(sshd, "trial", "exec sh -c 'kill -" + signal + " $$'").end(SOON);
             assertThat(ended.status()).as(signal).isEqualTo(255);
             assertThat(ended.out()).isEmpty();
+        }
+    }
+
+    /** Runs a program and says what its parent hears of its end: wait(2)'s status. */
+    private static final String PARENT =
+            "exec perl -e '$| = 1; $p = fork; if (!$p) { exec @ARGV } print \"$p\\n\"; waitpid $p, 0;"
+                    + " print \"ended $?\\n\"' \"$@\"";
+
+    @Test
+    void a_signal_before_the_login_is_what_it_died_of(Stage stage) throws Exception {
+        Sshd sshd = stage.sshd();
+        sshd.freeze(); // it is connected to, and never answers
+        for (String option : List.of("-T", "-f")) {
+            for (String signal : List.of("HUP", "INT", "TERM")) {
+                List<String> heard = new ArrayList<>();
+                for (Command command :
+                        List.of(
+                                stage.openSsh(sshd, option, "trial", "true"),
+                                stage.ssh(sshd, option, "trial", "true"))) {
+                    Running parent =
+                            stage.shell(PARENT, command.argv().toArray(String[]::new)).start();
+                    parent.out().await("\n", SOON);
+                    String pid = parent.out().text().strip();
+                    awaitConnecting(parent, pid);
+                    Signals.send(signal, List.of(Long.valueOf(pid)));
+                    heard.add(parent.end(SOON).out().lines().toList().getLast());
+                }
+                assertThat(heard.getLast()).as(option + signal).isEqualTo(heard.getFirst());
+                assertThat(heard.getLast()).isIn("ended 1", "ended 2", "ended 15");
+            }
+        }
+    }
+
+    /** Until it has a socket, or another of the same does what it was asked for. */
+    private static void awaitConnecting(Running parent, String pid) throws Exception {
+        long deadline = System.nanoTime() + SOON.toNanos();
+        while (System.nanoTime() < deadline) {
+            List<Long> processes = new ArrayList<>(List.of(Long.valueOf(pid)));
+            ProcessHandle.of(processes.getFirst())
+                    .ifPresent(us -> us.children().forEach(one -> processes.add(one.pid())));
+            for (long process : processes) {
+                if (hasSocket(process)) {
+                    return;
+                }
+            }
+            Thread.sleep(20);
+        }
+        throw new AssertionError("it does not connect: " + parent.report());
+    }
+
+    private static boolean hasSocket(long process) {
+        try (DirectoryStream<Path> files =
+                Files.newDirectoryStream(Path.of("/proc/" + process + "/fd"))) {
+            for (Path file : files) {
+                if (Files.readSymbolicLink(file).toString().startsWith("socket:")) {
+                    return true;
+                }
+            }
+            return false;
+        } catch (IOException | DirectoryIteratorException gone) {
+            return false; // it, or one of its files
+        }
+    }
+
+    @Test
+    void a_channel_that_the_server_does_not_answer_for_holds_up_no_signal(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.sshd();
+        InetSocketAddress here = new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), 0);
+        List<SocketChannel> waiting = new ArrayList<>();
+        try (ServerSocketChannel full = ServerSocketChannel.open().bind(here, 1)) {
+            // Nobody is accepted: who comes next is not answered by the kernel either.
+            for (int i = 0; i < 4; i++) {
+                SocketChannel one = SocketChannel.open();
+                waiting.add(one);
+                one.configureBlocking(false);
+                one.connect(full.getLocalAddress());
+            }
+            String target = "127.0.0.1:" + ((InetSocketAddress) full.getLocalAddress()).getPort();
+            Running running = stage.ssh(sshd, "-vv", "-W", target, "trial").start();
+            running.err().await("send open", SOON);
+            Thread.sleep(300);
+            assertThat(running.alive()).as(running.err().text()).isTrue();
+            running.signal("TERM");
+            assertThat(running.end(Duration.ofSeconds(8)).status()).isZero();
+        } finally {
+            for (SocketChannel one : waiting) {
+                one.close();
+            }
         }
     }
 

@@ -454,6 +454,12 @@ final class ForwardTrial {
             alike(stage, sshd, "-R", there + ":127.0.0.1:9", "-N", "-o", exit, "trial");
             assertThat(alike(stage, stern, "-R", free, "-N", "-o", exit, "trial").err())
                     .contains("remote port forwarding failed for listen port");
+            for (int i = 0; i < 5; i++) {
+                // As by OpenSSH no command is begun, or nobody hears of it.
+                Ended refused = alike(stage, stern, "-R", free, "-o", exit, "trial", "echo heard");
+                assertThat(refused.out()).isEmpty();
+                assertThat(refused.status()).isEqualTo(255);
+            }
             alike(stage, stern, "-R", socket(stage, "s") + ":/x", "-N", "-o", exit, "trial");
             alike(stage, stern, "-W", "127.0.0.1:9", "trial");
             assertThat(alike(stage, sshd, "-W", "127.0.0.1:1", "trial").status()).isEqualTo(255);

@@ -406,6 +406,12 @@ final class ServerPolicyTrial {
             assertThat(stage.openSsh(sshd, "-o", "BatchMode=yes", "trial", "id").end(SOON).status())
                     .isEqualTo(255);
             sshd.awaitLog("AuthorizedKeysCommand " + program + ".* failed, status 3");
+            String good = Files.readString(program);
+            Files.writeString(program, "#!/nonexistent/sh\n");
+            assertThat(stage.openSsh(sshd, "-o", "BatchMode=yes", "trial", "id").end(SOON).status())
+                    .isEqualTo(255);
+            sshd.awaitLog("AuthorizedKeysCommand " + program + ".* failed, status 127");
+            Files.writeString(program, good);
             // One that others may change is not run.
             Files.delete(place.resolve("broken"));
             Files.delete(told);

@@ -13,11 +13,14 @@ import holdfast.ssh.link.Growth;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.mux.MuxClient;
 import holdfast.ssh.system.Daemon;
+import holdfast.ssh.system.Exit;
 import holdfast.ssh.system.SystemException;
 import holdfast.ssh.system.SystemLog;
 import holdfast.ssh.terminal.Askpass;
+import holdfast.ssh.terminal.Killed;
 import holdfast.ssh.terminal.StandardInput;
 import holdfast.ssh.terminal.Terminal;
 import java.io.FileDescriptor;
@@ -31,7 +34,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalInt;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** {@code holdfast ssh}: OpenSSH's client to the letter, with a better eye on the link. */
@@ -39,9 +42,6 @@ public final class Ssh {
 
     /** As OpenSSH's. */
     private static final int NO_LOG = 1;
-
-    /** A shell's statuses above it are signals. */
-    private static final int BY_SIGNAL = 128;
 
     private Ssh() {}
 
@@ -52,6 +52,7 @@ public final class Ssh {
      * @return the exit status
      */
     public static int run(List<String> arguments) {
+        Killed.bySignals();
         FileOutputStream stderr = new FileOutputStream(FileDescriptor.err);
         Surroundings surroundings = Surroundings.ofProcess();
         Log log = new Log(Log.Level.INFO, line -> write(stderr, line));
@@ -248,7 +249,7 @@ public final class Ssh {
      * we are its first client. If it cannot, it runs our session itself, here.
      */
     private static int frontOfMaster(ClientSettings settings, Surroundings surroundings, Log log) {
-        OptionalInt ended;
+        Optional<Exit> ended;
         try {
             ended = Daemon.standIn();
         } catch (SystemException e) {
@@ -256,7 +257,7 @@ public final class Ssh {
             return Client.FAILED;
         }
         if (ended.isPresent()) {
-            return ended.getAsInt();
+            return status(ended.get());
         }
         boolean session =
                 settings.sessionType() != ClientSettings.SessionType.NONE
@@ -278,23 +279,25 @@ public final class Ssh {
     /** A jump host's ControlPersist: another of us is its master, and nothing else. */
     private static int masterOf(int number, Log log) {
         try {
-            OptionalInt ended = Daemon.standIn(number);
-            int status = ended.orElse(0);
-            if (status > BY_SIGNAL && status < Client.FAILED) {
-                // As it would be by a signal at the terminal, which is for both of us.
-                System.exit(status);
-            }
-            return status;
+            return Daemon.standIn(number).map(Ssh::status).orElse(0);
         } catch (SystemException e) {
             log.error("holdfast ssh: cannot start a master: " + e.getMessage());
             return Client.FAILED;
         }
     }
 
+    /** How we end with one that stands in for us: a signal to it was one to us. */
+    private static int status(Exit stoodIn) {
+        if (stoodIn.signal() != 0) {
+            Killed.by(stoodIn.signal());
+        }
+        return stoodIn.status();
+    }
+
     /** Waits in the foreground until another of us has gone to the background. */
     private static int front() {
         try {
-            return Daemon.standIn().orElse(0);
+            return Daemon.standIn().map(Ssh::status).orElse(0);
         } catch (SystemException e) {
             System.err.println("holdfast ssh: cannot go to the background: " + e.getMessage());
             return Client.FAILED;
@@ -325,16 +328,9 @@ public final class Ssh {
             }
             return new FileOutputStream(file, true);
         } catch (IOException e) {
-            write(stderr, "Couldn't open logfile " + file + ": " + reason(e) + "\n");
+            write(stderr, "Couldn't open logfile " + file + ": " + Reason.of(e) + "\n");
             return null;
         }
-    }
-
-    /** The JDK says "FILE (REASON)". */
-    private static String reason(IOException e) {
-        String text = String.valueOf(e.getMessage());
-        int open = text.lastIndexOf('(');
-        return open >= 0 && text.endsWith(")") ? text.substring(open + 1, text.length() - 1) : text;
     }
 
     private static void write(FileOutputStream to, String text) {

@@ -13,6 +13,7 @@ import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.link.Growth;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerParts;
 import holdfast.ssh.server.auth.HostKeys;
@@ -32,10 +33,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -138,7 +136,7 @@ public final class Sshd {
         try {
             first = first();
         } catch (IOException e) {
-            say("Couldn't open logfile " + line.logFile() + ": " + reason(e));
+            say("Couldn't open logfile " + line.logFile() + ": " + Reason.of(e));
             return 1;
         }
         boolean system = first instanceof ToSystem;
@@ -278,15 +276,6 @@ public final class Sshd {
         public void take(Log.Level level, String text, long speaker) {
             system.write(level, text.strip(), speaker);
         }
-    }
-
-    private static String reason(IOException e) {
-        return switch (e) {
-            case NoSuchFileException _ -> "No such file or directory";
-            case AccessDeniedException _ -> "Permission denied";
-            case FileSystemException other -> String.valueOf(other.getReason());
-            default -> String.valueOf(e.getMessage());
-        };
     }
 
     private int listening(Server server, Log log) throws IOException {

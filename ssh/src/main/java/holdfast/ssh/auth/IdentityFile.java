@@ -2,6 +2,7 @@ package holdfast.ssh.auth;
 
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -105,7 +106,7 @@ public final class IdentityFile {
         } catch (NoSuchFileException e) {
             return new Missing();
         } catch (IOException e) {
-            return new Unusable(reason(e));
+            return new Unusable(Reason.of(e));
         }
         try {
             PrivateIdentity identity = KeyContainer.open(text(content), passphrase);
@@ -173,13 +174,5 @@ public final class IdentityFile {
 
     private static String text(byte[] content) {
         return new String(content, StandardCharsets.ISO_8859_1);
-    }
-
-    private static String reason(IOException e) {
-        if (e instanceof java.nio.file.AccessDeniedException) {
-            return "Permission denied";
-        }
-        String reason = e instanceof FileSystemException f ? f.getReason() : e.getMessage();
-        return reason == null ? "Input/output error" : reason;
     }
 }

@@ -139,6 +139,7 @@ public final class Client {
 
     private volatile @Nullable String fatal;
     private volatile @Nullable CountDownLatch over;
+    private volatile @Nullable SessionChannel session;
     private volatile boolean leftByEscape;
     private volatile @Nullable Background background;
     private volatile @Nullable Background service;
@@ -429,9 +430,18 @@ public final class Client {
     /** What makes us give up comes from the server, when something else is being done. */
     private void giveUp(String why) {
         fatal = why;
+        forsake();
         CountDownLatch waiting = over;
         if (waiting != null) {
             waiting.countDown();
+        }
+    }
+
+    /** As OpenSSH, which is gone by then: no program is begun, and nothing is heard of one. */
+    private void forsake() {
+        SessionChannel ours = session;
+        if (ours != null && fatal != null) {
+            ours.forsake();
         }
     }
 
@@ -601,6 +611,8 @@ public final class Client {
                                 screen == null ? streams.out() : screen,
                                 streams.err(),
                                 log);
+        session = channel;
+        forsake();
         until(connection, channel.over());
         if (tty != null && screen != null) {
             tty.enterRaw();
@@ -609,15 +621,12 @@ public final class Client {
         try {
             connection.interactive(tty != null || x11 != null);
             connection.transport().register(channel);
-            channel.open().await();
-            noMoreSessions(connection);
-            if (tty != null) {
-                tty.onResize(() -> resized(tty, screen, channel));
-            }
-            Thread.ofPlatform()
-                    .daemon()
-                    .name("input")
-                    .start(input(connection, forwards, channel, tty, screen));
+            channel.open()
+                    .addListener(answered -> {
+                        if (answered.isOpened()) {
+                            begun(connection, forwards, channel, tty, screen);
+                        }
+                    });
             channel.over().await();
             if (!connection.condemned()) {
                 channel.awaitDry();
@@ -635,6 +644,23 @@ public final class Client {
         }
         awaitOthers(connection, forwards);
         return farewell(connection, channel, tty != null);
+    }
+
+    /** The server has opened the channel; on the thread that reads the network. */
+    private void begun(
+            Connection connection,
+            ClientSide forwards,
+            SessionChannel channel,
+            @Nullable Terminal tty,
+            @Nullable Screen screen) {
+        noMoreSessions(connection);
+        if (tty != null) {
+            tty.onResize(() -> resized(tty, screen, channel));
+        }
+        Thread.ofPlatform()
+                .daemon()
+                .name("input")
+                .start(input(connection, forwards, channel, tty, screen));
     }
 
     /**

@@ -21,6 +21,7 @@ import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxClient;
 import holdfast.ssh.system.NetworkWatch;
 import holdfast.ssh.system.SystemException;
+import holdfast.ssh.terminal.Killed;
 import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -95,7 +96,7 @@ final class Connection implements AutoCloseable {
     /** A jump host's: what others have of it. */
     private volatile @Nullable SharedConnection shared;
 
-    private volatile @Nullable Thread atEnd;
+    private volatile @Nullable Runnable atEnd;
 
     /** Since when it can be used. */
     private volatile Moment opened;
@@ -483,9 +484,7 @@ final class Connection implements AutoCloseable {
             shared = sharing;
             if (sharing != null) {
                 // Until there is a session a signal ends us without more ado.
-                Thread end = new Thread(sharing::stopListening, "jump-end");
-                Runtime.getRuntime().addShutdownHook(end);
-                atEnd = end;
+                atEnd = Killed.before(sharing::stopListening);
             }
             done = true;
         } catch (SystemException e) {
@@ -509,13 +508,9 @@ final class Connection implements AutoCloseable {
         if (sharing != null) {
             sharing.close();
         }
-        Thread end = atEnd;
+        Runnable end = atEnd;
         if (end != null) {
-            try {
-                Runtime.getRuntime().removeShutdownHook(end);
-            } catch (IllegalStateException e) {
-                // it is running
-            }
+            end.run();
         }
     }
 

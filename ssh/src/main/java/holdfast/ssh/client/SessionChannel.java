@@ -125,6 +125,7 @@ final class SessionChannel extends AbstractClientChannel {
     private volatile @Nullable String exitSignal;
     private volatile boolean agreed;
     private volatile boolean running;
+    private volatile boolean forsaken;
     private boolean jump;
     private @Nullable Reports reports;
 
@@ -255,6 +256,9 @@ final class SessionChannel extends AbstractClientChannel {
 
     @Override
     protected void doOpen() {
+        if (forsaken) {
+            return;
+        }
         agreed = true;
         sshLog.debug2(
                 "channel "
@@ -561,12 +565,16 @@ final class SessionChannel extends AbstractClientChannel {
 
     @Override
     protected void doWriteData(byte[] data, int offset, long length) {
-        stdout.put(data, offset, (int) length);
+        if (!forsaken) {
+            stdout.put(data, offset, (int) length);
+        }
     }
 
     @Override
     protected void doWriteExtendedData(byte[] data, int offset, long length) {
-        stderr.put(data, offset, (int) length);
+        if (!forsaken) {
+            stderr.put(data, offset, (int) length);
+        }
     }
 
     @Override
@@ -653,6 +661,12 @@ final class SessionChannel extends AbstractClientChannel {
      */
     CountDownLatch over() {
         return over;
+    }
+
+    /** It is over for us, whatever the server makes of it: nothing is asked for or written. */
+    void forsake() {
+        forsaken = true;
+        over.countDown();
     }
 
     /** Waits until all output has been written, or cannot be. */

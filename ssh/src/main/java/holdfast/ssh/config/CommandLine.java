@@ -1,6 +1,7 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -46,6 +47,7 @@ public final class CommandLine {
     private @Nullable String configFile;
     private @Nullable String logFile;
     private boolean printsConfiguration;
+    private @Nullable String refused;
     private boolean printsVersion;
     private @Nullable List<String> answer;
     private boolean verbose;
@@ -98,6 +100,9 @@ public final class CommandLine {
         String target = host;
         if (target == null) {
             throw ConfigException.of(USAGE);
+        }
+        if (refused != null && !printsConfiguration) {
+            throw ConfigException.of(refused);
         }
         if (syslog && logFile != null) {
             throw ConfigException.of("Can't specify both -y and -E");
@@ -265,20 +270,36 @@ public final class CommandLine {
                 given.override(Keyword.FORWARD_X11_TRUSTED, "yes");
             }
             // Nothing to do: what they turn off is not built, or no longer exists.
-            case '2', 'k' -> {}
-            case 'I', 'K', 'w' ->
-                    throw ConfigException.of(
-                            "holdfast ssh: option -"
-                                    + option
-                                    + " is not supported: "
-                                    + switch (option) {
-                                        case 'I' -> Keyword.PKCS11_PROVIDER.note();
-                                        case 'K' -> "Kerberos is not built in";
-                                        default -> Keyword.TUNNEL.note();
-                                    });
+            case '2' -> {}
+            case 'k' -> given.override(Keyword.GSSAPI_DELEGATE_CREDENTIALS, "no");
+            case 'K' -> {
+                given.override(Keyword.GSSAPI_AUTHENTICATION, "yes");
+                given.override(Keyword.GSSAPI_DELEGATE_CREDENTIALS, "yes");
+                refuse(option, "Kerberos is not built in");
+            }
+            case 'I' -> {
+                given.override(Keyword.PKCS11_PROVIDER, value);
+                refuse(option, Keyword.PKCS11_PROVIDER.note());
+            }
+            case 'w' -> {
+                String devices = Quantities.tunnelDevices(value);
+                if (devices == null) {
+                    throw ConfigException.plain("Bad tun device '" + value + "'");
+                }
+                putIfAbsent(Keyword.TUNNEL, "point-to-point");
+                given.override(Keyword.TUNNEL_DEVICE, devices);
+                refuse(option, Keyword.TUNNEL.note());
+            }
             default ->
                     throw ConfigException.of(
                             "holdfast ssh: option -" + option + " is not supported yet");
+        }
+    }
+
+    /** To connect with it would not be what was meant; to ask what it means ({@code -G}) is. */
+    private void refuse(char option, @Nullable String why) {
+        if (refused == null) {
+            refused = "holdfast ssh: option -" + option + " is not supported: " + why;
         }
     }
 
@@ -352,11 +373,7 @@ public final class CommandLine {
             given.addIdentity(new Given.Identity(path, Given.Giver.OPTION, "command-line line 0"));
         } catch (IOException e) {
             notes.add(
-                    "Warning: Identity file "
-                            + path
-                            + " not accessible: "
-                            + ConfigReader.reason(e)
-                            + ".\n");
+                    "Warning: Identity file " + path + " not accessible: " + Reason.of(e) + ".\n");
         } catch (InvalidPathException e) {
             notes.add("Warning: Identity file " + path + " not accessible: Invalid argument.\n");
         }

@@ -1,15 +1,13 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.system.PrivateGroup;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -128,7 +126,7 @@ final class ConfigReader {
             }
             bytes = read(path, place.file);
         } catch (IOException e) {
-            return reason(e);
+            return Reason.of(e);
         } catch (InvalidPathException e) {
             return "Invalid argument";
         }
@@ -218,20 +216,6 @@ final class ConfigReader {
                 throw ConfigException.of("Bad owner or permissions on " + name);
             }
         }
-    }
-
-    /** strerror(3) of what went wrong. */
-    static String reason(IOException e) {
-        if (e instanceof NoSuchFileException) {
-            return "No such file or directory";
-        }
-        if (e instanceof AccessDeniedException) {
-            return "Permission denied";
-        }
-        if (e instanceof FileSystemException f && f.getReason() != null) {
-            return f.getReason();
-        }
-        return String.valueOf(e.getMessage());
     }
 
     private boolean complain(Place place, String what) {
@@ -367,7 +351,14 @@ final class ConfigReader {
                 if (words.isEmpty() || words.get(0).isEmpty()) {
                     yield complain(place, "Missing argument.");
                 }
-                yield set(keyword, String.join(" ", words), place);
+                String value = String.join(" ", words);
+                if (keyword == Keyword.TUNNEL_DEVICE) {
+                    value = Quantities.tunnelDevices(value);
+                    if (value == null) {
+                        yield complain(place, "Bad tun device.");
+                    }
+                }
+                yield set(keyword, value, place);
             }
             case OWN -> own(keyword, name, arguments, rest, place);
         };

@@ -16,7 +16,33 @@ final class Quantities {
 
     static final long MOST_TETHER_BUFFER = 64 << 20;
 
+    private static final String ANY_DEVICE = "any";
+
+    /** misc.h SSH_TUNID_MAX: the two above it have a meaning of their own. */
+    private static final int HIGHEST_DEVICE = Integer.MAX_VALUE - 2;
+
     private Quantities() {}
+
+    /**
+     * The numbers of a tunnel's two devices as {@code -G} prints them, one alone being ours; null:
+     * they are none.
+     */
+    static @Nullable String tunnelDevices(String text) {
+        int colon = text.indexOf(':');
+        String here = tunnelDevice(colon < 0 ? text : text.substring(0, colon));
+        String there = colon < 0 ? ANY_DEVICE : tunnelDevice(text.substring(colon + 1));
+        return here == null || there == null ? null : here + ":" + there;
+    }
+
+    private static @Nullable String tunnelDevice(String text) {
+        if (text.equalsIgnoreCase(ANY_DEVICE)) {
+            return ANY_DEVICE;
+        }
+        if (numberError(text) != null || number(text) > HIGHEST_DEVICE) {
+            return null;
+        }
+        return Integer.toString(number(text));
+    }
 
     /** Why {@code text} is not a number from 0 to 2^31-1, in OpenSSH's word; null if it is one. */
     static @Nullable String numberError(String text) {

@@ -2,6 +2,7 @@ package holdfast.ssh.config;
 
 import holdfast.ssh.config.ServerConfig.Connection;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -392,7 +393,7 @@ final class ServerReader {
                 }
             }
         } catch (IOException e) {
-            throw broken(name + ": " + ConfigReader.reason(e)).withStatus(1);
+            throw broken(name + ": " + Reason.of(e)).withStatus(1);
         } catch (InvalidPathException e) {
             throw broken(name + ": Invalid argument").withStatus(1);
         }

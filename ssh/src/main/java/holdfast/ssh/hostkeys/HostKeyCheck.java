@@ -13,6 +13,7 @@ import holdfast.ssh.hostkeys.KnownHosts.Standing;
 import holdfast.ssh.hostkeys.KnownHosts.Status;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.terminal.Prompter;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -207,9 +208,7 @@ public final class HostKeyCheck {
                                 + " in revoked keys file "
                                 + file
                                 + ": "
-                                + (e instanceof IOException io
-                                        ? KnownHosts.reason(io)
-                                        : e.getMessage()));
+                                + (e instanceof IOException io ? Reason.of(io) : e.getMessage()));
                 return true;
             }
         }

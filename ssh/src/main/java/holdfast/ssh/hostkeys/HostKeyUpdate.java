@@ -5,6 +5,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.hostkeys.KnownHosts.Known;
 import holdfast.ssh.hostkeys.KnownHosts.Marker;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.terminal.Prompter;
 import java.io.BufferedOutputStream;
 import java.io.ByteArrayOutputStream;
@@ -190,10 +191,7 @@ public final class HostKeyUpdate {
 
     private void failed(Path file, IOException e) {
         log.error(
-                "client_input_hostkeys: hostkeys_foreach failed for "
-                        + file
-                        + ": "
-                        + KnownHosts.reason(e));
+                "client_input_hostkeys: hostkeys_foreach failed for " + file + ": " + Reason.of(e));
     }
 
     /** hostkeys_find. */
@@ -414,7 +412,7 @@ public final class HostKeyUpdate {
                         "update_known_hosts: hostfile_replace_entries failed for "
                                 + file
                                 + ": "
-                                + KnownHosts.reason(e));
+                                + Reason.of(e));
             }
         }
     }

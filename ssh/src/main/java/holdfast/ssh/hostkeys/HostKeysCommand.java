@@ -5,6 +5,7 @@ import holdfast.ssh.config.HostTrust.KeysCommand;
 import holdfast.ssh.config.ServerSettings.FingerprintHash;
 import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.system.BoundedOutput;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
@@ -28,6 +29,9 @@ final class HostKeysCommand {
     private static final Duration LIMIT = Duration.ofMinutes(1);
 
     private static final int MOST_BYTES = 4 << 20;
+
+    /** What a child ends with that could not become the program. */
+    private static final int NOT_EXECUTED = 127;
 
     /** Why it is asked. */
     enum Why {
@@ -67,11 +71,17 @@ final class HostKeysCommand {
         try {
             Files.getLastModifiedTime(program);
         } catch (FileSystemException e) {
-            log.error("Could not stat " + tag + " \"" + program + "\": " + KnownHosts.reason(e));
+            log.error("Could not stat " + tag + " \"" + program + "\": " + Reason.of(e));
             return new byte[0];
         }
         log.debug3("KnownHostsCommand: running " + words.getFirst() + " for " + why + " " + name);
-        return BoundedOutput.of(tag, words, ProcessBuilder.Redirect.INHERIT, LIMIT, MOST_BYTES);
+        try {
+            return BoundedOutput.of(tag, words, ProcessBuilder.Redirect.INHERIT, LIMIT, MOST_BYTES);
+        } catch (BoundedOutput.NotStarted e) {
+            // OpenSSH's child says the one, and its parent the other.
+            log.error(tag + " execv \"" + program + "\": " + e.getMessage());
+            throw new IOException(tag + " " + program + BoundedOutput.ended(NOT_EXECUTED), e);
+        }
     }
 
     private List<String> words(Why why, String name, @Nullable HostKey key) throws IOException {

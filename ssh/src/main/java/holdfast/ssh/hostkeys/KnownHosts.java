@@ -3,6 +3,7 @@ package holdfast.ssh.hostkeys;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.HostTrust;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -10,10 +11,7 @@ import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -364,7 +362,7 @@ public final class KnownHosts {
             }
             return true;
         } catch (IOException e) {
-            log.debug("add_host_to_hostfile: " + file + ": " + reason(e));
+            log.debug("add_host_to_hostfile: " + file + ": " + Reason.of(e));
             return false;
         }
     }
@@ -409,7 +407,7 @@ public final class KnownHosts {
         } catch (IOException e) {
             // Missing files are the rule (known_hosts2), so nothing is composed that nobody reads.
             if (log.shows(Log.Level.DEBUG1)) {
-                log.debug("load_hostkeys: fopen " + file + ": " + reason(e));
+                log.debug("load_hostkeys: fopen " + file + ": " + Reason.of(e));
             }
             return null;
         }
@@ -647,7 +645,7 @@ public final class KnownHosts {
     }
 
     private void broken(Path file, IOException e) {
-        String why = file + ": " + reason(e);
+        String why = file + ": " + Reason.of(e);
         log.debug("load_hostkeys: read " + why);
         if (!Files.isDirectory(file)) {
             doubt = "Cannot read known hosts to the end: " + why;
@@ -660,17 +658,6 @@ public final class KnownHosts {
 
     private static String at(Path file, HostFile lines) {
         return file + ":" + lines.number();
-    }
-
-    static String reason(IOException e) {
-        if (e instanceof NoSuchFileException) {
-            return "No such file or directory";
-        }
-        if (e instanceof AccessDeniedException) {
-            return "Permission denied";
-        }
-        String reason = e instanceof FileSystemException other ? other.getReason() : e.getMessage();
-        return reason == null ? "Input/output error" : reason;
     }
 
     /**

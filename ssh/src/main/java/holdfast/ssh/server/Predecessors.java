@@ -2,6 +2,7 @@ package holdfast.ssh.server;
 
 import holdfast.core.tether.TetherLine;
 import holdfast.ssh.link.Wire;
+import holdfast.ssh.system.Accounts;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -83,13 +84,29 @@ final class Predecessors {
         } catch (DirectoryIteratorException e) {
             throw e.getCause();
         }
-        return all.isEmpty() || isPrivate(directory) ? all : List.of();
+        if (!all.isEmpty() && !isPrivate(directory)) {
+            return List.of();
+        }
+        all.removeIf(socket -> !isOurs(socket));
+        return all;
+    }
+
+    /** Whose is not ours is not asked, and hears nothing of who comes. */
+    private static boolean isOurs(Path file) {
+        try {
+            return Files.getAttribute(file, "unix:uid", LinkOption.NOFOLLOW_LINKS)
+                            instanceof Integer uid
+                    && uid == Accounts.effectiveUid();
+        } catch (IOException e) {
+            return false; // it has just gone
+        }
     }
 
     private static boolean isPrivate(Path directory) throws IOException {
-        return PosixFilePermissions.toString(
-                        Files.getPosixFilePermissions(directory, LinkOption.NOFOLLOW_LINKS))
-                .endsWith("------");
+        return isOurs(directory)
+                && PosixFilePermissions.toString(
+                                Files.getPosixFilePermissions(directory, LinkOption.NOFOLLOW_LINKS))
+                        .endsWith("------");
     }
 
     /**

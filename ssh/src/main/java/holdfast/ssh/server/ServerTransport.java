@@ -65,6 +65,9 @@ public final class ServerTransport extends OneKeyExchange {
     /** More of what a client says goes into no line of the log. */
     private static final int LONGEST_WORDS = 256;
 
+    /** packet.c fmt_connection_id cuts there what is known of who tries to log in. */
+    private static final int LONGEST_TRIED = 200;
+
     /** Nor more of the algorithms that it offers; OpenSSH's line ends there. */
     private static final int LONGEST_OFFER = 1000;
 
@@ -1122,9 +1125,10 @@ public final class ServerTransport extends OneKeyExchange {
         }
         // Twice, as OpenSSH's: once by the process without privileges, once by the one with them.
         byte[] bytes = user.getBytes(StandardCharsets.UTF_8);
-        String name = new String(bytes, StandardCharsets.ISO_8859_1);
-        String twice = Printable.octal(Printable.octal(name, LONGEST_WORDS), 4 * LONGEST_WORDS);
-        return (validUser ? "authenticating user " : "invalid user ") + twice + " ";
+        String named =
+                (validUser ? "authenticating user " : "invalid user ")
+                        + new String(bytes, StandardCharsets.ISO_8859_1);
+        return Printable.octal(Printable.octal(named, LONGEST_TRIED), Integer.MAX_VALUE) + " ";
     }
 
     /** Where OpenSSH's log has it: from the process without privileges, which reads no names. */

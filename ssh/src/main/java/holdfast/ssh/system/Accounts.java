@@ -95,6 +95,11 @@ public final class Accounts {
         }
     }
 
+    /** Whose files the ones are that we make. */
+    public static int effectiveUid() {
+        return (int) Native.raw(GETEUID, 0, 0, 0);
+    }
+
     /** True if this process runs with effective user 0 and so may become others. */
     public static boolean privileged() {
         return effectiveUid() == 0;

@@ -1,5 +1,6 @@
 package holdfast.ssh.system;
 
+import holdfast.ssh.log.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
@@ -11,6 +12,18 @@ import java.util.concurrent.TimeUnit;
 /** What a program prints, bounded in time and in length; run as we are, without a shell. */
 public final class BoundedOutput {
 
+    /** There is no such program, or it cannot be executed. */
+    public static final class NotStarted extends IOException {
+        private static final long serialVersionUID = 1;
+
+        NotStarted(String reason, IOException cause) {
+            super(reason, cause);
+        }
+    }
+
+    /** A status above it tells of a signal, as the VM has it. */
+    private static final int BY_SIGNAL = 128;
+
     private BoundedOutput() {}
 
     /**
@@ -19,6 +32,7 @@ public final class BoundedOutput {
      * @param name what it is called in messages
      * @param errors where its standard error goes
      * @param most bytes that it may print
+     * @throws NotStarted why it could not be executed, in the system's words
      * @throws IOException in one line, why there is no output to be trusted
      */
     public static byte[] of(
@@ -31,7 +45,7 @@ public final class BoundedOutput {
         ProcessBuilder builder = new ProcessBuilder(words);
         builder.redirectInput(Path.of("/dev/null").toFile());
         builder.redirectError(errors);
-        Process process = builder.start();
+        Process process = start(builder);
         // Ends it from outside, so that a program that neither speaks nor ends holds nobody.
         CompletableFuture<Void> alarm =
                 CompletableFuture.runAsync(
@@ -47,7 +61,7 @@ public final class BoundedOutput {
             }
             int status = process.waitFor();
             if (status != 0) {
-                throw new IOException(name + " " + words.getFirst() + " failed, status " + status);
+                throw new IOException(name + " " + words.getFirst() + ended(status));
             }
             return said;
         } catch (InterruptedException e) {
@@ -57,5 +71,21 @@ public final class BoundedOutput {
             alarm.cancel(false);
             process.destroyForcibly();
         }
+    }
+
+    private static Process start(ProcessBuilder builder) throws IOException {
+        try {
+            return builder.start();
+        } catch (IOException e) {
+            String reason = Reason.ofProgram(e);
+            throw reason == null ? e : new NotStarted(reason, e);
+        }
+    }
+
+    /** What became of a program, as OpenSSH says it behind its name. */
+    public static String ended(int status) {
+        return status > BY_SIGNAL
+                ? " exited on signal " + (status - BY_SIGNAL)
+                : " failed, status " + status;
     }
 }

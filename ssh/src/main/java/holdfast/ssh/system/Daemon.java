@@ -14,7 +14,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalInt;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /** What makes a process a service, or one that goes on in the background. */
@@ -35,9 +35,8 @@ public final class Daemon {
     private static final int READY_FD = 3;
 
     /** No exit status. */
-    private static final int LEFT = -1;
-
     private static final int PR_SET_PDEATHSIG = 1;
+
     private static final int SIGTERM = 15;
 
     private static final int SOCK_DGRAM_CLOEXEC = 2 | Native.O_CLOEXEC;
@@ -146,8 +145,12 @@ public final class Daemon {
                 Child child = spawn.start();
                 Native.close(pipe[1]);
                 open = false;
-                int status = await(arena, pipe[0], child);
-                return status == LEFT ? 0 : Math.max(1, status);
+                return await(arena, pipe[0], child)
+                        .map(exit ->
+                                exit.signal() == 0
+                                        ? Math.max(1, exit.status())
+                                        : 128 + exit.signal())
+                        .orElse(0);
             } finally {
                 Native.close(pipe[0]);
                 if (open) {
@@ -179,20 +182,19 @@ public final class Daemon {
         }
     }
 
-    /** {@link #LEFT} when it says at {@code pipe} that it is ready, else its exit status. */
-    private static int await(Arena arena, int pipe, Child child) {
+    /** Nothing when it says at {@code pipe} that it is ready, else how it ended. */
+    private static Optional<Exit> await(Arena arena, int pipe, Child child) {
         MemorySegment one = arena.allocate(1);
         int count;
         do {
             count = Native.call(Libc.READ, pipe, one.address(), 1);
         } while (count == -Native.EINTR);
         if (count == 1) {
-            return LEFT;
+            return Optional.empty();
         }
         CompletableFuture<Exit> ended = new CompletableFuture<>();
         child.onExit(ended::complete);
-        Exit exit = ended.join();
-        return exit.signal() == 0 ? exit.status() : 128 + exit.signal();
+        return Optional.of(ended.join());
     }
 
     /**
@@ -267,10 +269,9 @@ public final class Daemon {
      * Starts this program once more beside this process, and waits until that calls {@link #leave}
      * or ends. Signals that would end us go to it instead.
      *
-     * @return nothing when it has gone to the background, else the status it ended with (128 and
-     *     more: a signal)
+     * @return nothing when it has gone to the background, else how it ended
      */
-    public static OptionalInt standIn() throws SystemException {
+    public static Optional<Exit> standIn() throws SystemException {
         return standIn(0);
     }
 
@@ -278,7 +279,7 @@ public final class Daemon {
      * The same for a part of what our words say, {@link #part} there; its output goes where errors
      * go.
      */
-    public static OptionalInt standIn(int part) throws SystemException {
+    public static Optional<Exit> standIn(int part) throws SystemException {
         int[] pipe = new int[2];
         List<Runnable> signals = new ArrayList<>();
         try (Arena arena = Arena.ofConfined()) {
@@ -319,8 +320,7 @@ public final class Daemon {
                 }
                 Native.close(pipe[1]);
                 open = false;
-                int status = await(arena, pipe[0], child);
-                return status == LEFT ? OptionalInt.empty() : OptionalInt.of(status);
+                return await(arena, pipe[0], child);
             } finally {
                 // What comes from here on is for us: it goes on without us.
                 signals.forEach(Runnable::run);

@@ -1,6 +1,7 @@
 package holdfast.ssh.terminal;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -103,7 +104,7 @@ public final class Askpass implements Prompter {
         try {
             process = builder.start();
         } catch (IOException e) {
-            log.fatal("ssh_askpass: exec(" + program + "): " + reason(e));
+            log.fatal("ssh_askpass: exec(" + program + "): " + why(e));
             return null;
         }
         byte[] said = new byte[LONGEST];
@@ -130,10 +131,8 @@ public final class Askpass implements Prompter {
         return new String(said, 0, end, StandardCharsets.UTF_8);
     }
 
-    /** The JDK says {@code error=2, No such file or directory} at the end. */
-    private static String reason(IOException e) {
-        String text = String.valueOf(e.getMessage());
-        int comma = text.lastIndexOf(", ");
-        return comma < 0 ? text : text.substring(comma + 2);
+    private static String why(IOException e) {
+        String words = Reason.ofProgram(e);
+        return words == null ? Reason.of(e) : words;
     }
 }

@@ -173,6 +173,10 @@ final class Libc {
         return call(RAISE, signal, 0, 0);
     }
 
+    static int kill(long process, int signal) {
+        return call(KILL, process, signal, 0);
+    }
+
     /**
      * True if the terminal is that of our session and obeys another process group now. One that is
      * not our session's tells no group (ENOTTY), and stops nobody.

@@ -137,9 +137,28 @@ class CommandLineTest {
     @Test
     void what_is_not_built_is_refused_by_name_and_never_ignored() {
         for (char option : "IKw".toCharArray()) {
-            assertThat(machine.error("-" + option + "x", "h"))
+            assertThat(machine.error("-" + option + (option == 'K' ? "q" : "any"), "h"))
                     .startsWith("holdfast ssh: option -" + option + " is not supported");
         }
+    }
+
+    @Test
+    void what_would_be_refused_is_printed_where_that_is_all() throws Exception {
+        String all = machine.config("-K", "-G", "-I", "/lib/x.so", "-w", "3:ANY", "h").print();
+        assertThat(all)
+                .contains("gssapiauthentication yes\n")
+                .contains("gssapidelegatecredentials yes\n")
+                .contains("pkcs11provider /lib/x.so\n")
+                .contains("tunnel point-to-point\n")
+                .contains("tunneldevice 3:any\n");
+        assertThat(machine.config("-G", "-oTunnel=ethernet", "-w", "7", "h").print())
+                .contains("tunnel ethernet\n")
+                .contains("tunneldevice 7:any\n");
+        assertThat(machine.error("-G", "-w", "x", "h")).isEqualTo("Bad tun device 'x'");
+        assertThat(machine.error("-G", "-w", "1:2147483646", "h"))
+                .isEqualTo("Bad tun device '1:2147483646'");
+        assertThat(machine.error("-oTunnelDevice=none", "h"))
+                .isEqualTo("command-line line 0: Bad tun device.");
     }
 
     @Test

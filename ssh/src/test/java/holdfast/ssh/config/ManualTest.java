@@ -236,6 +236,7 @@ class ManualTest {
             case 'D' -> "1";
             case 'W' -> "h:1";
             case 'Q' -> "cipher";
+            case 'w' -> "any";
             default -> "word";
         };
     }

@@ -104,6 +104,26 @@ class HostTrustTest {
     }
 
     @Test
+    void a_command_that_cannot_be_executed_is_told_in_openssh_words() throws Exception {
+        Path program = Files.writeString(home.resolve("program"), "#!/nonexistent/sh\n");
+        HostTrust.KeysCommand command =
+                new HostTrust.KeysCommand(List.of(program.toString()), Map.of());
+        for (String why : List.of("Permission denied", "No such file or directory")) {
+            assertThat(check(ED25519, trust(List.of(), command))).isEqualTo(new Rejected());
+            assertThat(given.said)
+                    .endsWith(
+                            "KnownHostsCommand-HOSTNAME execv \"" + program + "\": " + why + "\r\n",
+                            "KnownHostsCommand-HOSTNAME " + program + " failed, status 127\r\n",
+                            "KnownHostsCommand failed\r\n");
+            assertThat(program.toFile().setExecutable(true)).isTrue();
+        }
+        Files.writeString(program, "#!/bin/sh\nkill -9 $$\n");
+        assertThat(check(ED25519, trust(List.of(), command))).isEqualTo(new Rejected());
+        assertThat(given.said)
+                .contains("KnownHostsCommand-HOSTNAME " + program + " exited on signal 9\r\n");
+    }
+
+    @Test
     void a_fingerprint_is_shown_as_it_is_asked_for() throws Exception {
         HostTrust md5 = new HostTrust(List.of(), null, FingerprintHash.MD5);
         check(ED25519, md5);

@@ -110,11 +110,18 @@ public final class Compatibility {
                                     + " the server answers, ends its forwards with it, and takes"
                                     + " those of Unix sockets"
                             : SAME;
-            rows.put(order + letter, refused ? refused(complaint) : same);
+            rows.put(
+                    order + letter,
+                    refused
+                            ? refused(complaint)
+                                    + (complaint.startsWith("holdfast ssh: ") ? PRINTED : "")
+                            : same);
         }
         rows.forEach(
                 (letter, text) -> row(page, "`-" + letter.charAt(letter.length() - 1) + "`", text));
     }
+
+    private static final String PRINTED = "; with `-G` it is printed, as by OpenSSH";
 
     /**
      * What the parser has against an option; what it says of a value that does not suit is moot.
@@ -122,7 +129,7 @@ public final class Compatibility {
     private static String complaint(char letter, boolean valued, boolean client) {
         List<String> words = new ArrayList<>(List.of("-" + letter));
         if (valued) {
-            words.add("word");
+            words.add(client && letter == 'w' ? "any" : "word");
         }
         try {
             if (client) {

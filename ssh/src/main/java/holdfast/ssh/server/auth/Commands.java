@@ -3,7 +3,9 @@ package holdfast.ssh.server.auth;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.system.Account;
+import holdfast.ssh.system.BoundedOutput;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -26,6 +28,9 @@ final class Commands {
 
     /** As Debian builds OpenSSH's. */
     private static final String PATH = "/usr/local/bin:/usr/bin:/bin:/usr/games";
+
+    /** What a child ends with that could not become the program. */
+    private static final int NOT_EXECUTED = 127;
 
     private Commands() {}
 
@@ -77,13 +82,19 @@ final class Commands {
             // Only root asks for everybody here: what nobody may execute.
             log.error(
                     keyword + " execve \"" + ServerTokens.joined(words) + "\": Permission denied");
-            log.error(named + " failed, status 127");
+            log.error(named + BoundedOutput.ended(NOT_EXECUTED));
             return null;
         }
         try {
             return run(machine, keyword, named, words, runner, log);
         } catch (IOException e) {
-            log.error(keyword + " " + program + ": " + UserFiles.reason(e));
+            String reason = Reason.ofProgram(e);
+            if (reason == null) {
+                log.error(keyword + " " + program + ": " + Reason.of(e));
+                return null;
+            }
+            log.error(keyword + " execve \"" + ServerTokens.joined(words) + "\": " + reason);
+            log.error(named + BoundedOutput.ended(NOT_EXECUTED));
             return null;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -150,10 +161,7 @@ final class Commands {
             }
             int status = process.waitFor();
             if (status != 0) {
-                log.error(
-                        status > 128
-                                ? named + " exited on signal " + (status - 128)
-                                : named + " failed, status " + status);
+                log.error(named + BoundedOutput.ended(status));
                 return null;
             }
             return new ByteArrayInputStream(said);

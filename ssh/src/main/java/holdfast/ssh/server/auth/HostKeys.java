@@ -10,6 +10,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.server.SlowKey;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -144,7 +145,7 @@ public final class HostKeys {
             }
             return socket;
         } catch (IOException e) {
-            log.error("Could not connect to agent \"" + socket + "\": " + UserFiles.reason(e));
+            log.error("Could not connect to agent \"" + socket + "\": " + Reason.of(e));
             return null;
         }
     }
@@ -181,7 +182,7 @@ public final class HostKeys {
         try {
             text = Files.readString(file, StandardCharsets.ISO_8859_1);
         } catch (IOException e) {
-            log.error("Could not load host certificate \"" + file + "\": " + UserFiles.reason(e));
+            log.error("Could not load host certificate \"" + file + "\": " + Reason.of(e));
             return null;
         }
         PublicIdentity itself = PublicIdentity.ofText(text);

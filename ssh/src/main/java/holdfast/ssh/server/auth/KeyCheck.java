@@ -9,6 +9,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.hostkeys.Fingerprint;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.io.InputStream;
@@ -98,7 +99,7 @@ record KeyCheck(
         try {
             UserFiles.read(in, search);
         } catch (IOException e) {
-            log.info(file + ": " + UserFiles.reason(e));
+            log.info(file + ": " + Reason.of(e));
         }
         return search.found;
     }
@@ -364,7 +365,7 @@ record KeyCheck(
                 return null;
             }
         } catch (IOException e) {
-            log.error("TrustedUserCAKeys " + authorities + ": " + UserFiles.reason(e));
+            log.error("TrustedUserCAKeys " + authorities + ": " + Reason.of(e));
             return null;
         }
         KeyOptions byPrincipal = null;
@@ -469,7 +470,7 @@ record KeyCheck(
                         return true;
                     });
         } catch (IOException e) {
-            log.info(file + ": " + UserFiles.reason(e));
+            log.info(file + ": " + Reason.of(e));
         }
         return found[0];
     }

@@ -5,6 +5,7 @@ import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import java.io.IOException;
 import java.nio.file.Path;
 
@@ -33,7 +34,7 @@ final class RevokedKeys {
                                 + " in revoked keys file "
                                 + file
                                 + ": "
-                                + UserFiles.reason(e));
+                                + Reason.of(e));
                 return true;
             }
         }

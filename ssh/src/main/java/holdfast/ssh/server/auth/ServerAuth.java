@@ -4,6 +4,7 @@ import holdfast.ssh.auth.Signatures;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.server.Server;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.system.Account;
@@ -248,6 +249,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
      *
      * @param account null: there is no such user; the effort is the same
      * @param expired run if it is right, but must be changed before anything else
+     * @param says takes what PAM says that is no question
      */
     boolean isPassword(
             ServerSettings settings,
@@ -256,7 +258,8 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             String address,
             String password,
             Log log,
-            Runnable expired) {
+            Runnable expired,
+            Consumer<String> says) {
         if (password.length() > LONGEST_PASSWORD
                 || (password.isEmpty() && !settings.permitEmptyPasswords())) {
             return false;
@@ -269,40 +272,45 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
                 Shadow.Entry entry = machine.shadowOf(account);
                 if (entry != null
                         && entry.passwordExpired(System.currentTimeMillis() / 86_400_000)) {
-                    expired(user, log, expired);
+                    log.info("User " + Safe.text(user) + " password has expired (password aged)");
+                    expired.run();
                 }
                 return true;
             } catch (IOException e) {
-                log.error("password of " + Safe.text(user) + ": " + UserFiles.reason(e));
+                log.error("password of " + Safe.text(user) + ": " + Reason.of(e));
                 return false;
             }
         }
-        return authenticated(
-                settings,
-                account,
-                user,
-                address,
-                prompts -> {
-                    char[][] answers = new char[prompts.size()][];
-                    for (int i = 0; i < answers.length; i++) {
-                        switch (prompts.get(i).kind()) {
-                            case SECRET -> answers[i] = password.toCharArray();
-                            case SHOWN -> {
-                                return null;
+        StringBuilder said = new StringBuilder();
+        boolean right =
+                authenticated(
+                        settings,
+                        account,
+                        user,
+                        address,
+                        prompts -> {
+                            char[][] answers = new char[prompts.size()][];
+                            for (int i = 0; i < answers.length; i++) {
+                                switch (prompts.get(i).kind()) {
+                                    case SECRET -> answers[i] = password.toCharArray();
+                                    case SHOWN -> {
+                                        return null;
+                                    }
+                                    case ERROR, INFO -> {
+                                        answers[i] = new char[0];
+                                        said.append(prompts.get(i).text()).append('\n');
+                                    }
+                                }
                             }
-                            case ERROR, INFO -> answers[i] = new char[0];
-                        }
-                    }
-                    return answers;
-                },
-                log,
-                false,
-                expired);
-    }
-
-    private static void expired(String user, Log log, Runnable expired) {
-        log.info("User " + Safe.text(user) + " password has expired (password aged)");
-        expired.run();
+                            return answers;
+                        },
+                        log,
+                        false,
+                        expired);
+        if (right && !said.isEmpty()) {
+            says.accept(said.toString().stripTrailing());
+        }
+        return right;
     }
 
     /** Asks PAM, for a user who is not there, too. Waits. */
@@ -346,7 +354,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             }
             case PASSWORD_EXPIRED -> {
                 if (account != null) {
-                    expired(user, log, expired);
+                    expired.run();
                     return true;
                 }
             }

@@ -1040,7 +1040,8 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         host(),
                         password,
                         journal,
-                        () -> mustChange = true);
+                        () -> mustChange = true,
+                        transport::toSay);
         boolean root =
                 account != null
                         && account.uid() == 0

@@ -1,12 +1,12 @@
 package holdfast.ssh.server.auth;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.PrivateGroup;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -67,7 +67,7 @@ final class UserFiles {
                             + " '"
                             + file
                             + "': "
-                            + reason(e));
+                            + Reason.of(e));
         }
         return null;
     }
@@ -113,7 +113,7 @@ final class UserFiles {
         try {
             real = file.toRealPath();
         } catch (IOException e) {
-            return "realpath " + file + " failed: " + reason(e);
+            return "realpath " + file + " failed: " + Reason.of(e);
         }
         Path realHome = null;
         try {
@@ -213,16 +213,5 @@ final class UserFiles {
     private static String utf8(StringBuilder bytes) {
         return new String(
                 bytes.toString().getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
-    }
-
-    /** The system's words for a failure. */
-    static String reason(Exception e) {
-        return switch (e) {
-            case NoSuchFileException _ -> "No such file or directory";
-            case java.nio.file.AccessDeniedException _ -> "Permission denied";
-            case java.nio.file.FileSystemLoopException _ -> "Too many levels of symbolic links";
-            case FileSystemException f when f.getReason() != null -> f.getReason();
-            default -> e.getMessage() == null ? "Input/output error" : e.getMessage();
-        };
     }
 }

@@ -7,6 +7,7 @@ import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.forward.X11Display;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
+import holdfast.ssh.log.Reason;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpOptions;
@@ -28,9 +29,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -83,7 +82,7 @@ final class SessionChannel extends AbstractServerChannel {
     private static final String CHANGE_NOW =
             """
             WARNING: Your password has expired.
-            You must change your password now and log in again!
+            You must change your password now and login again!
             """;
     private static final String EXPIRED =
             """
@@ -435,7 +434,7 @@ final class SessionChannel extends AbstractServerChannel {
                     login, tap -> AgentChannel.open(session, service, tap, peer.log()));
         } catch (IOException e) {
             peer.log().error("agent forwarding: " + e);
-            debugToClient("Agent forwarding disabled: mkdtemp() failed: " + reason(e));
+            debugToClient("Agent forwarding disabled: mkdtemp() failed: " + Reason.of(e));
             return false;
         }
     }
@@ -503,14 +502,6 @@ final class SessionChannel extends AbstractServerChannel {
                             xauth);
         }
         return true;
-    }
-
-    private static String reason(IOException e) {
-        return e instanceof NoSuchFileException
-                ? "No such file or directory"
-                : e instanceof AccessDeniedException
-                        ? "Permission denied"
-                        : String.valueOf(e.getMessage());
     }
 
     private static boolean there(Login login, Path file) throws IOException {
@@ -616,8 +607,10 @@ final class SessionChannel extends AbstractServerChannel {
                             : () ->
                                     found(
                                             login,
-                                            false,
-                                            found -> newPassword(login, found, terminal));
+                                            asked == null,
+                                            found ->
+                                                    newPassword(
+                                                            login, found, terminal, asked != null));
             return true;
         }
         if (wrongService) {
@@ -657,6 +650,15 @@ final class SessionChannel extends AbstractServerChannel {
         then.accept(found);
     }
 
+    /** What PAM has to say to one who gets a shell. */
+    private String wordsOfPam(Login login, Found found, boolean command) {
+        ServerSettings settings = login.settings();
+        return settings.usePam() && !command && !found.hushed() && Accounts.privileged()
+                ? ended(peer.firstWords())
+                        + PamWords.of(settings.pamServiceName(), login.account(), peer.log())
+                : "";
+    }
+
     /** Has packets marked for what they are now: IPQoS. On an errand's thread. */
     private void interactive(boolean yes) {
         synchronized (lock) {
@@ -669,7 +671,7 @@ final class SessionChannel extends AbstractServerChannel {
     }
 
     /** passwd(1) in place of whatever was asked for. */
-    private void newPassword(Login login, Found found, Pty terminal) {
+    private void newPassword(Login login, Found found, Pty terminal, boolean command) {
         Account account = login.account();
         try {
             Spawn spawn =
@@ -683,7 +685,9 @@ final class SessionChannel extends AbstractServerChannel {
                                     Map.of("PATH", "/usr/bin:/bin", "HOME", "/"))
                             .terminal(terminal);
             enter(spawn, account);
-            attach(spawn.start(), terminal, ended(peer.firstWords()), CHANGE_NOW);
+            String greeting =
+                    wordsOfPam(login, found, command) + Greeting.of(login, command, found);
+            attach(spawn.start(), terminal, greeting, CHANGE_NOW);
         } catch (SystemException e) {
             only(PASSWD + ": " + e.words() + "\n", true, 1);
         }
@@ -755,12 +759,7 @@ final class SessionChannel extends AbstractServerChannel {
                                 peer.local(),
                                 found.environment(),
                                 System.getenv("TZ")));
-        String said = "";
-        if (settings.usePam() && command == null && !found.hushed() && Accounts.privileged()) {
-            said =
-                    ended(peer.firstWords())
-                            + PamWords.of(settings.pamServiceName(), account, peer.log());
-        }
+        String said = wordsOfPam(login, found, command != null);
         StringBuilder greeting = new StringBuilder();
         if (terminal != null) {
             greeting.append(said).append(Greeting.of(login, command != null, found));
