@@ -85,6 +85,16 @@ final class ServerPolicyTrial {
         assertThat(renewals(stage, others)).isZero();
     }
 
+    /** OpenSSH's two ends know no new keys before the login is over. */
+    @Test
+    void keys_are_not_renewed_before_the_login(Stage stage) throws Exception {
+        Sshd ours = stage.holdfastSshd("RekeyLimit 16");
+        assertThat(stage.openSsh(ours, "trial", "echo in").end(SOON).out()).isEqualTo("in\n");
+        Sshd theirs = stage.sshd();
+        Ended ended = stage.ssh(theirs, "-oRekeyLimit=16", "trial", "echo in").end(SOON);
+        assertThat(ended.out()).as(ended.err()).isEqualTo("in\n");
+    }
+
     private static int renewals(Stage stage, Sshd sshd) throws Exception {
         Ended ended = stage.openSsh(sshd, "-v", "trial", "head -c 8000000 /dev/zero").end(SOON);
         assertThat(ended.out()).hasSize(8_000_000);

@@ -558,7 +558,7 @@ public final class Sshd {
                 Files.writeString(file, open.pid() + "\n");
             }
         } catch (IOException e) {
-            log.error("Couldn't create pid file \"" + file + "\": " + e.getMessage());
+            log.error("Couldn't create pid file \"" + file + "\": " + Reason.of(e));
         }
     }
 

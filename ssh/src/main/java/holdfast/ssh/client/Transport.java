@@ -532,6 +532,15 @@ class Transport extends PacketSession {
         }
     }
 
+    /**
+     * A server that is asked for new keys before the login is over may know no such thing, as
+     * OpenSSH's.
+     */
+    @Override
+    protected boolean isRekeyRequired() {
+        return isAuthenticated() && super.isRekeyRequired();
+    }
+
     /** After how many blocks of that size there are new keys, by whichever limit comes first. */
     private long rekeyBlocks(int size) {
         long blocks = size < 16 ? (1L << 30) / Math.max(8, size) : 1L << (2 * size);

@@ -187,6 +187,12 @@ public final class ServerTransport extends OneKeyExchange {
         maxRekeyInterval = Server.rekeyTime(now);
     }
 
+    /** OpenSSH's client knows no new keys before the login is over. */
+    @Override
+    protected boolean isRekeyRequired() {
+        return login != null && super.isRekeyRequired();
+    }
+
     /** Notes what is to be said to the user in their first shell; empty: nothing. */
     public void toSay(String words) {
         firstWords.set(words);
