@@ -614,10 +614,12 @@ public final class Client {
             if (tty != null) {
                 tty.onResize(() -> resized(tty, screen, channel));
             }
-            Thread.ofPlatform()
-                    .daemon()
-                    .name("input")
-                    .start(input(connection, forwards, channel, tty, screen));
+            if (channel.opened()) { // or the connection ended first
+                Thread.ofPlatform()
+                        .daemon()
+                        .name("input")
+                        .start(input(connection, forwards, channel, tty, screen));
+            }
             channel.over().await();
             if (!connection.condemned()) {
                 channel.awaitDry();
@@ -970,12 +972,17 @@ public final class Client {
             return FAILED;
         }
         if (lost && status == null && !leftByEscape) {
+            boolean last = false;
             for (Connection.LastWord word : connection.lastWords()) {
                 if (word.level() == null) {
                     toStderr(word.line() + "\r\n");
                 } else {
                     log.write(word.level(), word.line());
+                    last = true;
                 }
+            }
+            if (last) {
+                return FAILED; // in OpenSSH nothing can follow: it has exited where it said that
             }
         }
         boolean told = log.level().compareTo(Log.Level.INFO) >= 0;
