@@ -19,11 +19,15 @@ public enum ProtocolExtension {
     ETM("hmac-…-etm@openssh.com", At.BOTH, ""),
     UMAC("umac-64, umac-128 and their -etm", At.BOTH, ""),
     ZLIB("zlib@openssh.com", At.BOTH, ""),
-    CERTIFICATES("…-cert-v01@openssh.com", At.BOTH, ""),
+    CERTIFICATES(
+            "…-cert-v01@openssh.com",
+            At.BOTH,
+            "one that names no principal certifies nobody; OpenSSH up to 10.2 takes it for any host, and for"
+                    + " any user where authorized_keys names its authority"),
     HARDWARE_KEYS(
             "sk-ssh-ed25519@openssh.com, sk-ecdsa-sha2-nistp256@openssh.com",
             At.BOTH,
-            "a person's, held by an agent; not as keys of servers"),
+            "a person's, held by an agent; a server's key, not its certificate, is known to the client"),
     DSA("ssh-dss", At.NEITHER, "as in OpenSSH 10.0, which has it no longer"),
     KEEPALIVE("keepalive@openssh.com", At.BOTH, ""),
     NO_MORE_SESSIONS("no-more-sessions@openssh.com", At.BOTH, ""),

@@ -60,9 +60,6 @@ public final class Authentication {
     /** How long an agent may take to list its keys; OpenSSH waits for ever. */
     private static final Duration AGENT_PATIENCE = Duration.ofSeconds(10);
 
-    /** OpenSSH cuts longer banners here. */
-    private static final int LONGEST_BANNER = 65536;
-
     private final ClientSettings settings;
     private final Prompter prompter;
 
@@ -512,7 +509,7 @@ public final class Authentication {
         private void banner(byte[] text) {
             journal.debug3("input_userauth_banner: entering");
             if (text.length > 0 && journal.level().compareTo(Log.Level.INFO) >= 0) {
-                stderr.accept(Visible.of(text, Math.min(text.length, LONGEST_BANNER)));
+                stderr.accept(Visible.of(text, text.length));
             }
         }
 

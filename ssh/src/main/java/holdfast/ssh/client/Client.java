@@ -996,12 +996,17 @@ public final class Client {
             return FAILED;
         }
         if (lost && status == null && !leftByEscape) {
+            boolean last = false;
             for (Connection.LastWord word : connection.lastWords()) {
                 if (word.level() == null) {
                     toStderr(word.line() + "\r\n");
                 } else {
                     log.write(word.level(), word.line());
+                    last = true;
                 }
+            }
+            if (last) {
+                return FAILED; // in OpenSSH nothing can follow: it has exited where it said that
             }
         }
         boolean told = log.level().compareTo(Log.Level.INFO) >= 0;

@@ -4,7 +4,9 @@ import holdfast.core.liveness.LinkEvent;
 import holdfast.core.liveness.Phase;
 import holdfast.core.time.Moment;
 import holdfast.core.time.TimingWheel.Timer;
+import holdfast.ssh.auth.HardwareSignature;
 import holdfast.ssh.auth.HostProof;
+import holdfast.ssh.crypto.Algorithms;
 import holdfast.ssh.forward.ForwardChannel;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.Deadlines;
@@ -15,15 +17,21 @@ import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.tether.TetherStream;
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 import javax.crypto.AEADBadTagException;
 import org.apache.sshd.client.ClientFactoryManager;
 import org.apache.sshd.client.channel.AbstractClientChannel;
 import org.apache.sshd.client.kex.DHGEXClient;
+import org.apache.sshd.common.FactoryManager;
+import org.apache.sshd.common.NamedFactory;
+import org.apache.sshd.common.NamedResource;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.channel.Channel;
@@ -35,6 +43,7 @@ import org.apache.sshd.common.kex.KexState;
 import org.apache.sshd.common.kex.extension.KexExtensions;
 import org.apache.sshd.common.session.SessionListener;
 import org.apache.sshd.common.session.helpers.AbstractConnectionService;
+import org.apache.sshd.common.signature.Signature;
 import org.apache.sshd.common.util.Readable;
 import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
@@ -49,6 +58,17 @@ class Transport extends PacketSession {
     private static final int LONGEST_LINE = 8192;
 
     private static final int MOST_LINES = 1024;
+
+    /** What an authority may sign a certificate with, whatever the keys of hosts may be. */
+    private static final List<String> AUTHORITIES =
+            List.of(
+                    "ssh-ed25519",
+                    "ecdsa-sha2-nistp256",
+                    "ecdsa-sha2-nistp384",
+                    "ecdsa-sha2-nistp521",
+                    "rsa-sha2-512",
+                    "rsa-sha2-256",
+                    "ssh-rsa");
 
     /** How the words for a server of another protocol begin. */
     static final String VERSIONS_DIFFER = "Protocol major versions differ: ";
@@ -75,6 +95,10 @@ class Transport extends PacketSession {
     private boolean keysEstablished;
     private boolean offended;
     private byte[] shownHostKey = new byte[0];
+
+    /** Of the prime of a group exchange. */
+    private int groupBits;
+
     private volatile @Nullable AbstractClientChannel sending;
 
     /** Clients of ours as a master whose packets we carry; null: there can be none. */
@@ -196,7 +220,11 @@ class Transport extends PacketSession {
 
     /** Takes {@code channel} into the connection; it is still to be opened. */
     void register(AbstractClientChannel channel) throws IOException {
-        getConnectionService().registerChannel(channel);
+        try {
+            getConnectionService().registerChannel(channel);
+        } catch (IllegalStateException e) {
+            throw new IOException(e.getMessage(), e); // the connection ended after the login
+        }
         sending = channel;
     }
 
@@ -457,6 +485,39 @@ class Transport extends PacketSession {
         signalExtraServerVersionInfo(line, new ArrayList<>());
     }
 
+    /** What is offered to the server, and what its certificate may be signed with besides. */
+    @Override
+    public List<NamedFactory<Signature>> getSignatureFactories() {
+        List<NamedFactory<Signature>> all = new ArrayList<>();
+        for (NamedFactory<Signature> offered : super.getSignatureFactories()) {
+            String name = offered.getName();
+            all.add(
+                    name.startsWith("sk-")
+                            ? new NamedSignature(
+                                    name, () -> new HardwareSignature(name, this::shownHostKey))
+                            : offered);
+        }
+        String negotiated = getNegotiatedKexParameter(KexProposalOption.SERVERKEYS);
+        if (negotiated != null && negotiated.contains("-cert-")) {
+            // Which of these the person wants of an authority is HostKeyCheck's to say.
+            all.addAll(Algorithms.signatures(AUTHORITIES));
+        }
+        return all;
+    }
+
+    @Override
+    protected String resolveAvailableSignaturesProposal(FactoryManager client) {
+        return NamedResource.getNames(super.getSignatureFactories());
+    }
+
+    private record NamedSignature(String getName, Supplier<Signature> make)
+            implements NamedFactory<Signature> {
+        @Override
+        public Signature create() {
+            return make.get();
+        }
+    }
+
     /** The host key or certificate of the latest key exchange, byte for byte as it came. */
     byte[] shownHostKey() {
         return shownHostKey;
@@ -469,6 +530,9 @@ class Transport extends PacketSession {
         boolean group = kex instanceof DHGEXClient;
         if (group && command == SshConstants.SSH_MSG_KEX_DH_GEX_GROUP) {
             sshLog.debug("SSH2_MSG_KEX_DH_GEX_GROUP received");
+            int at = buffer.rpos();
+            groupBits = number(buffer.getBytes()).bitLength();
+            buffer.rpos(at);
         }
         if (command
                 == (group
@@ -480,7 +544,10 @@ class Transport extends PacketSession {
                             : "SSH2_MSG_KEX_ECDH_REPLY received");
             int at = buffer.rpos();
             byte[] hostKey = buffer.getBytes();
-            buffer.getBytes(); // the server's half of the agreement
+            byte[] half = buffer.getBytes(); // the server's, of the agreement
+            if (group) {
+                tellBits(half);
+            }
             shownHostKey = hostKey;
             if (getSessionId() == null) {
                 setAttribute(HostProof.OF, new HostProof(hostKey, buffer.getBytes()));
@@ -585,10 +652,22 @@ class Transport extends PacketSession {
                                 + ") sent");
                 sshLog.debug("expecting SSH2_MSG_KEX_DH_GEX_GROUP");
             } else if (command == SshConstants.SSH_MSG_KEX_DH_GEX_INIT) {
+                buffer.rpos(at + 1);
+                tellBits(buffer.getBytes());
+                buffer.rpos(at);
                 sshLog.debug("SSH2_MSG_KEX_DH_GEX_INIT sent");
                 sshLog.debug("expecting SSH2_MSG_KEX_DH_GEX_REPLY");
             }
         }
+    }
+
+    /** Of a half of a group exchange, how many bits are set: OpenSSH's dh_pub_is_valid. */
+    private void tellBits(byte[] half) {
+        sshLog.debug2("bits set: " + number(half).bitCount() + "/" + groupBits);
+    }
+
+    private static BigInteger number(byte[] mpint) {
+        return mpint.length == 0 ? BigInteger.ZERO : new BigInteger(mpint);
     }
 
     private SshException refused(String text) {

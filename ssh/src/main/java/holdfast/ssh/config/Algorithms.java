@@ -77,9 +77,7 @@ enum Algorithms {
                     + " ssh-ed25519 ecdsa-sha2-nistp256 ecdsa-sha2-nistp384"
                     + " ecdsa-sha2-nistp521 sk-ssh-ed25519@openssh.com"
                     + " sk-ecdsa-sha2-nistp256@openssh.com rsa-sha2-512 rsa-sha2-256",
-            "sk-ssh-ed25519@openssh.com sk-ssh-ed25519-cert-v01@openssh.com"
-                    + " sk-ecdsa-sha2-nistp256@openssh.com"
-                    + " sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"
+            "sk-ssh-ed25519-cert-v01@openssh.com sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"
                     + " webauthn-sk-ecdsa-sha2-nistp256@openssh.com ssh-dss"
                     + " ssh-dss-cert-v01@openssh.com");
 

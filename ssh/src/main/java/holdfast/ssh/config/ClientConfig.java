@@ -1173,21 +1173,21 @@ public final class ClientConfig {
             }
             // A Unix socket to connect to makes OpenSSH print a forward as both of these.
             case DYNAMIC_FORWARD -> {
-                for (ForwardSpec spec : given.localForwards()) {
+                for (ForwardSpec spec : settled.forwards().local()) {
                     if (!(spec.connect() instanceof Endpoint.Tcp)) {
                         add(out, name, spec.printedListen());
                     }
                 }
             }
             case LOCAL_FORWARD -> {
-                for (ForwardSpec spec : given.localForwards()) {
+                for (ForwardSpec spec : settled.forwards().local()) {
                     if (!(spec.connect() instanceof Endpoint.Socks)) {
                         add(out, name, spec.printedListen() + " " + spec.printedConnect());
                     }
                 }
             }
             case REMOTE_FORWARD -> {
-                for (ForwardSpec spec : given.remoteForwards()) {
+                for (ForwardSpec spec : settled.forwards().remote()) {
                     add(out, name, spec.printedListen() + " " + spec.printedConnect());
                 }
             }

@@ -132,7 +132,8 @@ public record ForwardSpec(Endpoint listen, Endpoint connect) {
                 if (close < 0 || (close + 1 < all.length() && all.charAt(close + 1) != ':')) {
                     return null;
                 }
-                fields.add(new Field(all.substring(at + 1, close), false));
+                String literal = all.substring(at + 1, close);
+                fields.add(new Field(literal, literal.indexOf('/') >= 0));
                 at = close + 2;
                 continue;
             }

@@ -149,7 +149,7 @@ record Tokens(
         }
     }
 
-    /** Replaces {@code ~} and {@code ~user} at the start of a path. */
+    /** Replaces {@code ~} and {@code ~user} at the start of a path; a slash follows the home. */
     static String tilde(String path, Surroundings surroundings) throws ConfigException {
         if (path.isEmpty() || path.charAt(0) != '~') {
             return path;
@@ -163,10 +163,8 @@ record Tokens(
         if (home == null) {
             throw ConfigException.of("tilde_expand: No such user " + user);
         }
-        if (slash < 0) {
-            return home;
-        }
-        return home.endsWith("/") ? home + path.substring(slash + 1) : home + path.substring(slash);
+        String below = slash < 0 ? "" : path.substring(slash + 1);
+        return home.endsWith("/") ? home + below : home + "/" + below;
     }
 
     private static @Nullable String homeOf(String user) {

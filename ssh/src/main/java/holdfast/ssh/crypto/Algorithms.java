@@ -14,6 +14,7 @@ import org.apache.sshd.common.kex.AbstractDH;
 import org.apache.sshd.common.kex.BuiltinDHFactories;
 import org.apache.sshd.common.kex.DHFactory;
 import org.apache.sshd.common.kex.DHG;
+import org.apache.sshd.common.kex.KexProposalOption;
 import org.apache.sshd.common.kex.KeyExchange;
 import org.apache.sshd.common.kex.KeyExchangeFactory;
 import org.apache.sshd.common.mac.BaseMac;
@@ -39,6 +40,11 @@ import org.jspecify.annotations.Nullable;
  * client that lives for a fifth of a second notices.
  */
 public final class Algorithms {
+
+    /** Bits of the prime of a group exchange: what OpenSSH's client takes at least and at most. */
+    private static final int SMALLEST_GROUP = 2048;
+
+    private static final int LARGEST_GROUP = 8192;
 
     private Algorithms() {}
 
@@ -267,7 +273,7 @@ public final class Algorithms {
                     switch (side) {
                         case CLIENT ->
                                 agreement.isGroupExchange()
-                                        ? DHGEXClient.newFactory(agreement)
+                                        ? new AskingFactory(agreement)
                                         : DHGClient.newFactory(agreement);
                         case SERVER ->
                                 agreement.isGroupExchange()
@@ -277,6 +283,66 @@ public final class Algorithms {
                                         : DHGServer.newFactory(agreement);
                     };
             return factory.createKeyExchange(session);
+        }
+    }
+
+    /**
+     * How many bits of a group are as strong as the keys made with it (dh.c, dh_estimate; NIST SP
+     * 800-57).
+     *
+     * @param cipher its name
+     * @param mac its name; of no matter where the cipher proves its packets itself
+     */
+    static int groupFor(String cipher, String mac) {
+        Cipher encryption = newCipher(cipher);
+        // 3DES is worth 112 bits, however long its key is.
+        int secret = cipher.equals("3des-cbc") ? 14 : encryption.getKdfSize();
+        int bytes =
+                Math.max(secret, Math.max(encryption.getCipherBlockSize(), encryption.getIVSize()));
+        Mac authenticator = encryption.getAuthenticationTagSize() > 0 ? null : newMac(mac);
+        if (authenticator != null) {
+            bytes = Math.max(bytes, authenticator.getDefaultBlockSize());
+        }
+        int bits = 8 * bytes;
+        return bits <= 112
+                ? SMALLEST_GROUP
+                : bits <= 128 ? 3072 : bits <= 192 ? 7680 : LARGEST_GROUP;
+    }
+
+    private record AskingFactory(DHFactory agreement) implements KeyExchangeFactory {
+        @Override
+        public String getName() {
+            return agreement.getName();
+        }
+
+        @Override
+        public KeyExchange createKeyExchange(Session session) {
+            return new Asking(agreement, session);
+        }
+    }
+
+    /** A client's group exchange, which asks for what OpenSSH's would. */
+    private static final class Asking extends DHGEXClient {
+
+        Asking(DHFactory agreement, Session session) {
+            super(agreement, session);
+        }
+
+        @Override
+        public void init(byte[] ours, byte[] theirs, byte[] ourOffer, byte[] theirOffer)
+                throws Exception {
+            Session session = getSession();
+            min = SMALLEST_GROUP;
+            max = LARGEST_GROUP;
+            prf =
+                    Math.max(
+                            groupFor(
+                                    session.getNegotiatedKexParameter(KexProposalOption.C2SENC),
+                                    session.getNegotiatedKexParameter(KexProposalOption.C2SMAC)),
+                            groupFor(
+                                    session.getNegotiatedKexParameter(KexProposalOption.S2CENC),
+                                    session.getNegotiatedKexParameter(KexProposalOption.S2CMAC)));
+            super.init(ours, theirs, ourOffer, theirOffer);
         }
     }
 

@@ -83,6 +83,8 @@ class ClientConfigTest {
                         "ecdsa-sha2-nistp256",
                         "ecdsa-sha2-nistp384",
                         "ecdsa-sha2-nistp521",
+                        "sk-ssh-ed25519@openssh.com",
+                        "sk-ecdsa-sha2-nistp256@openssh.com",
                         "rsa-sha2-512",
                         "rsa-sha2-256");
         assertThat(settings.caSignatureAlgorithms())
@@ -580,6 +582,8 @@ class ClientConfigTest {
         assertThat(machine.settings("-oIdentityAgent=$MISSING", "web").identityAgent()).isNull();
         assertThat(machine.settings("-oIdentityAgent=~/s.%h", "web").identityAgent())
                 .isEqualTo(machine.home + "/s.web");
+        assertThat(machine.settings("-oIdentityAgent=~", "web").identityAgent())
+                .isEqualTo(machine.home + "/");
     }
 
     @Test

@@ -27,6 +27,8 @@ class ForwardSpecTest {
         assertThat(local("h:80:/a/b")).isEqualTo("[h]:80 /a/b");
         assertThat(local("/a:/b")).isEqualTo("/a /b");
         assertThat(local("/a\\:1:web:81")).isEqualTo("/a:1 [web]:81");
+        assertThat(local("[/a:b]:[/c]")).isEqualTo("/a:b /c");
+        assertThat(remote("80:[/a/b]")).isEqualTo("80 /a/b");
         assertThat(remote("0:web:81")).isEqualTo("0 [web]:81");
         assertThat(remote("1080")).isEqualTo("1080 [socks]:0");
     }

@@ -47,6 +47,17 @@ class AlgorithmsTest {
     }
 
     @Test
+    void a_group_is_as_strong_as_what_is_made_with_it() {
+        assertThat(Algorithms.groupFor("3des-cbc", "umac-64@openssh.com")).isEqualTo(3072);
+        assertThat(Algorithms.groupFor("aes128-gcm@openssh.com", "none of it")).isEqualTo(3072);
+        assertThat(Algorithms.groupFor("aes128-ctr", "hmac-md5-96")).isEqualTo(3072);
+        assertThat(Algorithms.groupFor("aes128-ctr", "hmac-sha1-96")).isEqualTo(7680);
+        assertThat(Algorithms.groupFor("aes192-ctr", "umac-64-etm@openssh.com")).isEqualTo(7680);
+        assertThat(Algorithms.groupFor("aes128-ctr", "hmac-sha2-256")).isEqualTo(8192);
+        assertThat(Algorithms.groupFor("chacha20-poly1305@openssh.com", "")).isEqualTo(8192);
+    }
+
+    @Test
     void every_mac_carries_a_connection() throws Exception {
         for (String mac :
                 List.of(

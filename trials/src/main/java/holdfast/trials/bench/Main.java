@@ -6,8 +6,8 @@ import java.util.List;
 /**
  * The benchmarks' front: {@code startup}, {@code bulk}, {@code rekey}, {@code simulate}, {@code
  * tether}, {@code carry}, {@code outlive}, {@code survival}, {@code scale}, {@code mux}, {@code
- * sftp}, {@code forwards}, {@code config}, {@code compatibility} or {@code forwards-churn}, then
- * its options.
+ * sftp}, {@code forwards}, {@code config}, {@code compatibility}, {@code regress} or {@code
+ * forwards-churn}, then its options.
  */
 public final class Main {
 
@@ -32,6 +32,7 @@ public final class Main {
                 case "forwards" -> Forwards.run(new Options(all.subList(1, all.size())));
                 case "config" -> Configuration.run(new Options(all.subList(1, all.size())));
                 case "compatibility" -> Compatibility.run();
+                case "regress" -> Regress.run(all.subList(1, all.size()));
                 case "forwards-churn" -> Churn.run(new Options(all.subList(1, all.size())));
                 default -> {
                     System.err.println(
@@ -50,6 +51,7 @@ public final class Main {
                                    trials/bench forwards [--megabytes N] [--connections N] [--pairs N] [--requests N] [--cipher NAME] [--markdown]
                                    trials/bench config [--pairs N] [--lines N] [--markdown]
                                    trials/bench compatibility
+                                   trials/bench regress [--client ours|theirs] [--server ours|theirs] [--parallel N] [TEST...]
                                    trials/bench forwards-churn [--connections N] [--seconds N] [--seed N] [--server]\
                             """);
                     System.exit(2);

@@ -311,6 +311,16 @@ class AuthenticationTrial {
     }
 
     @Test
+    void a_banner_as_long_as_a_packet_can_carry_is_shown_whole() throws Exception {
+        String line = "Welcome, and mind the gap.\n";
+        Path banner = Files.writeString(directory.resolve("banner"), line.repeat(5000));
+        Path key = Tools.keygen(directory, "key", "", "-t", "ed25519");
+        Login login = new Login(directory, sshd(List.of(key), "Banner " + banner));
+        login.identities.add(key);
+        assertThat(same(login).lines()).filteredOn(line.strip()::equals).hasSize(5000);
+    }
+
+    @Test
     void two_methods_in_a_row_are_partial_success() throws Exception {
         Path first = Tools.keygen(directory, "first", "", "-t", "ed25519");
         Path second = Tools.keygen(directory, "second", "", "-t", "ecdsa");
