@@ -40,8 +40,8 @@ public final class Accounts {
     /** What struct passwd has. */
     private record User(String name, int uid, int gid, String gecos, String home, String shell) {}
 
-    /** Who this process is. */
-    static int effectiveUid() {
+    /** Who this process is, and whose files the ones are that it makes. */
+    public static int effectiveUid() {
         return (int) Native.raw(GETEUID, 0, 0, 0);
     }
 
@@ -93,11 +93,6 @@ public final class Accounts {
                             Native.string(arena, name).address(),
                             group -> group.get(ValueLayout.JAVA_INT, 16)));
         }
-    }
-
-    /** Whose files the ones are that we make. */
-    public static int effectiveUid() {
-        return (int) Native.raw(GETEUID, 0, 0, 0);
     }
 
     /** True if this process runs with effective user 0 and so may become others. */
