@@ -308,6 +308,47 @@ final class ServerLoginTrial {
         }
     }
 
+    @Test
+    void who_has_the_password_of_an_account_that_has_ended_is_told_so(Stage stage)
+            throws Exception {
+        Stage.needsRoot("only root may judge passwords");
+        try (Somebody somebody = Somebody.made(stage)) {
+            String password = "Old-and-Tired-7";
+            good(stage.run("chpasswd").input(somebody.name + ":" + password + "\n").end(SOON));
+            good(stage.run("chage", "-E", "1", somebody.name).end(SOON));
+            String[] settings = {
+                "UsePAM yes", "KbdInteractiveAuthentication yes", "PasswordAuthentication yes"
+            };
+            Sshd theirs = stage.sshd(settings);
+            Sshd ours = stage.holdfastSshd(settings);
+            Path answers = Script.at(stage.directory().resolve("answers"), "echo " + password);
+            String denied =
+                    "Access denied for user "
+                            + somebody.name
+                            + " by PAM account configuration \\[preauth\\]";
+            for (String method : List.of("password", "publickey")) {
+                Ended there = asking(stage, theirs, somebody, answers, method, "echo in").end(SOON);
+                Ended here = asking(stage, ours, somebody, answers, method, "echo in").end(SOON);
+                assertThat(here.out()).isEmpty();
+                assertThat(here.status()).isEqualTo(255);
+                assertThat(words(here)).as(method).isEqualTo(words(there));
+                assertThat(words(here)).contains("Your account has expired");
+            }
+            ours.awaitLog(denied);
+            theirs.awaitLog(denied);
+            // By questions the client may have heard of it in one, or not; it is not let in.
+            Ended asked =
+                    asking(stage, ours, somebody, answers, "keyboard-interactive", "echo in")
+                            .end(SOON);
+            assertThat(asked.out()).isEmpty();
+            assertThat(asked.status()).isEqualTo(255);
+        }
+    }
+
+    private static String words(Ended ended) {
+        return ended.err().replaceAll("port \\d+", "port N");
+    }
+
     /** OpenSSH's client as somebody, by that method, with a program that answers its questions. */
     private static Command asking(
             Stage stage,

@@ -69,6 +69,7 @@ final class Questions {
             String user,
             String address,
             ServerTransport transport,
+            Runnable barred,
             Consumer<Step> told) {
         Questions questions = new Questions(transport, told);
         try {
@@ -83,7 +84,8 @@ final class Questions {
                                         questions.new Talk(settings.loginGraceTime()),
                                         transport.log(),
                                         true,
-                                        () -> {});
+                                        () -> {},
+                                        barred);
                         told.accept(new Decided(questions, right));
                     });
             return questions;

@@ -249,6 +249,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
      *
      * @param account null: there is no such user; the effort is the same
      * @param expired run if it is right, but must be changed before anything else
+     * @param barred takes what PAM says if it is right, but the account may not come in
      * @param says takes what PAM says that is no question
      */
     boolean isPassword(
@@ -259,6 +260,7 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             String password,
             Log log,
             Runnable expired,
+            Consumer<String> barred,
             Consumer<String> says) {
         if (password.length() > LONGEST_PASSWORD
                 || (password.isEmpty() && !settings.permitEmptyPasswords())) {
@@ -306,14 +308,22 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
                         },
                         log,
                         false,
-                        expired);
+                        expired,
+                        () -> {
+                            barred.accept(said.toString().stripTrailing());
+                            said.setLength(0);
+                        });
         if (right && !said.isEmpty()) {
             says.accept(said.toString().stripTrailing());
         }
         return right;
     }
 
-    /** Asks PAM, for a user who is not there, too. Waits. */
+    /**
+     * Asks PAM, for a user who is not there, too. Waits.
+     *
+     * @param barred run if who they are is proven, but the account may not come in
+     */
     boolean authenticated(
             ServerSettings settings,
             @Nullable Account account,
@@ -322,7 +332,8 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
             Pam.Conversation talk,
             Log log,
             boolean interactive,
-            Runnable expired) {
+            Runnable expired,
+            Runnable barred) {
         Pam.Verdict verdict;
         try {
             verdict =
@@ -358,13 +369,12 @@ public final class ServerAuth implements Server.Part, AutoCloseable {
                     return true;
                 }
             }
-            case NOT_ALLOWED ->
-                    log.error(
-                            "Access denied for user "
-                                    + Safe.text(user)
-                                    + " by PAM account configuration: "
-                                    + verdict.words()
-                                    + " [preauth]");
+            case NOT_ALLOWED -> {
+                if (account != null) {
+                    barred.run();
+                    return true;
+                }
+            }
             case BROKEN -> log.error("PAM: " + verdict.words());
         }
         return false;

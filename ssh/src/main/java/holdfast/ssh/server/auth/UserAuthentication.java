@@ -116,6 +116,9 @@ final class UserAuthentication extends AbstractCloseable implements Service {
     /** Their password is right, and has expired. */
     private boolean mustChange;
 
+    /** What PAM says to one whom it keeps out though the password was right; null: it does not. */
+    private volatile @Nullable String barred;
+
     /** What the client is told of its keys once it is in; guarded by itself. */
     private final List<String> toTell = new ArrayList<>();
 
@@ -697,6 +700,10 @@ final class UserAuthentication extends AbstractCloseable implements Service {
 
     /** Why PAM keeps them out who have proved who they are; null: it does not. */
     private @Nullable String accountRefusal(Account who, String method) {
+        String words = barred;
+        if (words != null) {
+            return words;
+        }
         return shared.accountRefusal(
                 settings, who, host(), method, journal, () -> mustChange = true, transport::toSay);
     }
@@ -1041,6 +1048,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         password,
                         journal,
                         () -> mustChange = true,
+                        words -> barred = words,
                         transport::toSay);
         boolean root =
                 account != null
@@ -1065,6 +1073,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                         String.valueOf(user),
                         host(),
                         transport,
+                        () -> barred = "",
                         step -> told(step, began));
         if (asked == null) {
             listenNoMore();
