@@ -85,6 +85,22 @@ final class ServerPolicyTrial {
         assertThat(renewals(stage, others)).isZero();
     }
 
+    @Test
+    void keys_are_renewed_in_time_though_nothing_is_sent(Stage stage) throws Exception {
+        Sshd ours = stage.holdfastSshd("RekeyLimit default 1");
+        Ended there = stage.openSsh(ours, "-v", "trial", "exec sleep 5").end(SOON);
+        assertThat(exchanges(there)).as(there.err()).isBetween(3, 6);
+        Sshd theirs = stage.sshd();
+        Ended here =
+                stage.ssh(theirs, "-v", "-oRekeyLimit=default 1", "trial", "exec sleep 5")
+                        .end(SOON);
+        assertThat(exchanges(here)).as(here.err()).isBetween(3, 6);
+    }
+
+    private static int exchanges(Ended ended) {
+        return ended.err().split("SSH2_MSG_NEWKEYS sent", -1).length - 1;
+    }
+
     /** OpenSSH's two ends know no new keys before the login is over. */
     @Test
     void keys_are_not_renewed_before_the_login(Stage stage) throws Exception {

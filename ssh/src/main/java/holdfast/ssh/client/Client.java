@@ -286,6 +286,7 @@ public final class Client {
                                 nothingElse ? Connection.allowance(clock, opensWithin) : null)) {
             hostKeys = parts.hostKeyNews();
             watchIdle(connection);
+            renewKeys(connection);
             if (!forwarding(connection, forwards) || !sharing(connection, forwards)) {
                 return FAILED;
             }
@@ -372,6 +373,20 @@ public final class Client {
                                     "deadlines",
                                     gap -> {},
                                     problem -> log.debug("ChannelTimeout: " + problem)));
+        }
+    }
+
+    private void renewKeys(Connection connection) {
+        Duration interval = settings.rekeyLimitTime();
+        if (!interval.isZero()) {
+            connection
+                    .transport()
+                    .renewKeys(
+                            interval,
+                            new Deadlines(
+                                    "keys",
+                                    gap -> {},
+                                    problem -> log.debug("RekeyLimit: " + problem)));
         }
     }
 

@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -80,6 +81,10 @@ class Transport extends PacketSession {
     private static final byte PING = (byte) 192;
 
     private static final byte PONG = (byte) 193;
+
+    /** A limit is to be passed, not met. */
+    private static final Duration JUST_AFTER = Duration.ofMillis(1);
+
     private static final String CHAFF = "PING!";
 
     /** Of a SSH_MSG_CHANNEL_WINDOW_ADJUST: its number, the channel's, and by how much. */
@@ -240,6 +245,46 @@ class Transport extends PacketSession {
         deadlines.post(new IdleWatch(watched, limits, deadlines));
     }
 
+    /**
+     * From here keys that are older than {@code interval} are renewed, whether anything is sent or
+     * not: RekeyLimit's second word.
+     *
+     * @param deadlines ends with the connection
+     */
+    void renewKeys(Duration interval, Deadlines deadlines) {
+        getIoSession().addCloseFutureListener(future -> deadlines.close());
+        deadlines.post(new KeyWatch(interval, deadlines));
+    }
+
+    /** Looks at the age of the keys whenever they may be too old; on the deadlines' thread. */
+    private final class KeyWatch implements Runnable {
+        private final Duration interval;
+        private final Deadlines deadlines;
+        private final Timer<Runnable> timer = new Timer<>(this);
+
+        KeyWatch(Duration interval, Deadlines deadlines) {
+            this.interval = interval;
+            this.deadlines = deadlines;
+        }
+
+        @Override
+        public void run() {
+            if (!isOpen()) {
+                return;
+            }
+            Duration left = keysLast(interval);
+            if (!left.isPositive()) {
+                try {
+                    checkRekey();
+                } catch (Exception e) {
+                    sshLog.debug("rekey refused: " + e.getMessage());
+                }
+                left = interval;
+            }
+            deadlines.set(timer, deadlines.clock().now().plus(left).plus(JUST_AFTER));
+        }
+    }
+
     /** Looks at the channels whenever one of them may be over; on the deadlines' thread. */
     private final class IdleWatch implements Runnable {
         private final IdleChannels watched;
@@ -279,8 +324,7 @@ class Transport extends PacketSession {
                     next = left;
                 }
             }
-            // Just after: the limit is to be passed, not met.
-            deadlines.set(timer, deadlines.clock().now().plus(next).plus(Duration.ofMillis(1)));
+            deadlines.set(timer, deadlines.clock().now().plus(next).plus(JUST_AFTER));
         }
     }
 
@@ -307,6 +351,12 @@ class Transport extends PacketSession {
         } catch (IOException e) {
             sshLog.debug2("no-more-sessions not sent: " + e.getMessage()); // it is closing
         }
+    }
+
+    /** How long the keys may still be used; not positive: no longer. */
+    private Duration keysLast(Duration interval) {
+        Instant made = lastKeyTimeValue.get();
+        return interval.minus(Duration.between(made, Instant.now()));
     }
 
     /** Asks for new keys (escape {@code ~R}). */

@@ -23,6 +23,7 @@ import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
@@ -874,8 +875,24 @@ public final class ServerTransport extends OneKeyExchange {
 
     /** Has the channels' limits looked at anew, if there are any. */
     private void watchChannels() {
-        if (idle != null || !settings.unusedConnectionTimeout().isZero()) {
+        if (idle != null
+                || !settings.unusedConnectionTimeout().isZero()
+                || !settings.rekeyLimit().time().isZero()) {
             server.deadlines().post(this::lookAtChannels);
+        }
+    }
+
+    /** How long the keys may still be used; not positive: no longer. */
+    private Duration keysLast(Duration interval) {
+        Instant made = lastKeyTimeValue.get();
+        return interval.minus(Duration.between(made, Instant.now()));
+    }
+
+    private void renewKeys() {
+        try {
+            checkRekey();
+        } catch (Exception e) {
+            log().debug("rekey refused: " + e.getMessage());
         }
     }
 
@@ -902,6 +919,15 @@ public final class ServerTransport extends OneKeyExchange {
             for (Channel channel : service.getChannels()) {
                 next = Moment.earlier(next, expiry(watched, channel));
             }
+        }
+        Duration interval = settings.rekeyLimit().time();
+        if (!interval.isZero()) {
+            Duration left = keysLast(interval);
+            if (!left.isPositive()) {
+                server.apart(this::renewKeys);
+                left = interval;
+            }
+            next = Moment.earlier(next, now().plus(left));
         }
         if (next.equals(Moment.NEVER)) {
             server.deadlines().cancel(channelTimer);
