@@ -7,6 +7,7 @@ import java.security.PublicKey;
 import java.util.function.Supplier;
 import org.apache.sshd.common.session.SessionContext;
 import org.apache.sshd.common.signature.Signature;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A signature by a key on hardware (sk-…), as a client checks it of a server: over the bytes of the
@@ -37,17 +38,17 @@ public final class HardwareSignature implements Signature {
     }
 
     @Override
-    public void initVerifier(SessionContext session, PublicKey decoded) {
+    public void initVerifier(@Nullable SessionContext session, PublicKey decoded) {
         data.reset();
     }
 
     @Override
-    public void update(SessionContext session, byte[] bytes, int from, int length) {
+    public void update(@Nullable SessionContext session, byte[] bytes, int from, int length) {
         data.write(bytes, from, length);
     }
 
     @Override
-    public boolean verify(SessionContext session, byte[] signature) {
+    public boolean verify(@Nullable SessionContext session, byte[] signature) {
         try {
             PublicIdentity shown = PublicIdentity.of(key.get());
             return Signatures.check(shown, algorithm, signature, data.toByteArray()) != null;

@@ -34,9 +34,7 @@ public final class Daemon {
 
     private static final int READY_FD = 3;
 
-    /** No exit status. */
     private static final int PR_SET_PDEATHSIG = 1;
-
     private static final int SIGTERM = 15;
 
     private static final int SOCK_DGRAM_CLOEXEC = 2 | Native.O_CLOEXEC;

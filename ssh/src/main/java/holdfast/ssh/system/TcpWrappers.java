@@ -12,7 +12,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
 import java.util.NoSuchElementException;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,14 +24,28 @@ import org.jspecify.annotations.Nullable;
  * sshd does.
  *
  * <p>The library keeps what it works on in variables of its own and may look up names: one question
- * at a time, on a thread that may wait. Where it is not installed nobody is refused. It is asked
- * for a dry run, because what a rule has run is run by fork and waited for among all children of
- * the process: nothing is spawned, and who would be given another program (twist) is refused.
+ * at a time, on a thread that may wait. Where it is not installed nobody is refused.
+ *
+ * <p>It expects a process of the connection's own, which it changes (user, umask, setenv) and which
+ * has no other children than those that it waits for (spawn, aclexec). It is shown the rules
+ * without what is only done, and refuses whomever a rule would hand to another program or user, or
+ * would have a program judge. A dry run alone spawns nothing, but passes what aclexec would refuse,
+ * and changes the user all the same.
  */
 public final class TcpWrappers {
 
     private static final Path ALLOW = Path.of("/etc/hosts.allow");
     private static final Path DENY = Path.of("/etc/hosts.deny");
+
+    /** What a rule has done, whoever is let in; hosts_options(5). */
+    private static final Set<String> DONE =
+            Set.of("banners", "linger", "nice", "rfc931", "setenv", "spawn", "umask");
+
+    /** What is no answer without its being done. */
+    private static final Set<String> DECIDES = Set.of("aclexec", "group", "twist", "user");
+
+    /** Asks for nothing that a dry run does. */
+    private static final String NOTHING = " keepalive ";
 
     // tcpd.h
     private static final int RQ_DAEMON = 2;
@@ -109,7 +127,91 @@ public final class TcpWrappers {
             return null;
         }
         Library wrap = Library.ONE;
-        return wrap == null ? null : ask(wrap, allow, deny, daemon, client, server);
+        if (wrap == null) {
+            return null;
+        }
+        try (Rules allowing = Rules.of(allow);
+                Rules denying = Rules.of(deny)) {
+            return ask(wrap, allowing.file, denying.file, daemon, client, server);
+        } catch (IOException e) {
+            // Rules that nobody could be asked about let nobody in.
+            String address = client.getAddress().getHostAddress();
+            return address + " (" + address + ")";
+        }
+    }
+
+    /** A file of rules as the library may have it: itself, or a copy for as long as it is asked. */
+    private record Rules(Path file, boolean copied) implements AutoCloseable {
+
+        static Rules of(Path file) throws IOException {
+            String text;
+            try {
+                text = Files.readString(file, StandardCharsets.ISO_8859_1);
+            } catch (IOException e) {
+                return new Rules(file, false); // the library knows what that means
+            }
+            String harmless = harmless(text);
+            if (harmless.equals(text)) {
+                return new Rules(file, false);
+            }
+            Path copy = Files.createTempFile("hosts", null);
+            try {
+                Files.writeString(copy, harmless, StandardCharsets.ISO_8859_1);
+                return new Rules(copy, true);
+            } catch (IOException e) {
+                Files.deleteIfExists(copy);
+                throw e;
+            }
+        }
+
+        @Override
+        public void close() throws IOException {
+            if (copied) {
+                Files.deleteIfExists(file);
+            }
+        }
+    }
+
+    /** The rules without what is done by them; an option that decides by doing is none it knows. */
+    static String harmless(String rules) {
+        StringBuilder all = new StringBuilder();
+        for (String line : rules.replace("\\\n", "").splitWithDelimiters("\n", 0)) {
+            List<String> fields = fields(line);
+            for (int i = 2; i < fields.size() && !line.startsWith("#"); i++) {
+                String option = fields.get(i).strip();
+                String keyword = option.split("[\\s=]", 2)[0].toLowerCase(Locale.ROOT);
+                if (DONE.contains(keyword)) {
+                    fields.set(i, NOTHING);
+                } else if (DECIDES.contains(keyword)) {
+                    fields.set(i, " unsupported-" + keyword + " ");
+                }
+            }
+            all.append(String.join(":", fields));
+        }
+        return all.toString();
+    }
+
+    /** What colons part, but for those in brackets (an address) and behind a backslash. */
+    private static List<String> fields(String line) {
+        List<String> all = new ArrayList<>();
+        int from = 0;
+        boolean bracketed = false;
+        for (int i = 0; i < line.length(); i++) {
+            switch (line.charAt(i)) {
+                case '\\' -> i++;
+                case '[' -> bracketed = true;
+                case ']' -> bracketed = false;
+                case ':' -> {
+                    if (!bracketed) {
+                        all.add(line.substring(from, i));
+                        from = i + 1;
+                    }
+                }
+                default -> {}
+            }
+        }
+        all.add(line.substring(from));
+        return all;
     }
 
     static boolean available() {

@@ -11,6 +11,7 @@ import java.security.Signature;
 import java.security.interfaces.ECPublicKey;
 import java.security.spec.ECGenParameterSpec;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 
 /** What a FIDO token signs, made here by the token's own rules (PROTOCOL.u2f). */
@@ -40,15 +41,8 @@ class SignaturesTest {
     @Test
     void a_token_with_ed25519_tells_of_touch_and_count() throws Exception {
         KeyPair pair = KeyPairGenerator.getInstance("Ed25519").generateKeyPair();
-        byte[] x509 = pair.getPublic().getEncoded();
         String type = "sk-ssh-ed25519@openssh.com";
-        PublicIdentity key =
-                PublicIdentity.of(
-                        new Wire.Writer()
-                                .text(type)
-                                .string(Arrays.copyOfRange(x509, x509.length - 32, x509.length))
-                                .text(APPLICATION)
-                                .bytes());
+        PublicIdentity key = PublicIdentity.of(token(type, pair));
         Signatures.wellFormed(key);
         byte[] raw = sign("Ed25519", pair.getPrivate(), 0x05, 7);
         byte[] signature = new Wire.Writer().text(type).string(raw).u8(0x05).u32(7).bytes();
@@ -96,6 +90,39 @@ class SignaturesTest {
         assertThat(Signatures.check(key, type, signature, DATA))
                 .isEqualTo(new Signatures.Valid(true, true, false, 9));
         assertThat(Signatures.check(key, type, signature, new byte[1])).isNull();
+    }
+
+    @Test
+    void a_server_proves_the_key_that_it_showed_last_by_a_token_and_nothing_else()
+            throws Exception {
+        KeyPair pair = KeyPairGenerator.getInstance("Ed25519").generateKeyPair();
+        KeyPair other = KeyPairGenerator.getInstance("Ed25519").generateKeyPair();
+        String type = "sk-ssh-ed25519@openssh.com";
+        AtomicReference<byte[]> shown = new AtomicReference<>(new byte[0]);
+        HardwareSignature proof = new HardwareSignature(type, shown::get);
+        byte[] raw = sign("Ed25519", pair.getPrivate(), 0, 7);
+        byte[] signature = new Wire.Writer().text(type).string(raw).u8(0).u32(7).bytes();
+        byte[] plain = new Wire.Writer().text("ssh-ed25519").string(raw).bytes();
+        proof.initVerifier(null, pair.getPublic());
+        proof.update(null, DATA, 0, 4);
+        proof.update(null, DATA, 4, DATA.length - 4);
+        assertThat(proof.verify(null, signature)).isFalse(); // nothing was shown
+        shown.set(token(type, other));
+        assertThat(proof.verify(null, signature)).isFalse();
+        shown.set(token(type, pair));
+        assertThat(proof.verify(null, signature)).isTrue();
+        assertThat(proof.verify(null, plain)).isFalse();
+        proof.initVerifier(null, pair.getPublic());
+        assertThat(proof.verify(null, signature)).isFalse(); // of what came before
+    }
+
+    private static byte[] token(String type, KeyPair pair) {
+        byte[] x509 = pair.getPublic().getEncoded();
+        return new Wire.Writer()
+                .text(type)
+                .string(Arrays.copyOfRange(x509, x509.length - 32, x509.length))
+                .text(APPLICATION)
+                .bytes();
     }
 
     @Test

@@ -8,6 +8,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -55,6 +56,40 @@ class TcpWrappersTest {
         assertThat(ran).doesNotExist();
         assertThat(asked("sshd: ALL: twist /bin/echo no\n", "", "192.0.2.1")).isNotNull();
         assertThat(asked("sshd: ALL: deny\n", "", "192.0.2.1")).isNotNull();
+    }
+
+    @Test
+    void who_a_program_would_judge_is_refused_unjudged() throws Exception {
+        for (String rule :
+                List.of("aclexec /bin/true", "ACLEXEC=/bin/true", "\\\n aclexec /bin/true")) {
+            assertThat(asked("sshd: ALL: " + rule + "\n", "ALL: ALL\n", "192.0.2.1")).isNotNull();
+            assertThat(asked("", "sshd: ALL: " + rule + "\n", "192.0.2.1")).isNotNull();
+        }
+        String local = "sshd: [2001:db8::]/32: allow\nsshd: ALL: aclexec /bin/true %a\n";
+        assertThat(asked(local, "ALL: ALL\n", "2001:db8::7")).isNull();
+        assertThat(asked(local, "ALL: ALL\n", "192.0.2.1")).isNotNull();
+    }
+
+    @Test
+    void no_rule_changes_the_server() throws Exception {
+        String before = process();
+        assertThat(
+                        asked(
+                                "sshd: ALL: umask 0: setenv A b\\:c: nice 3: allow\n",
+                                "ALL: ALL\n",
+                                "192.0.2.1"))
+                .isNull();
+        assertThat(asked("sshd: ALL: user nobody\n", "ALL: ALL\n", "192.0.2.1")).isNotNull();
+        assertThat(asked("sshd: ALL: group nogroup\n", "ALL: ALL\n", "192.0.2.1")).isNotNull();
+        assertThat(process()).isEqualTo(before);
+    }
+
+    /** Whose it is, and how it makes files. */
+    private static String process() throws IOException {
+        return Files.readAllLines(Path.of("/proc/self/status")).stream()
+                .filter(line -> line.matches("(Umask|Uid|Gid):.*"))
+                .toList()
+                .toString();
     }
 
     private @Nullable String asked(@Nullable String allow, @Nullable String deny, String from)
