@@ -11,6 +11,7 @@ import holdfast.ssh.forward.ForwardChannel;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.Deadlines;
 import holdfast.ssh.link.IdleChannels;
+import holdfast.ssh.link.KeyAge;
 import holdfast.ssh.link.KeyExchangeWords;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.Wire;
@@ -20,7 +21,6 @@ import java.io.IOException;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -272,7 +272,7 @@ class Transport extends PacketSession {
             if (!isOpen()) {
                 return;
             }
-            Duration left = keysLast(interval);
+            Duration left = KeyAge.left(lastKeyTimeValue, interval);
             if (!left.isPositive()) {
                 try {
                     checkRekey();
@@ -351,12 +351,6 @@ class Transport extends PacketSession {
         } catch (IOException e) {
             sshLog.debug2("no-more-sessions not sent: " + e.getMessage()); // it is closing
         }
-    }
-
-    /** How long the keys may still be used; not positive: no longer. */
-    private Duration keysLast(Duration interval) {
-        Instant made = lastKeyTimeValue.get();
-        return interval.minus(Duration.between(made, Instant.now()));
     }
 
     /** Asks for new keys (escape {@code ~R}). */

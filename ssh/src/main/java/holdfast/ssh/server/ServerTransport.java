@@ -13,6 +13,7 @@ import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.ClosedChannels;
 import holdfast.ssh.link.IdleChannels;
+import holdfast.ssh.link.KeyAge;
 import holdfast.ssh.link.KeyExchangeWords;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
@@ -23,7 +24,6 @@ import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
@@ -882,12 +882,6 @@ public final class ServerTransport extends OneKeyExchange {
         }
     }
 
-    /** How long the keys may still be used; not positive: no longer. */
-    private Duration keysLast(Duration interval) {
-        Instant made = lastKeyTimeValue.get();
-        return interval.minus(Duration.between(made, Instant.now()));
-    }
-
     private void renewKeys() {
         try {
             checkRekey();
@@ -922,7 +916,7 @@ public final class ServerTransport extends OneKeyExchange {
         }
         Duration interval = settings.rekeyLimit().time();
         if (!interval.isZero()) {
-            Duration left = keysLast(interval);
+            Duration left = KeyAge.left(lastKeyTimeValue, interval);
             if (!left.isPositive()) {
                 server.apart(this::renewKeys);
                 left = interval;
