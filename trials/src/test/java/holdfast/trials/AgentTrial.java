@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
@@ -206,11 +207,7 @@ final class AgentTrial {
         }
         try (Agent agent = Agent.running(stage)) {
             adding(stage, sshd, agent, key, "1s");
-            long deadline = System.nanoTime() + SOON.toNanos();
-            while (agent.keys().contains("AAAA")) {
-                assertThat(System.nanoTime()).as("kept for 1 s").isLessThan(deadline);
-                Thread.sleep(50);
-            }
+            Eventually.holds(SOON, () -> !agent.keys().contains("AAAA"), () -> "kept for 1 s");
         }
     }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
@@ -353,11 +354,7 @@ final class AuthTrial {
 
     private static void awaitCount(Terminal terminal, String text, int wanted)
             throws InterruptedException {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (count(terminal.screen(), text) < wanted) {
-            assertThat(System.nanoTime()).as(terminal.screen()).isLessThan(deadline);
-            Thread.sleep(50);
-        }
+        Eventually.holds(SOON, () -> count(terminal.screen(), text) >= wanted, terminal::screen);
     }
 
     private static int count(String text, String part) {

@@ -3,6 +3,7 @@ package holdfast.trials;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Signals;
@@ -31,22 +32,15 @@ final class BackgroundTrial {
 
     /** The only process that there is, once there is only one. */
     private static long behind(Stage stage) throws InterruptedException {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        List<Long> all = stage.processes();
-        while (all.size() != 1 && System.nanoTime() < deadline) {
-            Thread.sleep(20);
-            all = stage.processes();
-        }
-        assertThat(all).hasSize(1);
-        return all.getFirst();
+        awaitOnly(stage, 1);
+        return stage.processes().getFirst();
     }
 
-    private static void awaitNone(Stage stage) throws InterruptedException {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!stage.processes().isEmpty() && System.nanoTime() < deadline) {
-            Thread.sleep(20);
-        }
-        assertThat(stage.processes()).isEmpty();
+    private static void awaitOnly(Stage stage, int processes) throws InterruptedException {
+        Eventually.holds(
+                SOON,
+                () -> stage.processes().size() == processes,
+                () -> stage.processes() + ", not " + processes);
     }
 
     /** The fields of proc(5)'s stat from the state on: state, parent, group, session, terminal. */
@@ -98,7 +92,7 @@ final class BackgroundTrial {
                             .isEqualTo(Path.of("/dev/null"));
                 }
                 Signals.send("TERM", List.of(pid));
-                awaitNone(stage);
+                awaitOnly(stage, 0);
             }
         }
     }
@@ -116,7 +110,7 @@ final class BackgroundTrial {
             String port = ended.err().replaceAll("Allocated port ([0-9]+) (?s:.*)", "$1");
             assertThat(Peer.exchange(Peer.connect(port), "far")).isEqualTo("far");
             Signals.send("TERM", List.of(behind(stage)));
-            awaitNone(stage);
+            awaitOnly(stage, 0);
         }
     }
 
@@ -143,7 +137,7 @@ final class BackgroundTrial {
                 Ended theirs = stage.openSsh(sshd, all).end(SOON);
                 assertThat(ours.errLines()).isNotEmpty().isEqualTo(theirs.errLines());
                 assertThat(ours.status()).isEqualTo(255).isEqualTo(theirs.status());
-                awaitNone(stage);
+                awaitOnly(stage, 0);
             }
         }
     }
@@ -177,7 +171,7 @@ final class BackgroundTrial {
         behind(stage);
         assertThat(out).isEmptyFile();
         Files.createFile(gate);
-        awaitNone(stage);
+        awaitOnly(stage, 0);
         assertThat(out).hasContent("late");
     }
 
@@ -216,7 +210,7 @@ final class BackgroundTrial {
             long pid = behind(stage);
             assertThat(Peer.exchange(Peer.connect(here), "y")).isEqualTo("y");
             Signals.send("TERM", List.of(pid));
-            awaitNone(stage);
+            awaitOnly(stage, 0);
         }
     }
 
@@ -229,18 +223,18 @@ final class BackgroundTrial {
         var _ = terminal.begin(stage.words(sshd) + ask);
         terminal.await("(yes/no/[fingerprint])?", SOON);
         terminal.key("C-c"); // it dies of it, and with it what the shell had yet to do
-        awaitShells(stage, shells);
+        awaitOnly(stage, shells);
         // A server that never answers: killed while it waits.
         sshd.freeze();
         for (String signal : List.of("TERM", "KILL")) {
             Running waiting = stage.ssh(sshd, "-f", "-N", "trial").start();
-            long deadline = System.nanoTime() + SOON.toNanos();
-            while (!stage.client().openSsh() && !standsIn(stage) && System.nanoTime() < deadline) {
-                Thread.sleep(5);
-            }
+            Eventually.holds(
+                    SOON,
+                    () -> stage.client().openSsh() || standsIn(stage),
+                    () -> "nobody is to live on");
             waiting.signal(signal);
             assertThat(waiting.end(SOON).status()).isNotZero();
-            awaitShells(stage, shells);
+            awaitOnly(stage, shells);
         }
     }
 
@@ -257,13 +251,5 @@ final class BackgroundTrial {
             }
         }
         return false;
-    }
-
-    private static void awaitShells(Stage stage, int shells) throws InterruptedException {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (stage.processes().size() > shells && System.nanoTime() < deadline) {
-            Thread.sleep(20);
-        }
-        assertThat(stage.processes()).hasSize(shells);
     }
 }

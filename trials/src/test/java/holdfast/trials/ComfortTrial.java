@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Terminal;
@@ -662,7 +663,8 @@ final class ComfortTrial {
     }
 
     /** What is typed after {@code ~C}, and what it is answered with. */
-    private static List<String> commanded(Stage stage, String client, List<List<String>> commands) {
+    private static List<String> commanded(Stage stage, String client, List<List<String>> commands)
+            throws InterruptedException {
         Terminal terminal = stage.terminal(120, 100);
         Terminal.Foreground running =
                 terminal.begin(
@@ -693,18 +695,16 @@ final class ComfortTrial {
         return (text.length() - text.replace(part, "").length()) / part.length();
     }
 
-    private static void awaitCount(Terminal terminal, String part, int wanted) {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (count(terminal.screen(), part) < wanted) {
-            if (System.nanoTime() > deadline) {
-                throw new AssertionError(
-                        "not " + wanted + " times: " + part + "\n" + terminal.screen());
-            }
-        }
+    private static void awaitCount(Terminal terminal, String part, int wanted)
+            throws InterruptedException {
+        Eventually.holds(
+                SOON,
+                () -> count(terminal.screen(), part) >= wanted,
+                () -> "not " + wanted + " times: " + part + "\n" + terminal.screen());
     }
 
     @Test
-    void the_command_line_says_what_openssh_s_says(Stage stage) throws IOException {
+    void the_command_line_says_what_openssh_s_says(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
         int port = Sshd.freePort();
         List<List<String>> commands =
@@ -756,7 +756,8 @@ final class ComfortTrial {
         assertThat(running.end(SOON)).isEqualTo(255);
     }
 
-    private static void command(Terminal terminal, String line, String answer) {
+    private static void command(Terminal terminal, String line, String answer)
+            throws InterruptedException {
         int prompts = count(terminal.screen(), "ssh>");
         int answers = count(terminal.screen(), answer);
         terminal.type("~C");
@@ -767,11 +768,8 @@ final class ComfortTrial {
 
     /** Whether sshd is to be reached over that port, or soon will be. */
     private static void awaitGreeting(int port, boolean wanted) throws InterruptedException {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (greeted(port) != wanted) {
-            assertThat(System.nanoTime()).as("greeted on %d", port).isLessThan(deadline);
-            Thread.sleep(20);
-        }
+        Eventually.holds(
+                SOON, () -> greeted(port) == wanted, () -> "greeted on %d".formatted(port));
     }
 
     private static boolean greeted(int port) {

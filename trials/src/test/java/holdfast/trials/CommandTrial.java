@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Signals;
 import holdfast.trials.harness.Sshd;
@@ -398,10 +399,7 @@ final class CommandTrial {
         // SSH_FXP_INIT, version 3.
         running.stdin().write(new byte[] {0, 0, 0, 5, 1, 0, 0, 0, 3});
         running.stdin().flush();
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (running.out().size() < 9 && System.nanoTime() < deadline) {
-            Thread.sleep(10);
-        }
+        Eventually.holds(SOON, () -> running.out().size() >= 9, running::report);
         assertThat(running.out().text()).as("SSH_FXP_VERSION").contains("\u0002\0\0\0\u0003");
         running.stdin().close();
         assertThat(running.end(SOON).status()).isZero();

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.NatLab;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
@@ -203,10 +204,7 @@ final class DeathTrial {
                                 "RekeyLimit=64K")
                         .outTo(out)
                         .start();
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (out.count() == 0 && System.nanoTime() < deadline) {
-            Thread.sleep(10);
-        }
+        Eventually.holds(SOON, () -> out.count() != 0, running::report);
         Thread.sleep(500);
         sshd.freeze();
         long frozen = System.nanoTime();

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Display;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Script;
 import holdfast.trials.harness.Sshd;
@@ -93,11 +94,7 @@ final class DisplayTrial {
             assertThat(listens(port)).isTrue();
             client.signal("TERM");
             client.end(SOON);
-            long deadline = System.nanoTime() + SOON.toNanos();
-            while (listens(port)) {
-                assertThat(System.nanoTime()).as("still listening").isLessThan(deadline);
-                Thread.sleep(20);
-            }
+            Eventually.holds(SOON, () -> !listens(port), () -> "still listening");
         }
     }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Signals;
 import holdfast.trials.harness.Sshd;
@@ -50,16 +51,8 @@ final class MuxTrial {
                     new Pair(Whose.DEBIANS, Whose.OURS),
                     new Pair(Whose.OURS, Whose.OURS));
 
-    private interface Condition {
-        boolean holds() throws Exception;
-    }
-
-    private static void await(String what, Condition condition) throws Exception {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!condition.holds()) {
-            assertThat(System.nanoTime()).as(what).isLessThan(deadline);
-            Thread.sleep(20);
-        }
+    private static void await(String what, Eventually.Condition condition) throws Exception {
+        Eventually.holds(SOON, condition, () -> what);
     }
 
     /** A server, and a control socket for connections to it. */

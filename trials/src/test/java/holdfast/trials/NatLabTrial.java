@@ -3,6 +3,7 @@ package holdfast.trials;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.NatLab;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
@@ -226,10 +227,6 @@ final class NatLabTrial {
 
     /** Killed just now, it may still be on its way out. */
     private static void gone(Path process) throws InterruptedException {
-        long deadline = System.nanoTime() + Duration.ofSeconds(5).toNanos();
-        while (Files.exists(process) && System.nanoTime() < deadline) {
-            Thread.sleep(20);
-        }
-        assertThat(process).doesNotExist();
+        Eventually.holds(Duration.ofSeconds(5), () -> !Files.exists(process), process::toString);
     }
 }

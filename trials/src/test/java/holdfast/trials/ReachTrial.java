@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Display;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Script;
@@ -98,10 +99,7 @@ final class ReachTrial {
                                 "trial")
                         .env("DISPLAY", display.name())
                         .start();
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!Files.exists(Path.of(socket)) && System.nanoTime() < deadline) {
-            Thread.sleep(20);
-        }
+        Eventually.holds(SOON, () -> Files.exists(Path.of(socket)), master::report);
         for (boolean theirs : List.of(true, false, true)) {
             String[] words = {"-S", socket, "-X", "trial", client.toString()};
             Ended ended =
@@ -148,10 +146,7 @@ final class ReachTrial {
         Path xauth = Display.xauth(stage.directory().resolve("xauth-here"));
         Path socket = stage.directory().resolve("m");
         Running master = stage.openSsh(sshd, "-M", "-N", "-S", socket.toString(), "trial").start();
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!Files.exists(socket) && System.nanoTime() < deadline) {
-            Thread.sleep(20);
-        }
+        Eventually.holds(SOON, () -> Files.exists(socket), master::report);
         try (Display display = new Display()) {
             Ended ended =
                     speaking(stage, sshd, false, socket.toString(), xauth, "echo \"<$DISPLAY>\"")

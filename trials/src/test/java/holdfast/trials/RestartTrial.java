@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Systemd;
@@ -512,17 +513,7 @@ class RestartTrial {
         holdfast.trials.harness.Signals.send(name, List.of(pid));
     }
 
-    private interface Condition {
-        boolean holds() throws Exception;
-    }
-
-    private static void await(Condition condition, String otherwise) throws Exception {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!condition.holds()) {
-            if (System.nanoTime() > deadline) {
-                throw new AssertionError(otherwise);
-            }
-            Thread.sleep(50);
-        }
+    private static void await(Eventually.Condition condition, String otherwise) throws Exception {
+        Eventually.holds(SOON, condition, () -> otherwise);
     }
 }

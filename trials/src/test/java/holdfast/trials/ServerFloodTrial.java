@@ -3,6 +3,7 @@ package holdfast.trials;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import java.io.IOException;
@@ -468,15 +469,7 @@ final class ServerFloodTrial {
         return text.split(Pattern.quote(what), -1).length - 1;
     }
 
-    private interface Condition {
-        boolean holds() throws Exception;
-    }
-
-    private static void await(Condition condition) throws Exception {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!condition.holds()) {
-            assertThat(System.nanoTime()).as("it does not come true").isLessThan(deadline);
-            Thread.sleep(20);
-        }
+    private static void await(Eventually.Condition condition) throws Exception {
+        Eventually.holds(SOON, condition, () -> "it does not come true");
     }
 }

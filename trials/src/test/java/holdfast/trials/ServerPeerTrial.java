@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.net.httpserver.HttpServer;
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
@@ -716,15 +717,7 @@ final class ServerPeerTrial {
                 .end(SOON);
     }
 
-    private interface Condition {
-        boolean holds() throws Exception;
-    }
-
-    private static void await(Condition condition) throws Exception {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!condition.holds()) {
-            assertThat(System.nanoTime()).as("it does not come true").isLessThan(deadline);
-            Thread.sleep(20);
-        }
+    private static void await(Eventually.Condition condition) throws Exception {
+        Eventually.holds(SOON, condition, () -> "it does not come true");
     }
 }

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Script;
@@ -308,11 +309,7 @@ final class ServerPolicyTrial {
                         stage.openSsh(sshd, "-o", "HostKeyAlgorithms=ssh-ed25519", "trial", "true")
                                 .start());
             }
-            long deadline = System.nanoTime() + SOON.toNanos();
-            while (asked.size() < before + 4) {
-                assertThat(System.nanoTime()).as("%s", asked).isLessThan(deadline);
-                Thread.sleep(20);
-            }
+            Eventually.holds(SOON, () -> asked.size() >= before + 4, () -> "%s".formatted(asked));
             // More than there are threads for the network; whoever else comes is answered.
             try (Socket other = new Socket(sshd.address(), sshd.port())) {
                 other.setSoTimeout(10_000);
@@ -535,13 +532,10 @@ final class ServerPolicyTrial {
                         .inputOpen()
                         .start();
         client.out().await("ready", SOON);
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!all.lines().allMatch(read(known)::contains)) {
-            assertThat(System.nanoTime())
-                    .as("%s%s", read(known), client.err().text())
-                    .isLessThan(deadline);
-            Thread.sleep(50);
-        }
+        Eventually.holds(
+                SOON,
+                () -> all.lines().allMatch(read(known)::contains),
+                () -> "%s%s".formatted(read(known), client.err().text()));
         client.stdin().close();
         assertThat(client.end(SOON).status()).isZero();
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Signals;
 import holdfast.trials.harness.Sshd;
@@ -477,22 +478,12 @@ final class ServerTrial {
         }
     }
 
-    private interface Condition {
-        boolean holds() throws Exception;
-    }
-
-    private static void await(Condition condition, String otherwise) throws Exception {
+    private static void await(Eventually.Condition condition, String otherwise) throws Exception {
         await(condition, otherwise, () -> "");
     }
 
-    private static void await(Condition condition, String otherwise, Callable<?> seen)
+    private static void await(Eventually.Condition condition, String otherwise, Callable<?> seen)
             throws Exception {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!condition.holds()) {
-            if (System.nanoTime() > deadline) {
-                throw new AssertionError(otherwise + " " + seen.call());
-            }
-            Thread.sleep(20);
-        }
+        Eventually.holds(SOON, condition, () -> otherwise + " " + seen.call());
     }
 }

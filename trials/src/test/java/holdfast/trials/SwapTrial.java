@@ -12,6 +12,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
@@ -462,11 +463,7 @@ final class SwapTrial {
         }
 
         void await(String words) throws Exception {
-            long deadline = System.nanoTime() + SOON.toNanos();
-            while (!logged().contains(words)) {
-                assertThat(System.nanoTime()).as(logged()).isLessThan(deadline);
-                Thread.sleep(20);
-            }
+            Eventually.holds(SOON, () -> logged().contains(words), this::logged);
         }
 
         Command ssh(Somebody somebody, String... rest) {

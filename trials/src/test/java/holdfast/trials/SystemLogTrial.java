@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import java.net.InetAddress;
@@ -165,11 +166,10 @@ class SystemLogTrial {
 
     private static void await(Path log, String wanted) throws Exception {
         Pattern pattern = Pattern.compile(wanted);
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!pattern.matcher(Files.readString(log)).find()) {
-            assertThat(System.nanoTime()).as(Files.readString(log)).isLessThan(deadline);
-            Thread.sleep(50);
-        }
+        Eventually.holds(
+                SOON,
+                () -> pattern.matcher(Files.readString(log)).find(),
+                () -> Files.readString(log));
     }
 
     @Test

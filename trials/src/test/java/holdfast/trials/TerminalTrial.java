@@ -2,6 +2,7 @@ package holdfast.trials;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.NatLab;
 import holdfast.trials.harness.Signals;
 import holdfast.trials.harness.Sshd;
@@ -293,11 +294,7 @@ final class TerminalTrial {
         sshd.freeze();
         terminal.await("~.", Duration.ofSeconds(12));
         sshd.thaw();
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (terminal.screen().contains("~.")) {
-            assertThat(System.nanoTime()).as(terminal.screen()).isLessThan(deadline);
-            Thread.sleep(100);
-        }
+        Eventually.holds(SOON, () -> !terminal.screen().contains("~."), terminal::screen);
         assertThat(terminal.screen()).isEqualTo(before);
         terminal.line("still-here");
         terminal.await("still-here", SOON);

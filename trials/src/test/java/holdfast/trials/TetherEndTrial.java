@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
 import java.time.Duration;
@@ -129,10 +130,6 @@ final class TetherEndTrial {
     }
 
     private static void awaitNoSessions(Sshd sshd) throws InterruptedException {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!sshd.sessions().isEmpty()) {
-            assertThat(System.nanoTime()).as(sshd.log()).isLessThan(deadline);
-            Thread.sleep(50);
-        }
+        Eventually.holds(SOON, () -> sshd.sessions().isEmpty(), sshd::log);
     }
 }

@@ -2,6 +2,7 @@ package holdfast.trials;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.NatLab;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Terminal;
@@ -138,11 +139,8 @@ final class TetherTerminalTrial {
         }
 
         private void awaitNoLine() throws InterruptedException {
-            long deadline = System.nanoTime() + SOON.toNanos();
-            while (terminal.screen().contains("[holdfast:")) {
-                assertThat(System.nanoTime()).as(terminal.screen()).isLessThan(deadline);
-                Thread.sleep(50);
-            }
+            Eventually.holds(
+                    SOON, () -> !terminal.screen().contains("[holdfast:"), terminal::screen);
         }
 
         private void awaitPicture(String wanted) throws InterruptedException {

@@ -6,6 +6,7 @@ import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Dialogue;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.NatLab;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Signals;
@@ -13,7 +14,6 @@ import holdfast.trials.harness.Sshd;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -154,10 +154,7 @@ final class TetherTrial {
                         .input("get " + there + " " + here + "\nput " + here + " " + again + "\n")
                         .start();
         // A cut before the login is the end of any connection: nobody is known yet.
-        long deadline = System.nanoTime() + LONG.toNanos();
-        while (!Files.exists(here) && copy.alive() && System.nanoTime() < deadline) {
-            Thread.sleep(10);
-        }
+        Eventually.holds(LONG, () -> Files.exists(here) || !copy.alive(), copy::report);
         SplittableRandom random = new SplittableRandom(seed);
         for (int cut = 0; cut < CUTS; cut++) {
             Thread.sleep(random.nextInt(300, 1800));
@@ -339,26 +336,21 @@ final class TetherTrial {
 
     private static void assertNothingLeft(Stage stage, NatLab lab, Sshd sshd)
             throws InterruptedException {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!sshd.sessions().isEmpty() && System.nanoTime() < deadline) {
-            Thread.sleep(50);
-        }
-        assertThat(sshd.sessions()).as(sshd.log()).isEmpty();
-        String sockets = "";
-        do {
-            sockets =
-                    stage.run("ss", "-tnH", "state", "connected", "exclude", "time-wait")
-                            .behind(lab.server())
-                            .end(SOON)
-                            .out();
-            // What a dead carrier left unsent is the kernel's, no process has it any more.
-            sockets =
-                    sockets.lines()
-                            .filter(line -> !line.startsWith("FIN-WAIT"))
-                            .filter(line -> !line.startsWith("LAST-ACK"))
-                            .filter(line -> !line.startsWith("CLOSING"))
-                            .collect(Collectors.joining("\n"));
-        } while (!sockets.isEmpty() && System.nanoTime() < deadline);
-        assertThat(sockets.getBytes(StandardCharsets.UTF_8)).as(sockets).isEmpty();
+        Eventually.holds(SOON, () -> sshd.sessions().isEmpty(), sshd::log);
+        Eventually.holds(SOON, () -> sockets(stage, lab).isEmpty(), () -> sockets(stage, lab));
+    }
+
+    private static String sockets(Stage stage, NatLab lab) throws InterruptedException {
+        String sockets =
+                stage.run("ss", "-tnH", "state", "connected", "exclude", "time-wait")
+                        .behind(lab.server())
+                        .end(SOON)
+                        .out();
+        // What a dead carrier left unsent is the kernel's, no process has it any more.
+        return sockets.lines()
+                .filter(line -> !line.startsWith("FIN-WAIT"))
+                .filter(line -> !line.startsWith("LAST-ACK"))
+                .filter(line -> !line.startsWith("CLOSING"))
+                .collect(Collectors.joining("\n"));
     }
 }

@@ -2,6 +2,7 @@ package holdfast.trials.terminal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Terminal;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -64,11 +65,10 @@ final class Doubt implements AutoCloseable {
     void done() throws IOException, InterruptedException {
         String wanted = Integer.toString(given);
         Path done = directory.resolve("done");
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!Files.exists(done) || !Files.readString(done).equals(wanted)) {
-            assertThat(System.nanoTime()).as("order %s", given).isLessThan(deadline);
-            Thread.sleep(5);
-        }
+        Eventually.holds(
+                SOON,
+                () -> Files.exists(done) && Files.readString(done).equals(wanted),
+                () -> "order %s".formatted(given));
         settled();
     }
 

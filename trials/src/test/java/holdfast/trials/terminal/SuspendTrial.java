@@ -2,6 +2,7 @@ package holdfast.trials.terminal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Signals;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -72,11 +73,7 @@ final class SuspendTrial {
         doubt.settled();
         assertThat(raw(doubt)).isFalse();
         doubt.terminal.line("clear; fg");
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!raw(doubt)) {
-            assertThat(System.nanoTime()).as("raw again").isLessThan(deadline);
-            Thread.sleep(20);
-        }
+        Eventually.holds(SOON, () -> raw(doubt), () -> "raw again");
     }
 
     private static boolean raw(Doubt doubt) throws Exception {
