@@ -13,7 +13,7 @@ public enum ProtocolExtension {
             At.CLIENT,
             "the server does not announce it, and a client then sends none"),
     ML_KEM("mlkem768x25519-sha256", At.BOTH, ""),
-    SNTRUP("sntrup761x25519-sha512", At.NEITHER, "left out of a list that names it"),
+    SNTRUP("sntrup761x25519-sha512", At.BOTH, ""),
     CHACHA("chacha20-poly1305@openssh.com", At.BOTH, ""),
     GCM("aes128-gcm@openssh.com, aes256-gcm@openssh.com", At.BOTH, ""),
     ETM("hmac-…-etm@openssh.com", At.BOTH, ""),

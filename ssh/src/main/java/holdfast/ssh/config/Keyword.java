@@ -293,7 +293,6 @@ public enum Keyword {
                             "better: it bounds the whole opening, name, keys and login too; without"
                                     + " it 120 s do"),
                     Map.entry(CIPHERS, "better: AES-GCM comes first where the processor has AES"),
-                    Map.entry(KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"),
                     Map.entry(KNOWN_HOSTS_COMMAND, "better: bounded in time and in what it says"),
                     Map.entry(
                             UPDATE_HOST_KEYS,

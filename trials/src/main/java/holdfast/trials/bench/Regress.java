@@ -110,7 +110,6 @@ final class Regress {
                             "hostkey-rotate",
                             With.OUR_SERVER,
                             "host keys on hardware, and DSA ones, are refused"),
-                    new Known("kextype", With.OUR_SERVER, "sntrup761x25519 is not built in"),
                     new Known("keyscan", With.OUR_SERVER, "host keys on hardware are refused"),
                     new Known("keytype", With.OUR_SERVER, "host keys on hardware are refused"),
                     new Known(
