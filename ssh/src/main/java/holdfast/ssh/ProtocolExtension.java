@@ -27,7 +27,7 @@ public enum ProtocolExtension {
     HARDWARE_KEYS(
             "sk-ssh-ed25519@openssh.com, sk-ecdsa-sha2-nistp256@openssh.com",
             At.BOTH,
-            "a person's, held by an agent; a server's key, not its certificate, is known to the client"),
+            "a person's; a server's key, not its certificate, is known to the client"),
     DSA("ssh-dss", At.NEITHER, "as in OpenSSH 10.0, which has it no longer"),
     KEEPALIVE("keepalive@openssh.com", At.BOTH, ""),
     NO_MORE_SESSIONS("no-more-sessions@openssh.com", At.BOTH, ""),

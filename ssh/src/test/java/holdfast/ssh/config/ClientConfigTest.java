@@ -102,7 +102,8 @@ class ClientConfigTest {
                                 true,
                                 null,
                                 ClientCredentials.AddKeys.NO,
-                                Duration.ZERO));
+                                Duration.ZERO,
+                                "internal"));
         assertThat(settings.hostKeyAlgorithmsGiven()).isFalse();
         // The agent may hold certificates and hardware keys, and signs with them by itself.
         assertThat(settings.pubkeyAcceptedAlgorithms())
@@ -701,6 +702,20 @@ class ClientConfigTest {
                 .isEqualTo(
                         "ROOT/home/.ssh/config line 1: HostKeyAlgorithms 'ssh-dss' leaves no"
                                 + " algorithm that is supported");
+    }
+
+    @Test
+    void what_reaches_keys_on_hardware_is_named_or_is_in_the_environment_or_is_none()
+            throws Exception {
+        assertThat(provider("/usr/lib/sk.so")).isEqualTo("/usr/lib/sk.so");
+        assertThat(provider("none")).isNull();
+        assertThat(provider("$NOT_THERE_AT_ALL")).isNull();
+    }
+
+    private @Nullable String provider(String named) throws Exception {
+        return machine.settings("-oSecurityKeyProvider=" + named, "web")
+                .credentials()
+                .securityKeyProvider();
     }
 
     @Test
