@@ -13,7 +13,7 @@ public enum ProtocolExtension {
             At.CLIENT,
             "the server does not announce it, and a client then sends none"),
     ML_KEM("mlkem768x25519-sha256", At.BOTH, ""),
-    SNTRUP("sntrup761x25519-sha512", At.NEITHER, "left out of a list that names it"),
+    SNTRUP("sntrup761x25519-sha512", At.BOTH, ""),
     CHACHA("chacha20-poly1305@openssh.com", At.BOTH, ""),
     GCM("aes128-gcm@openssh.com, aes256-gcm@openssh.com", At.BOTH, ""),
     ETM("hmac-…-etm@openssh.com", At.BOTH, ""),
@@ -27,7 +27,7 @@ public enum ProtocolExtension {
     HARDWARE_KEYS(
             "sk-ssh-ed25519@openssh.com, sk-ecdsa-sha2-nistp256@openssh.com",
             At.BOTH,
-            "a person's, held by an agent; a server's key, not its certificate, is known to the client"),
+            "a person's; a server's key, not its certificate, is known to the client"),
     DSA("ssh-dss", At.NEITHER, "as in OpenSSH 10.0, which has it no longer"),
     KEEPALIVE("keepalive@openssh.com", At.BOTH, ""),
     NO_MORE_SESSIONS("no-more-sessions@openssh.com", At.BOTH, ""),

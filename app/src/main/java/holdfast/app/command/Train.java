@@ -2,6 +2,7 @@ package holdfast.app.command;
 
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.Surroundings;
+import holdfast.ssh.crypto.Rehearsal;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -103,6 +104,7 @@ public final class Train {
             System.err.println("holdfast train: " + e);
             return 1;
         }
+        Rehearsal.learn();
         return Ssh.run(arguments);
     }
 

@@ -13,6 +13,7 @@ import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A connection to the person's ssh-agent (draft-ietf-sshm-ssh-agent) over its Unix socket.
@@ -60,6 +61,7 @@ final class Agent implements AutoCloseable {
     private static final int ADD_ID_CONSTRAINED = 25;
     private static final int CONSTRAIN_LIFETIME = 1;
     private static final int CONSTRAIN_CONFIRM = 2;
+    private static final int CONSTRAIN_EXTENSION = 255;
     private static final int EXTENSION_FAILURE = 28;
     private static final int COM_AGENT2_FAILURE = 102;
     private static final int EXTENDED_FAILURE = 30;
@@ -187,9 +189,15 @@ final class Agent implements AutoCloseable {
      * @param keptFor how long it is to keep it; zero: for ever
      * @param confirmed whether it is to ask the person before each use
      */
-    void add(PrivateIdentity identity, String comment, Duration keptFor, boolean confirmed)
+    void add(
+            PrivateIdentity identity,
+            String comment,
+            Duration keptFor,
+            boolean confirmed,
+            @Nullable String provider)
             throws IOException, GeneralSecurityException {
-        boolean constrained = confirmed || !keptFor.isZero();
+        String through = identity.isElsewhere() ? provider : null;
+        boolean constrained = confirmed || !keptFor.isZero() || through != null;
         Wire.Writer request =
                 new Wire.Writer()
                         .u8(constrained ? ADD_ID_CONSTRAINED : ADD_IDENTITY)
@@ -200,6 +208,9 @@ final class Agent implements AutoCloseable {
         }
         if (confirmed) {
             request.u8(CONSTRAIN_CONFIRM);
+        }
+        if (through != null) {
+            request.u8(CONSTRAIN_EXTENSION).text("sk-provider@openssh.com").text(through);
         }
         try {
             ask(request, SUCCESS, patience);

@@ -7,6 +7,7 @@ import holdfast.ssh.config.ClientCredentials;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.terminal.Prompter;
+import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
@@ -52,6 +53,7 @@ public final class Authentication {
     private static final String PASSWORD = "password";
     private static final String HOST_BOUND = "publickey-hostbound-v00@openssh.com";
     private static final String CERTIFICATE = "-cert-v01@openssh.com";
+    private static final int STDERR = 2;
 
     /** Those of OpenSSH's default order that exist here. */
     private static final List<String> PREFERRED =
@@ -331,7 +333,8 @@ public final class Authentication {
                     loaded,
                     comment,
                     wanted.addedFor(),
-                    wanted.addKeys() == ClientCredentials.AddKeys.CONFIRM);
+                    wanted.addKeys() == ClientCredentials.AddKeys.CONFIRM,
+                    wanted.securityKeyProvider());
             journal.debug("identity added to agent: " + file);
         } catch (Agent.Silent e) {
             journal.error(silent(socket, AGENT_PATIENCE));
@@ -824,7 +827,10 @@ public final class Authentication {
                                     + " contents do not match public");
                     return null;
                 }
-                return loaded.sign(algorithm, data);
+                HardwareKey hardware = loaded.hardware();
+                return hardware == null
+                        ? loaded.sign(algorithm, data)
+                        : signElsewhere(hardware, loaded.open(), signer.name, data);
             } catch (Agent.Silent e) {
                 journal.error(silent(settings.identityAgent(), Agent.SIGNING));
                 release();
@@ -836,11 +842,52 @@ public final class Authentication {
                                 + " \""
                                 + signer.name
                                 + "\""
-                                + (holder == null
-                                        ? ": error in libcrypto"
-                                        : " from agent: " + e.getMessage()));
+                                + (holder != null
+                                        ? " from agent: " + e.getMessage()
+                                        : isOnHardware(signerKey)
+                                                ? ": " + e.getMessage()
+                                                : ": error in libcrypto"));
                 return null;
             }
+        }
+
+        private static boolean isOnHardware(PublicIdentity key) {
+            return key.algorithm().startsWith("sk-");
+        }
+
+        /** OpenSSH's identity_sign: the person is told to touch, and asked for a PIN once. */
+        private byte[] signElsewhere(
+                HardwareKey hardware, PublicIdentity key, String name, byte[] data)
+                throws IOException, GeneralSecurityException {
+            String provider = settings.credentials().securityKeyProvider();
+            if (provider == null) {
+                throw new GeneralSecurityException("no SecurityKeyProvider");
+            }
+            try {
+                return touched(hardware, key, provider, "", data);
+            } catch (HardwareKey.PinWanted e) {
+                if (settings.batchMode()) {
+                    throw e;
+                }
+                String prompt = "Enter PIN for " + key.typeName() + " key " + name + ": ";
+                return touched(hardware, key, provider, ask(prompt, Prompter.Echo.OFF), data);
+            }
+        }
+
+        private byte[] touched(
+                HardwareKey hardware, PublicIdentity key, String provider, String pin, byte[] data)
+                throws IOException, GeneralSecurityException {
+            // Whoever cannot see it is not told: in a file or a log it would come too late.
+            boolean told =
+                    hardware.wantsTouch() && !settings.batchMode() && Terminal.isTerminal(STDERR);
+            if (told) {
+                stderr.accept("\rConfirm user presence for key " + key + "\r\n");
+            }
+            byte[] signature = hardware.sign(provider, pin, data, journal);
+            if (told) {
+                stderr.accept("\rUser presence confirmed\r\n");
+            }
+            return signature;
         }
 
         /** The separate private key of a certificate, or the certificate's own entry. */
@@ -889,6 +936,15 @@ public final class Authentication {
                                     "load_identity_file: Skipping key "
                                             + file
                                             + ": Invalid key length");
+                            return null;
+                        }
+                        if (loaded.isElsewhere()
+                                && settings.credentials().securityKeyProvider() == null) {
+                            journal.debug(
+                                    "key \""
+                                            + file
+                                            + "\" is an authenticator-hosted key, but no provider"
+                                            + " specified");
                             return null;
                         }
                         if (!identity.agentHasIt) {

@@ -232,8 +232,21 @@ final class KeyContainer {
                 BigInteger q = in.mpint();
                 yield rsa(n, e, d, p, q, qInverse);
             }
+            case "sk-ssh-ed25519@openssh.com" ->
+                    hardware(new Writer().text(type).string(in.string()), in);
+            case "sk-ecdsa-sha2-nistp256@openssh.com" ->
+                    hardware(new Writer().text(type).string(in.string()).string(in.string()), in);
             default -> throw new Unsupported(UNKNOWN_TYPE);
         };
+    }
+
+    /** The private half goes on where the public one ends, with the application's name. */
+    private static PrivateIdentity hardware(Writer open, Reader in) throws Malformed {
+        open.string(in.string());
+        PublicIdentity key = PublicIdentity.of(open.bytes());
+        int flags = in.u8();
+        open.u8(flags).string(in.string()).string(in.string());
+        return new PrivateIdentity(key, new HardwareKey(open.bytes(), flags));
     }
 
     private static byte @Nullable [] decrypt(Sealed sealed, byte[] passphrase)

@@ -10,6 +10,7 @@ import java.security.interfaces.EdECPrivateKey;
 import java.security.interfaces.RSAKey;
 import java.security.interfaces.RSAPrivateCrtKey;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /** A private key together with its public half, able to sign. */
 public final class PrivateIdentity {
@@ -44,6 +45,9 @@ public final class PrivateIdentity {
      * @throws GeneralSecurityException for a kind of key that has no such form here
      */
     Wire.Writer forAgent() throws GeneralSecurityException {
+        if (key instanceof HardwareKey there) {
+            return new Wire.Writer().raw(there.fields());
+        }
         try {
             Wire.Reader in = new Wire.Reader(open.blob());
             String type = in.text();
@@ -77,6 +81,16 @@ public final class PrivateIdentity {
 
     public PublicIdentity open() {
         return open;
+    }
+
+    /** Null: the key is here. */
+    @Nullable HardwareKey hardware() {
+        return key instanceof HardwareKey there ? there : null;
+    }
+
+    /** Whether it is on hardware, so that nobody here can sign with it. */
+    public boolean isElsewhere() {
+        return key instanceof HardwareKey;
     }
 
     /** For whoever signs by other means than {@link #sign}. */

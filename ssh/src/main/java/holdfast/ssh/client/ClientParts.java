@@ -233,7 +233,7 @@ final class ClientParts {
                 .name(Terminal.COMPUTES)
                 .start(() -> {
                     mina.run();
-                    Rehearsal.run();
+                    Rehearsal.run(settings.kexAlgorithms());
                 });
     }
 

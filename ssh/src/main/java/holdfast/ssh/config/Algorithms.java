@@ -53,7 +53,7 @@ enum Algorithms {
                     + " ecdh-sha2-nistp384 ecdh-sha2-nistp521"
                     + " diffie-hellman-group-exchange-sha256 diffie-hellman-group16-sha512"
                     + " diffie-hellman-group18-sha512 diffie-hellman-group14-sha256",
-            "sntrup761x25519-sha512 sntrup761x25519-sha512@openssh.com"),
+            ""),
     /** Host keys, and user keys alike: both are names of signatures. */
     SIGNATURES(
             "Bad key types '%s'.",

@@ -859,7 +859,23 @@ public final class ClientConfig {
                     case "confirm" -> ClientCredentials.AddKeys.CONFIRM;
                     default -> ClientCredentials.AddKeys.NO;
                 },
-                Duration.ofSeconds(add.size() > 1 ? Long.parseLong(add.get(1)) : 0));
+                Duration.ofSeconds(add.size() > 1 ? Long.parseLong(add.get(1)) : 0),
+                securityKeyProvider());
+    }
+
+    private @Nullable String securityKeyProvider() {
+        String named = text(Keyword.SECURITY_KEY_PROVIDER);
+        if (isNone(named)) {
+            return null;
+        }
+        if (!named.startsWith("$") || named.length() == 1) {
+            return named;
+        }
+        String resolved = surroundings.environment().get(named.substring(1));
+        if (resolved == null) {
+            log.debug("Authenticator provider " + named + " did not resolve; disabling");
+        }
+        return resolved;
     }
 
     /** The socket to forward; null: none is to be, or none is known. */

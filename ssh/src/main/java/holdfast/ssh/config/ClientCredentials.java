@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param forwardAgent the socket of the agent that programs at the server may talk to; null: none
  * @param addKeys AddKeysToAgent
  * @param addedFor how long an agent keeps a key that was added; zero: for ever
+ * @param securityKeyProvider what reaches keys on hardware, a library or {@code internal}; null:
+ *     they are not used
  */
 public record ClientCredentials(
         List<Path> certificateFiles,
@@ -23,7 +25,8 @@ public record ClientCredentials(
         boolean hostBound,
         @Nullable String forwardAgent,
         AddKeys addKeys,
-        Duration addedFor) {
+        Duration addedFor,
+        @Nullable String securityKeyProvider) {
 
     /** AddKeysToAgent. */
     public enum AddKeys {

@@ -113,7 +113,7 @@ public enum Keyword {
     LOG_LEVEL("LogLevel", Support.BUILT, Shape.OWN, "INFO"),
     MACS("MACs", Support.BUILT, Shape.ALGORITHMS, null),
     PKCS11_PROVIDER("PKCS11Provider", Support.REFUSED, Shape.TEXT, null, "smartcarddevice"),
-    SECURITY_KEY_PROVIDER("SecurityKeyProvider", Support.MISSED, Shape.TEXT, "internal"),
+    SECURITY_KEY_PROVIDER("SecurityKeyProvider", Support.BUILT, Shape.TEXT, "internal"),
     PREFERRED_AUTHENTICATIONS("PreferredAuthentications", Support.BUILT, Shape.TEXT, null),
     PUBKEY_ACCEPTED_ALGORITHMS(
             "PubkeyAcceptedAlgorithms",
@@ -293,7 +293,6 @@ public enum Keyword {
                             "better: it bounds the whole opening, name, keys and login too; without"
                                     + " it 120 s do"),
                     Map.entry(CIPHERS, "better: AES-GCM comes first where the processor has AES"),
-                    Map.entry(KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"),
                     Map.entry(KNOWN_HOSTS_COMMAND, "better: bounded in time and in what it says"),
                     Map.entry(
                             UPDATE_HOST_KEYS,
@@ -315,9 +314,6 @@ public enum Keyword {
                     Map.entry(
                             PKCS11_PROVIDER,
                             "keys on tokens are used through an agent (ssh-add -s)"),
-                    Map.entry(
-                            SECURITY_KEY_PROVIDER,
-                            "hardware keys are used through an agent (ssh-add)"),
                     Map.entry(HOSTBASED_AUTHENTICATION, "the other methods are tried"),
                     Map.entry(
                             GSSAPI_KEY_EXCHANGE,

@@ -337,8 +337,7 @@ public enum ServerKeyword {
                     Map.entry(
                             CLIENT_ALIVE_INTERVAL,
                             "better: asked on time whatever the server sends, sleep is not taken for"
-                                    + " silence, and the log says silent since when"),
-                    Map.entry(KEX_ALGORITHMS, "sntrup761x25519-sha512 is left out of lists"));
+                                    + " silence, and the log says silent since when"));
 
     private final String spelled;
     private final String lowerCase;

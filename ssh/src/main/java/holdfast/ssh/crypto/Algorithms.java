@@ -215,6 +215,8 @@ public final class Algorithms {
     private static boolean isKex(String name) {
         return switch (name) {
             case "mlkem768x25519-sha256",
+                    "sntrup761x25519-sha512",
+                    "sntrup761x25519-sha512@openssh.com",
                     "curve25519-sha256",
                     "curve25519-sha256@libssh.org",
                     "ecdh-sha2-nistp256",
@@ -234,9 +236,11 @@ public final class Algorithms {
 
     private static DHFactory agreement(String name) {
         return switch (name) {
-            case "mlkem768x25519-sha256" -> new X25519Factory(name, true);
+            case "mlkem768x25519-sha256" -> new X25519Factory(name, X25519.Beside.ML_KEM_768);
+            case "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com" ->
+                    new X25519Factory(name, X25519.Beside.SNTRUP_761);
             case "curve25519-sha256", "curve25519-sha256@libssh.org" ->
-                    new X25519Factory(name, false);
+                    new X25519Factory(name, X25519.Beside.NOTHING);
             default -> BuiltinDHFactories.fromFactoryName(name);
         };
     }
@@ -381,7 +385,7 @@ public final class Algorithms {
         }
     }
 
-    private record X25519Factory(String getName, boolean hybrid) implements DHFactory {
+    private record X25519Factory(String getName, X25519.Beside beside) implements DHFactory {
         @Override
         public boolean isSupported() {
             return true;
@@ -394,7 +398,7 @@ public final class Algorithms {
 
         @Override
         public AbstractDH create(Object... none) throws Exception {
-            return new X25519(hybrid);
+            return new X25519(beside);
         }
     }
 }

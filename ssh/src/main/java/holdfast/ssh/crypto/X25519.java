@@ -16,8 +16,9 @@ import org.apache.sshd.common.util.buffer.Buffer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One side of one X25519 exchange, alone (RFC 8731) or beside ML-KEM-768
- * (draft-ietf-sshm-mlkem-hybrid-kex). The JDK refuses points of small order.
+ * One side of one X25519 exchange, alone (RFC 8731) or beside what no quantum computer opens:
+ * ML-KEM (draft-ietf-sshm-mlkem-hybrid-kex) or Streamlined NTRU Prime
+ * (draft-ietf-sshm-ntruprime-ssh). The JDK refuses points of small order.
  *
  * <p>Its own class because MINA's prepares X448 too when it is first touched.
  */
@@ -31,12 +32,19 @@ final class X25519 extends AbstractDH implements CurveSizeIndicator {
     };
 
     private final KeyAgreement agreement;
-    private final boolean hybrid;
+    private final Beside beside;
     private byte @Nullable [] theirs;
 
-    X25519(boolean hybrid) throws GeneralSecurityException {
+    /** What goes beside it. */
+    enum Beside {
+        NOTHING,
+        ML_KEM_768,
+        SNTRUP_761
+    }
+
+    X25519(Beside beside) throws GeneralSecurityException {
         this.agreement = KeyAgreement.getInstance("X25519");
-        this.hybrid = hybrid;
+        this.beside = beside;
     }
 
     @Override
@@ -71,8 +79,8 @@ final class X25519 extends AbstractDH implements CurveSizeIndicator {
                 KeyFactory.getInstance("X25519").generatePublic(new X509EncodedKeySpec(x509)),
                 true);
         byte[] secret = agreement.generateSecret();
-        // Alone the secret becomes an mpint; beside ML-KEM its 32 bytes are hashed as they are.
-        return hybrid ? secret : stripLeadingZeroes(secret);
+        // Alone the secret becomes an mpint; beside another its 32 bytes are hashed as they are.
+        return beside == Beside.NOTHING ? stripLeadingZeroes(secret) : secret;
     }
 
     @Override
@@ -87,11 +95,18 @@ final class X25519 extends AbstractDH implements CurveSizeIndicator {
 
     @Override
     public Digest getHash() {
-        return new BaseDigest("SHA-256", 32);
+        return switch (beside) {
+            case NOTHING, ML_KEM_768 -> new BaseDigest("SHA-256", 32);
+            case SNTRUP_761 -> new BaseDigest("SHA-512", 64);
+        };
     }
 
     @Override
     public @Nullable KeyEncapsulationMethod getKeyEncapsulation() {
-        return hybrid ? new MlKem768() : null;
+        return switch (beside) {
+            case NOTHING -> null;
+            case ML_KEM_768 -> new MlKem768();
+            case SNTRUP_761 -> new Sntrup761();
+        };
     }
 }

@@ -69,8 +69,12 @@ class ClientConfigTest {
                         "hmac-sha2-512",
                         "hmac-sha1");
         assertThat(settings.kexAlgorithms())
-                .startsWith("mlkem768x25519-sha256", "curve25519-sha256")
-                .doesNotContain("sntrup761x25519-sha512", "diffie-hellman-group14-sha1");
+                .startsWith(
+                        "mlkem768x25519-sha256",
+                        "sntrup761x25519-sha512",
+                        "sntrup761x25519-sha512@openssh.com",
+                        "curve25519-sha256")
+                .doesNotContain("diffie-hellman-group14-sha1");
         assertThat(settings.hostKeyAlgorithms())
                 .containsExactly(
                         "ssh-ed25519-cert-v01@openssh.com",
@@ -98,7 +102,8 @@ class ClientConfigTest {
                                 true,
                                 null,
                                 ClientCredentials.AddKeys.NO,
-                                Duration.ZERO));
+                                Duration.ZERO,
+                                "internal"));
         assertThat(settings.hostKeyAlgorithmsGiven()).isFalse();
         // The agent may hold certificates and hardware keys, and signs with them by itself.
         assertThat(settings.pubkeyAcceptedAlgorithms())
@@ -689,18 +694,28 @@ class ClientConfigTest {
     void algorithms_that_only_openssh_has_are_left_out_and_an_empty_rest_is_an_error()
             throws Exception {
         assertThat(
-                        machine.settings(
-                                        "-oKexAlgorithms=sntrup761x25519-sha512,"
-                                                + "curve25519-sha256",
-                                        "web")
-                                .kexAlgorithms())
-                .containsExactly("curve25519-sha256");
-        machine.userFile("KexAlgorithms sntrup761x25519-sha512@openssh.com");
+                        machine.settings("-oHostKeyAlgorithms=ssh-dss,ssh-ed25519", "web")
+                                .hostKeyAlgorithms())
+                .containsExactly("ssh-ed25519");
+        machine.userFile("HostKeyAlgorithms ssh-dss");
         assertThat(machine.error("web"))
                 .isEqualTo(
-                        "ROOT/home/.ssh/config line 1: KexAlgorithms"
-                                + " 'sntrup761x25519-sha512@openssh.com' leaves no algorithm that"
-                                + " is supported");
+                        "ROOT/home/.ssh/config line 1: HostKeyAlgorithms 'ssh-dss' leaves no"
+                                + " algorithm that is supported");
+    }
+
+    @Test
+    void what_reaches_keys_on_hardware_is_named_or_is_in_the_environment_or_is_none()
+            throws Exception {
+        assertThat(provider("/usr/lib/sk.so")).isEqualTo("/usr/lib/sk.so");
+        assertThat(provider("none")).isNull();
+        assertThat(provider("$NOT_THERE_AT_ALL")).isNull();
+    }
+
+    private @Nullable String provider(String named) throws Exception {
+        return machine.settings("-oSecurityKeyProvider=" + named, "web")
+                .credentials()
+                .securityKeyProvider();
     }
 
     @Test

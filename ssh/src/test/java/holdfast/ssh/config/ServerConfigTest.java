@@ -187,7 +187,7 @@ class ServerConfigTest {
                                 + "AuthenticationMethods cannot be satisfied by enabled"
                                 + " authentication methods");
         assertThat(error("AuthenticationMethods hostbased publickey")).isEqualTo("no error");
-        assertThat(error("KexAlgorithms sntrup761x25519-sha512"))
+        assertThat(error("KexAlgorithms -*"))
                 .isEqualTo("KexAlgorithms: none of the algorithms given is supported");
         assertThat(error("AuthorizedKeysCommand /bin/x"))
                 .isEqualTo("AuthorizedKeysCommand set without AuthorizedKeysCommandUser");

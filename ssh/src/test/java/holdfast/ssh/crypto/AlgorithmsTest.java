@@ -33,6 +33,8 @@ class AlgorithmsTest {
         List<List<String>> pairs =
                 List.of(
                         List.of("mlkem768x25519-sha256", "chacha20-poly1305@openssh.com"),
+                        List.of("sntrup761x25519-sha512", "aes128-ctr"),
+                        List.of("sntrup761x25519-sha512@openssh.com", "aes256-ctr"),
                         List.of("curve25519-sha256", "aes256-gcm@openssh.com"),
                         List.of("curve25519-sha256@libssh.org", "aes128-gcm@openssh.com"),
                         List.of("ecdh-sha2-nistp256", "aes128-ctr"),
@@ -93,7 +95,7 @@ class AlgorithmsTest {
         Algorithms.install(
                 client,
                 Algorithms.Side.CLIENT,
-                List.of("curve25519-sha256", "sntrup761x25519-sha512", "mlkem768x25519-sha256"),
+                List.of("curve25519-sha256", "sntrup999x25519-sha512", "mlkem768x25519-sha256"),
                 List.of("aes256-ctr", "aes999-ctr", "chacha20-poly1305@openssh.com"),
                 List.of("umac-99@openssh.com", "hmac-sha2-512", "hmac-sha2-256"),
                 List.of("rsa-sha2-256", "ssh-dss", "ssh-ed25519"));

@@ -85,7 +85,13 @@ final class Given {
         values.put(
                 "credentials",
                 new ClientCredentials(
-                        List.of(), false, true, null, ClientCredentials.AddKeys.NO, Duration.ZERO));
+                        List.of(),
+                        false,
+                        true,
+                        null,
+                        ClientCredentials.AddKeys.NO,
+                        Duration.ZERO,
+                        "internal"));
         values.putAll(given);
         RecordComponent[] parts = ClientSettings.class.getRecordComponents();
         Class<?>[] types = new Class<?>[parts.length];

@@ -80,17 +80,9 @@ final class Regress {
                             With.OUR_CLIENT,
                             "a certificate that names no principal is taken for none, as from OpenSSH 10.3"),
                     new Known(
-                            "cert-userkey",
-                            With.OUR_CLIENT,
-                            "keys on hardware are used through an agent, not from their files"),
-                    new Known(
                             "hostkey-agent",
                             With.OUR_CLIENT,
                             "certificates of hosts whose keys are DSA or on hardware are not known"),
-                    new Known(
-                            "keytype",
-                            With.OUR_CLIENT,
-                            "keys on hardware are used through an agent, not from their files"),
                     new Known(
                             "kextype",
                             With.OUR_CLIENT_THEIR_SERVER,
@@ -110,7 +102,6 @@ final class Regress {
                             "hostkey-rotate",
                             With.OUR_SERVER,
                             "host keys on hardware, and DSA ones, are refused"),
-                    new Known("kextype", With.OUR_SERVER, "sntrup761x25519 is not built in"),
                     new Known("keyscan", With.OUR_SERVER, "host keys on hardware are refused"),
                     new Known("keytype", With.OUR_SERVER, "host keys on hardware are refused"),
                     new Known(

@@ -42,12 +42,7 @@ class ConfigDifferentialTrial {
 
     /** Names that OpenSSH's lists may hold and Holdfast leaves out. */
     private static final List<String> LEFT_OUT =
-            List.of(
-                    "sk-ssh-ed25519-cert",
-                    "sk-ecdsa-sha2-nistp256-cert",
-                    "webauthn-",
-                    "sntrup",
-                    "ssh-dss");
+            List.of("sk-ssh-ed25519-cert", "sk-ecdsa-sha2-nistp256-cert", "webauthn-", "ssh-dss");
 
     /** What OpenSSH adds to lines that have said it all. */
     private static final List<String> SECOND_LINES =
@@ -825,7 +820,7 @@ class ConfigDifferentialTrial {
         return switch (name) {
             // 10.0 put AES-GCM before AES-CTR in the default.
             case "ciphers" -> inOrderOf10(list(their), list(our));
-            // 10.0 begins with ML-KEM; sntrup761 is not in Holdfast.
+            // 10.0 begins with ML-KEM.
             case "kexalgorithms" -> {
                 List<String> ours = new ArrayList<>(list(our));
                 ours.remove("mlkem768x25519-sha256");

@@ -402,7 +402,13 @@ class HostKeysTrial {
         values.put(
                 "credentials",
                 new ClientCredentials(
-                        List.of(), false, true, null, ClientCredentials.AddKeys.NO, Duration.ZERO));
+                        List.of(),
+                        false,
+                        true,
+                        null,
+                        ClientCredentials.AddKeys.NO,
+                        Duration.ZERO,
+                        "internal"));
         values.putAll(circumstance.options());
         RecordComponent[] parts = ClientSettings.class.getRecordComponents();
         Class<?>[] types = new Class<?>[parts.length];

@@ -152,7 +152,17 @@ public final class HostKeys {
 
     private static @Nullable PrivateIdentity key(Path file, Log.Level level, Log log) {
         return switch (IdentityFile.load(file, "", log)) {
-            case IdentityFile.Loaded(PrivateIdentity identity) -> identity;
+            case IdentityFile.Loaded(PrivateIdentity identity) -> {
+                if (identity.isElsewhere()) {
+                    log.write(
+                            level,
+                            "Unable to load host key \""
+                                    + file
+                                    + "\": unknown or unsupported key type");
+                    yield null;
+                }
+                yield identity;
+            }
             case IdentityFile.Missing() -> null;
             case IdentityFile.WrongPassphrase() -> {
                 log.write(
