@@ -117,6 +117,19 @@ final class ComfortTrial {
     }
 
     @Test
+    void a_terminal_is_called_what_setenv_says(Stage stage) throws Exception {
+        Sshd sshd = stage.sshd();
+        List<String> env = List.of("TERM=xterm-kitty");
+        String ask = "echo $TERM";
+        for (String set : List.of("FOO=bar", "TERM=xterm-256color", "TERM=", "A=b TERM=vt100")) {
+            Seen seen = same(stage, sshd, env, "", "-tt", "-o", "SetEnv=" + set, "trial", ask);
+            int at = set.indexOf("TERM=") + 5;
+            String told = at < 5 || at == set.length() ? "xterm-kitty" : set.substring(at);
+            assertThat(seen.out()).isEqualTo(told + "\r\n");
+        }
+    }
+
+    @Test
     void a_remote_command_has_its_tokens_expanded(Stage stage) throws Exception {
         Sshd sshd = stage.sshd();
         same(stage, sshd, "-o", "RemoteCommand=echo %h %n %p %r %u %d %i %L %l %k %C %%", "trial");

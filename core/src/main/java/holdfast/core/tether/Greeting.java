@@ -69,6 +69,9 @@ public final class Greeting {
             if (c == '\n') {
                 whole();
                 line.setLength(0);
+            } else if (until == Until.FIRST_LINE && (c == 0 || returned())) {
+                // No line of SSH's, TLS perhaps: nobody waits for its end.
+                outcome = new Outcome.Plain();
             } else if (line.length() < TetherLine.LONGEST) {
                 line.append(c);
             } else if (until == Until.FIRST_LINE) {
@@ -76,6 +79,10 @@ public final class Greeting {
             }
         }
         return at - offset;
+    }
+
+    private boolean returned() {
+        return !line.isEmpty() && line.charAt(line.length() - 1) == '\r';
     }
 
     private void whole() {

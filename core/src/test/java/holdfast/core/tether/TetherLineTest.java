@@ -145,6 +145,17 @@ final class TetherLineTest {
         assertThat(client.outcome()).isEqualTo(new Greeting.Outcome.Plain());
     }
 
+    @Test
+    void what_cannot_be_a_line_is_plain_at_once() {
+        Greeting tls = Greeting.ofClient();
+        assertThat(fed(tls, new byte[] {0x16, 3, 1, 0, (byte) 0xf1, 1, 0, 0, (byte) 0xed}))
+                .isEqualTo(4);
+        assertThat(tls.outcome()).isEqualTo(new Greeting.Outcome.Plain());
+        Greeting returned = Greeting.ofClient();
+        assertThat(fed(returned, Bytes.ascii("SSH-2.0-x\ry"))).isEqualTo(11);
+        assertThat(returned.outcome()).isEqualTo(new Greeting.Outcome.Plain());
+    }
+
     private static int fed(Greeting greeting, byte[] bytes) {
         int used = 0;
         while (used < bytes.length && greeting.outcome() == null) {

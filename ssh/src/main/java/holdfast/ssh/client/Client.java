@@ -749,7 +749,7 @@ public final class Client {
         SessionChannel.Pty pty = null;
         if (tty != null) {
             Terminal.Size size = tty.size();
-            String term = environment.getOrDefault("TERM", "");
+            String term = settings.terminalKind(environment);
             pty =
                     new SessionChannel.Pty(
                             term,

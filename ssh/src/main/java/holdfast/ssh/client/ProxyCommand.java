@@ -2,6 +2,7 @@ package holdfast.ssh.client;
 
 import holdfast.ssh.config.Route;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.log.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -81,7 +82,9 @@ final class ProxyCommand implements ByteChannel {
             return new ProxyCommand(process, guardian);
         } catch (IOException e) {
             guardian.destroyForcibly();
-            throw new ClientFailure(command.shell() + ": " + e.getMessage());
+            String reason = Reason.ofProgram(e);
+            throw new ClientFailure(
+                    command.shell() + ": " + (reason == null ? Reason.of(e) : reason));
         }
     }
 

@@ -207,6 +207,12 @@ public record ClientSettings(
         return sent;
     }
 
+    /** What a terminal is called to the server: TERM, unless SetEnv gives it another value. */
+    public String terminalKind(Map<String, String> environment) {
+        String set = setEnv.getOrDefault("TERM", "");
+        return set.isEmpty() ? environment.getOrDefault("TERM", "") : set;
+    }
+
     /** Whether SendEnv names it. */
     public boolean mayBeSent(String name) {
         for (String pattern : sendEnv) {

@@ -673,7 +673,6 @@ public final class MuxClient {
         String who = "mux_client_request_session";
         boolean tty = settings.wantsPty(Terminal.isTerminal(0), log);
         String command = settings.command();
-        String term = settings.setEnv().getOrDefault("TERM", "");
         int request = nextRequest;
         send(
                 wire,
@@ -684,7 +683,7 @@ public final class MuxClient {
                         settings.credentials().forwardAgent() != null,
                         settings.sessionType() == SessionType.SUBSYSTEM,
                         settings.escapeChar() < 0 ? MuxMessage.NO_ESCAPE : settings.escapeChar(),
-                        term.isEmpty() ? environment.getOrDefault("TERM", "") : term,
+                        settings.terminalKind(environment),
                         Octets.bytes(command == null ? "" : command),
                         sentEnvironment()));
         try {

@@ -104,6 +104,11 @@ public final class Outflow {
         }
     }
 
+    /** Ends at once, as at the tap's end: what is under way may still be sent. */
+    public void end() {
+        over(null);
+    }
+
     /** Ends at once, and nobody is told: what is under way may still be sent. */
     public void stop() {
         state.set(State.OVER);

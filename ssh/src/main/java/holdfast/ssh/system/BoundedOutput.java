@@ -24,6 +24,9 @@ public final class BoundedOutput {
     /** A status above it tells of a signal, as the VM has it. */
     private static final int BY_SIGNAL = 128;
 
+    /** Linux's signals; 255 is a status that programs choose. */
+    private static final int LAST_SIGNAL = 64;
+
     private BoundedOutput() {}
 
     /**
@@ -84,8 +87,13 @@ public final class BoundedOutput {
 
     /** What became of a program, as OpenSSH says it behind its name. */
     public static String ended(int status) {
-        return status > BY_SIGNAL
+        return bySignal(status)
                 ? " exited on signal " + (status - BY_SIGNAL)
                 : " failed, status " + status;
+    }
+
+    /** Whether a signal ended a program, by its status. */
+    public static boolean bySignal(int status) {
+        return status > BY_SIGNAL && status <= BY_SIGNAL + LAST_SIGNAL;
     }
 }

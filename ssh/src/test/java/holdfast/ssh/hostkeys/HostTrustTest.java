@@ -121,6 +121,10 @@ class HostTrustTest {
         assertThat(check(ED25519, trust(List.of(), command))).isEqualTo(new Rejected());
         assertThat(given.said)
                 .contains("KnownHostsCommand-HOSTNAME " + program + " exited on signal 9\r\n");
+        Files.writeString(program, "#!/bin/sh\nexit 255\n");
+        assertThat(check(ED25519, trust(List.of(), command))).isEqualTo(new Rejected());
+        assertThat(given.said)
+                .contains("KnownHostsCommand-HOSTNAME " + program + " failed, status 255\r\n");
     }
 
     @Test

@@ -82,7 +82,7 @@ final class Commands {
             // Only root asks for everybody here: what nobody may execute.
             log.error(
                     keyword + " execve \"" + ServerTokens.joined(words) + "\": Permission denied");
-            log.error(named + BoundedOutput.ended(NOT_EXECUTED));
+            log.info(named + BoundedOutput.ended(NOT_EXECUTED));
             return null;
         }
         try {
@@ -94,7 +94,7 @@ final class Commands {
                 return null;
             }
             log.error(keyword + " execve \"" + ServerTokens.joined(words) + "\": " + reason);
-            log.error(named + BoundedOutput.ended(NOT_EXECUTED));
+            log.info(named + BoundedOutput.ended(NOT_EXECUTED));
             return null;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -161,7 +161,10 @@ final class Commands {
             }
             int status = process.waitFor();
             if (status != 0) {
-                log.error(named + BoundedOutput.ended(status));
+                // A name that a directory does not know is no error of this server's.
+                log.write(
+                        BoundedOutput.bySignal(status) ? Log.Level.ERROR : Log.Level.INFO,
+                        named + BoundedOutput.ended(status));
                 return null;
             }
             return new ByteArrayInputStream(said);

@@ -299,6 +299,10 @@ final class SessionChannel extends AbstractServerChannel {
             case "break" -> {
                 return pty != null;
             }
+            case "eow@openssh.com" -> {
+                unread();
+                return true;
+            }
             default -> {
                 // Only before a program runs.
             }
@@ -1134,6 +1138,20 @@ final class SessionChannel extends AbstractServerChannel {
             request.putString("eow@openssh.com");
             request.putBoolean(false);
             write(request);
+        }
+    }
+
+    /**
+     * Nobody reads what the client is sent any more (PROTOCOL of OpenSSH, 2.1): the program's pipe
+     * is closed, so that it ends by SIGPIPE ({@code ssh host yes | head -1}) and does not write for
+     * ever what is thrown away. A terminal is read on: closing it would be a hang-up.
+     */
+    private void unread() {
+        Outflow flow = output;
+        Child running = child;
+        if (flow != null && running != null && pty == null) {
+            flow.end();
+            running.output().close();
         }
     }
 

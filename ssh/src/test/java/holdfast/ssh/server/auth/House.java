@@ -39,6 +39,10 @@ final class House implements AutoCloseable {
     final Path hostKey;
     final Path home;
     final List<String> said = new CopyOnWriteArrayList<>();
+
+    /** What of it was an error. */
+    final List<String> errors = new CopyOnWriteArrayList<>();
+
     final List<Login> logins = new CopyOnWriteArrayList<>();
     final Residents residents;
     final ServerAuth auth;
@@ -68,7 +72,15 @@ final class House implements AutoCloseable {
         all.add("PerSourcePenalties no"); // or a few refusals would keep the next client out
         all.add("UsePAM " + (residents.talks == null ? "no" : "yes"));
         all.addAll(lines.subList(match, lines.size()));
-        Log log = new Log(Log.Level.DEBUG2, line -> said.add(line.strip()));
+        Log log =
+                Log.ofTerminal(
+                        Log.Level.DEBUG2,
+                        (at, line) -> {
+                            said.add(line.strip());
+                            if (at == Log.Level.ERROR) {
+                                errors.add(line.strip());
+                            }
+                        });
         auth = new ServerAuth(residents);
         server =
                 new Server(

@@ -366,6 +366,7 @@ class ServerAuthTest {
             assertThat(house.log())
                     .contains(
                             "AuthorizedKeysCommand /usr/bin/cat \"" + list + "\" failed, status 1");
+            assertThat(house.errors).isEmpty();
         }
     }
 

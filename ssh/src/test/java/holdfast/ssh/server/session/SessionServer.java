@@ -1,5 +1,6 @@
 package holdfast.ssh.server.session;
 
+import holdfast.ssh.Software;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.log.Log;
@@ -74,7 +75,7 @@ final class SessionServer implements AutoCloseable {
                 new Server(
                         ServerConfig.of(all),
                         List.of((mina, of) -> fit(mina, hostKey, settings), new SessionChannels()),
-                        "Holdfast_test",
+                        Software.SERVER,
                         new Log(Log.Level.DEBUG3, log::add));
         server.start();
     }

@@ -130,6 +130,19 @@ class SessionTest {
     }
 
     @Test
+    void a_command_ends_when_nobody_reads_what_it_says() throws Exception {
+        SessionServer server = serve();
+        Path told = directory.resolve("told");
+        List<String> words = new ArrayList<>(List.of("bash", "-c"));
+        words.add("\"$@\" | head -n 1; echo ${PIPESTATUS[0]}");
+        words.add("first");
+        words.addAll(server.ssh(USER + "@127.0.0.1", "yes; echo $? > " + told + "; exit 3"));
+        Process first = server.start(words);
+        assertThat(new String(first.getInputStream().readAllBytes(), UTF_8)).isEqualTo("y\n3\n");
+        assertThat(Files.readString(told)).isEqualTo("141\n"); // SIGPIPE, as on one machine
+    }
+
+    @Test
     void a_background_child_that_holds_the_pipe_keeps_the_channel_open() throws Exception {
         long before = System.nanoTime();
         SessionServer.Ran ran = serve().command("(sleep 1; echo late) & echo early; exit 4");
