@@ -261,7 +261,7 @@ public final class ServerConfig {
             case PER_SOURCE_PENALTIES ->
                     add(out, name, penalties(ServerResolution.penalties(words)));
             // Not printed by OpenSSH, or no values at all.
-            case R_DOMAIN, DEBIAN_BANNER, MATCH, INCLUDE -> {}
+            case R_DOMAIN, MATCH, INCLUDE -> {}
             default -> {
                 if (!words.isEmpty() && (!keyword.isOurs() || values.has(keyword))) {
                     add(out, name, String.join(" ", words));

@@ -96,6 +96,8 @@ public enum ServerKeyword {
     FINGERPRINT_HASH("FingerprintHash", Support.BUILT, Shape.OWN, In.GLOBAL, "SHA256"),
     EXPOSE_AUTH_INFO("ExposeAuthInfo", Support.BUILT, Shape.FLAG, In.ALL, "no"),
     REFUSE_CONNECTION("RefuseConnection", Support.BUILT, Shape.FLAG, In.ALL, "no"),
+    // Debian's, which hides a version that Holdfast does not tell in the first place.
+    DEBIAN_BANNER("DebianBanner", Support.MOOT, Shape.FLAG, In.GLOBAL, "yes"),
 
     PID_FILE("PidFile", Support.BUILT, Shape.FILE, In.GLOBAL, "/run/sshd.pid"),
     MODULI_FILE("ModuliFile", Support.BUILT, Shape.FILE, In.GLOBAL, "/etc/ssh/moduli"),
@@ -195,9 +197,6 @@ public enum ServerKeyword {
     // The structure of a file; never printed.
     MATCH("Match", Support.BUILT, Shape.OWN, In.ALL, null),
     INCLUDE("Include", Support.BUILT, Shape.OWN, In.ALL, null),
-
-    // Debian's, which hides a version that Holdfast does not tell in the first place.
-    DEBIAN_BANNER("DebianBanner", Support.MOOT, Shape.FLAG, In.GLOBAL, null),
 
     // What servconf.c passes over: in silence, or with a line of the log.
     PROTOCOL("Protocol", Support.IGNORED, Shape.OWN, In.GLOBAL, null),

@@ -5,13 +5,16 @@ import holdfast.ssh.config.ServerSettings.MaxStartups;
 import holdfast.ssh.config.ServerSettings.NetBlockSize;
 import holdfast.ssh.config.ServerSettings.Overflow;
 import holdfast.ssh.config.ServerSettings.PerSourcePenalties;
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.log.Log;
 import java.net.Inet4Address;
 import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Iterator;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.IntUnaryOperator;
@@ -128,7 +131,7 @@ final class Doorkeeper {
         Source source = source(from);
         String penalised = exempt ? null : penalised(source, now);
         if (penalised != null) {
-            return new Refusal("penalty: " + penalised, Log.Level.INFO);
+            return new Refusal(penalised, Log.Level.INFO);
         }
         MaxStartups limit = rules.startups();
         if (dropped(limit) || startups.getOrDefault(source, 0) >= rules.perSource()) {
@@ -152,12 +155,12 @@ final class Doorkeeper {
         if (!rules.penalties().enabled()) {
             return null;
         }
-        Penalty penalty = penalties(source).get(source);
-        if (penalty != null && penalty.active && now.isBefore(penalty.until)) {
-            return penalty.reason.words;
+        if (overflow(source) == Overflow.DENY_ALL && full(source, now)) {
+            return "too many penalised addresses";
         }
-        return full(source, now) && overflow(source) == Overflow.DENY_ALL
-                ? "too many penalised sources"
+        Penalty penalty = penalties(source).get(source);
+        return penalty != null && penalty.active && now.isBefore(penalty.until)
+                ? "penalty: " + penalty.reason.words
                 : null;
     }
 
@@ -212,11 +215,15 @@ final class Doorkeeper {
         startups.computeIfPresent(source(from), (s, n) -> n > 1 ? n - 1 : null);
     }
 
-    /** Blames {@code from}. */
-    synchronized void penalise(InetAddress from, Offence offence, Moment now) {
+    /**
+     * Blames {@code from}.
+     *
+     * @return what the log should be told of it; null: nothing
+     */
+    synchronized @Nullable String penalise(InetAddress from, Offence offence, Moment now) {
         PerSourcePenalties rule = rules.penalties();
         if (!rule.enabled()) {
-            return;
+            return null;
         }
         Duration time =
                 switch (offence) {
@@ -228,26 +235,67 @@ final class Doorkeeper {
                     case REFUSED -> rule.refuseConnection();
                 };
         if (time.isZero()) {
-            return;
+            return null;
         }
         Source source = source(from);
+        boolean known = true;
+        boolean active = false;
         Map<Source, Penalty> penalties = penalties(source);
         Penalty penalty = penalties.get(source);
         if (penalty == null || penalty.until.isBefore(now)) {
             if (penalty == null && full(source, now)) {
                 if (overflow(source) == Overflow.DENY_ALL) {
-                    return;
+                    return null;
                 }
                 forgetNearest(penalties);
             }
             penalty = new Penalty(now.plus(time), offence);
             penalties.put(source, penalty);
+            known = false;
         } else {
+            active = penalty.active;
             penalty.until = penalty.until.plus(time);
             penalty.reason = offence;
         }
         penalty.until = Moment.earlier(penalty.until, now.plus(rule.max()));
-        penalty.active |= now.until(penalty.until).compareTo(rule.min()) >= 0;
+        Duration left = now.until(penalty.until);
+        penalty.active |= left.compareTo(rule.min()) >= 0;
+        String family = source.six() ? "ipv6" : "ipv4";
+        String name = name(from) + "/" + bits(source.six());
+        if (!known) {
+            String state = penalty.active ? " active" : " deferred";
+            return "srclimit_penalise: "
+                    + family
+                    + ": new "
+                    + name
+                    + state
+                    + lasting(time, offence);
+        }
+        return penalty.active && !active
+                ? "srclimit_penalise: " + name + ": activating " + family + lasting(left, offence)
+                : null;
+    }
+
+    /** The address of the whole source. */
+    private String name(InetAddress from) {
+        byte[] bytes = from.getAddress();
+        int bits = bits(!(from instanceof Inet4Address));
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] &= (byte) (0xff00 >> Math.clamp(bits - 8L * i, 0, 8));
+        }
+        try {
+            return NumericAddress.text(InetAddress.getByAddress(bytes));
+        } catch (UnknownHostException e) {
+            throw new AssertionError(e); // as many bytes as before
+        }
+    }
+
+    private static String lasting(Duration time, Offence offence) {
+        String seconds =
+                time.toMillisPart() == 0
+                        ? Long.toString(time.toSeconds())
+                        : String.format(Locale.ROOT, "%.3f", time.toMillis() / 1000.0);
+        return " penalty of " + seconds + " seconds for penalty: " + offence.words;
     }
 
     /** How many sources are kept out now. */
@@ -311,10 +359,14 @@ final class Doorkeeper {
         return source.six() ? penalties6 : penalties4;
     }
 
+    private int bits(boolean six) {
+        return six ? rules.block().ipv6() : rules.block().ipv4();
+    }
+
     private Source source(InetAddress from) {
         byte[] bytes = from.getAddress();
         boolean six = !(from instanceof Inet4Address);
-        int bits = six ? rules.block().ipv6() : rules.block().ipv4();
+        int bits = bits(six);
         long high = 0;
         long low = 0;
         for (int i = 0; i < bytes.length; i++) {

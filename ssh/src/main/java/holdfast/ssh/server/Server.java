@@ -421,6 +421,22 @@ public final class Server implements AutoCloseable {
         return doorkeeper;
     }
 
+    /** Blames an address, if it can be blamed, and tells the log. */
+    void penalise(InetAddress from, Doorkeeper.Offence offence, Moment now) {
+        String told = exempt(from) ? null : doorkeeper.penalise(from, offence, now);
+        if (told != null) {
+            log.verbose(told);
+        }
+    }
+
+    /** Whether PerSourcePenaltyExemptList has it. */
+    private boolean exempt(InetAddress from) {
+        String exemptions = settings().perSourcePenaltyExemptList();
+        return exemptions != null
+                && AddressList.match(from.getHostAddress(), exemptions)
+                        == AddressList.Verdict.LISTED;
+    }
+
     public Counts counts() {
         return counts;
     }
@@ -620,15 +636,10 @@ public final class Server implements AutoCloseable {
                             ? nio.getSocket()
                             : null;
             ServerSettings settings = settings();
-            String exemptions = settings.perSourcePenaltyExemptList();
-            boolean exempt =
-                    exemptions != null
-                            && AddressList.match(from.getHostAddress(), exemptions)
-                                    == AddressList.Verdict.LISTED;
             Doorkeeper.Refusal refusal =
                     stopping
                             ? new Doorkeeper.Refusal("the server is stopping", Log.Level.INFO)
-                            : doorkeeper.enter(from, exempt, deadlines.clock().now());
+                            : doorkeeper.enter(from, exempt(from), deadlines.clock().now());
             Doorkeeper.News news = doorkeeper.news();
             if (news != null) {
                 Server.this.log.write(news.level(), news.text());

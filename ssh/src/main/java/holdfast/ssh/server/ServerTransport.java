@@ -268,6 +268,10 @@ public final class ServerTransport extends OneKeyExchange {
         return peer == null ? "UNKNOWN port 65535" : text(peer);
     }
 
+    private static String address(@Nullable InetSocketAddress address) {
+        return address == null ? "UNKNOWN" : NumericAddress.text(address.getAddress());
+    }
+
     static String text(InetSocketAddress address) {
         return NumericAddress.text(address.getAddress()) + " port " + address.getPort();
     }
@@ -281,7 +285,7 @@ public final class ServerTransport extends OneKeyExchange {
     void penalise(Doorkeeper.Offence offence) {
         tried = true;
         if (peer != null) {
-            server.doorkeeper().penalise(peer.getAddress(), offence, now());
+            server.penalise(peer.getAddress(), offence, now());
         }
     }
 
@@ -687,7 +691,11 @@ public final class ServerTransport extends OneKeyExchange {
 
     private IOException misidentified(Identification.Bad bad) {
         if (depart(Departure.EXPELLED)) {
-            log().error(bad.detail());
+            log().write(
+                            bad.detail().startsWith("kex_exchange_identification")
+                                    ? Log.Level.VERBOSE
+                                    : Log.Level.ERROR,
+                            bad.detail());
             log().info("banner exchange: Connection from " + peerText() + ": " + bad.words());
         }
         return new IOException(bad.words());
@@ -822,9 +830,9 @@ public final class ServerTransport extends OneKeyExchange {
                 if (depart(Departure.GRACE_EXCEEDED)) {
                     log().info(
                                     "Timeout before authentication for connection from "
-                                            + peerText()
+                                            + address(peer)
                                             + " to "
-                                            + (local == null ? "UNKNOWN" : text(local))
+                                            + address(local)
                                             + ", pid = "
                                             + id);
                     penalise(Doorkeeper.Offence.GRACE_EXCEEDED);
@@ -986,7 +994,7 @@ public final class ServerTransport extends OneKeyExchange {
             } else if (depart(Departure.BROKEN)) {
                 String text = String.valueOf(problem.getMessage());
                 if (nameless()) {
-                    log().error(
+                    log().verbose(
                                     "kex_exchange_identification: read: "
                                             + (text.contains("reset")
                                                     ? "Connection reset by peer"
@@ -1101,7 +1109,7 @@ public final class ServerTransport extends OneKeyExchange {
     protected void preClose() {
         if (depart(Departure.CLOSED)) {
             if (nameless()) {
-                log().error("kex_exchange_identification: Connection closed by remote host");
+                log().verbose("kex_exchange_identification: Connection closed by remote host");
             }
             if (login == null) {
                 log().info("Connection closed by " + whoTried() + peerText() + preauth());

@@ -18,8 +18,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The records of who is logged in, and of who failed to: utmp, wtmp, lastlog, btmp. Best effort:
- * what fails is left out, and a file that is not there is not made.
+ * The records of who is logged in, and of who failed to: utmp, wtmp, wtmpdb, lastlog, btmp. Best
+ * effort: what fails is left out, and a file that is not there is not made.
  */
 public final class Logins {
 
@@ -84,12 +84,14 @@ public final class Logins {
     public static void in(
             Account account, int pid, String terminal, String host, @Nullable InetAddress from) {
         enter(USER_PROCESS, pid, terminal, account.name(), host, from, true);
+        LoginDatabase.in(null, account.name(), line(terminal), host, Instant.now());
         remember(LASTLOG, account.uid(), terminal, host, Instant.now());
     }
 
     /** Enters its end. */
     public static void out(int pid, String terminal) {
         enter(DEAD_PROCESS, pid, terminal, "", "", null, true);
+        LoginDatabase.out(null, line(terminal), Instant.now());
     }
 
     /**

@@ -136,6 +136,27 @@ class DoorkeeperTest {
     }
 
     @Test
+    void the_log_hears_of_a_penalty_when_it_is_new_and_when_it_begins_to_count() {
+        Doorkeeper keeper =
+                keeper(new MaxStartups(10, 30, 100), Integer.MAX_VALUE, new NetBlockSize(24, 64));
+        InetAddress guesser = ip("198.51.100.7");
+        assertThat(keeper.penalise(guesser, Offence.AUTH_FAIL, at(0)))
+                .isEqualTo(
+                        "srclimit_penalise: ipv4: new 198.51.100.0/24 deferred penalty of 5 seconds"
+                                + " for penalty: failed authentication");
+        assertThat(keeper.penalise(guesser, Offence.AUTH_FAIL, at(0))).isNull();
+        assertThat(keeper.penalise(ip("198.51.100.8"), Offence.GRACE_EXCEEDED, at(0.5)))
+                .isEqualTo(
+                        "srclimit_penalise: 198.51.100.0/24: activating ipv4 penalty of 19.500"
+                                + " seconds for penalty: exceeded LoginGraceTime");
+        assertThat(keeper.penalise(guesser, Offence.AUTH_FAIL, at(1))).isNull();
+        assertThat(keeper.penalise(ip("2001:db8::7"), Offence.CRASH, at(0)))
+                .isEqualTo(
+                        "srclimit_penalise: ipv6: new 2001:db8::/64 active penalty of 90 seconds"
+                                + " for penalty: caused crash");
+    }
+
+    @Test
     void a_penalty_never_lasts_longer_than_its_most() {
         Doorkeeper keeper = patient();
         InetAddress breaker = ip("198.51.100.7");
@@ -172,8 +193,8 @@ class DoorkeeperTest {
                         penalties(2, Overflow.DENY_ALL));
         keeper.penalise(ip("10.0.0.1"), Offence.CRASH, at(0));
         keeper.penalise(ip("10.0.0.2"), Offence.CRASH, at(1));
-        assertThat(why(keeper, ip("10.0.0.9"), false, 3))
-                .isEqualTo("penalty: too many penalised sources");
+        assertThat(why(keeper, ip("10.0.0.9"), false, 3)).isEqualTo("too many penalised addresses");
+        assertThat(why(keeper, ip("10.0.0.1"), false, 3)).isEqualTo("too many penalised addresses");
         assertThat(keeper.enter(ip("10.0.0.9"), false, at(91))).isNull();
     }
 

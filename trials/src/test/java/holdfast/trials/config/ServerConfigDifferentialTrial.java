@@ -7,6 +7,7 @@ import holdfast.ssh.config.ServerCommandLine;
 import holdfast.ssh.config.ServerConfig;
 import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.log.Log;
+import holdfast.trials.harness.Trees;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -22,6 +23,10 @@ import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -36,17 +41,29 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class ServerConfigDifferentialTrial {
 
-    private static final Path SSHD = Path.of("/usr/sbin/sshd");
+    /**
+     * The sshd that is asked; another, such as a script that runs a newer one in its own root
+     * directory, with {@code -Dholdfast.openssh.sshd=}.
+     */
+    private static final Path SSHD =
+            Path.of(System.getProperty("holdfast.openssh.sshd", "/usr/sbin/sshd"));
 
-    /** Lines that OpenSSH 9.2 does not print, or prints with another default. */
+    /** Where the asked sshd finds the configurations too; null: wherever temporary files are. */
+    private static final @Nullable String PLACE = System.getProperty("holdfast.openssh.place");
+
+    /** Lines that only some versions print, or print with another default. */
     private static final Set<String> NEWER =
             Set.of(
+                    "debianbanner",
                     "pamservicename",
                     "refuseconnection",
                     "sshdsessionpath",
                     "sshdauthpath",
                     "persourcepenaltyexemptlist",
                     "persourcepenalties");
+
+    /** Which OpenSSH is asked: 902 for 9.2. */
+    private static int version;
 
     /** What a keyword may be given: good values, and bad ones. */
     private record Values(String[] good, String[] bad) {}
@@ -337,6 +354,30 @@ class ServerConfigDifferentialTrial {
                 "PubkeyAuthOptions",
                 words("none", "touch-required", "verify-required touch-required"),
                 "x");
+        put(
+                "PerSourcePenalties",
+                words(
+                        "yes",
+                        "no",
+                        "crash:1h",
+                        "authfail:0.5 min:1m max:2m",
+                        "noauth:1.25s overflow:deny-all",
+                        "max-sources4:5 max-sources6:0 overflow6:deny-all",
+                        "grace-exceeded:0 refuseconnection:20"),
+                "crash",
+                "crash:x",
+                "yes no",
+                "no crash:5",
+                "max-sources4:x",
+                "overflow:some",
+                "theft:5",
+                "\"\"");
+        put("PerSourcePenaltyExemptList", words("10.0.0.0/8", "none", "*,!10.1.2.3"), "\"\"");
+        put("PAMServiceName", words("sshd", "login"), "\"\"", "a b");
+        put("RefuseConnection", words("yes", "no"), BAD_FLAGS);
+        put("LogVerbose", words("none", "auth.c:*", "a:b:1,c:* d"), "\"\"", "a none");
+        put("SshdSessionPath", words("/usr/lib/openssh/sshd-session"), "\"\"", "a b");
+        put("SshdAuthPath", words("/usr/lib/openssh/sshd-auth"), "\"\"");
         put("Protocol", words("2", "1,2"));
         put("UsePrivilegeSeparation", words("yes", "sandbox"));
         put("RSAAuthentication", words("yes"));
@@ -350,9 +391,25 @@ class ServerConfigDifferentialTrial {
 
     @TempDir private static Path scratch;
 
+    @AfterAll
+    static void clean() {
+        if (PLACE != null) {
+            Trees.remove(scratch);
+        }
+    }
+
     @BeforeAll
     static void make_a_host_key() throws Exception {
         Assumptions.assumeTrue(Files.isExecutable(SSHD), "no OpenSSH server installed");
+        if (PLACE != null) {
+            scratch = Files.createTempDirectory(Path.of(PLACE), "config");
+        }
+        String said = run(List.of(SSHD.toString(), "-V")).err();
+        Matcher name = Pattern.compile("OpenSSH_(\\d+)\\.(\\d+)").matcher(said);
+        // sshd -V came with OpenSSH 9.3; what is older calls it an unknown option, and itself by
+        // name.
+        assertThat(name.find()).as(said).isTrue();
+        version = Integer.parseInt(name.group(1)) * 100 + Integer.parseInt(name.group(2));
         key = scratch.resolve("host_key");
         run(List.of("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key.toString()));
     }
@@ -464,7 +521,11 @@ class ServerConfigDifferentialTrial {
     private static List<String> arguments(Random random, Path directory) throws IOException {
         // In OpenSSH 9.2 the one is not set where the other is.
         banned.clear();
-        banned.add(random.nextBoolean() ? "AuthorizedKeysCommand" : "AuthorizedPrincipalsCommand");
+        String other =
+                random.nextBoolean() ? "AuthorizedKeysCommand" : "AuthorizedPrincipalsCommand";
+        if (version < 1000) {
+            banned.add(other);
+        }
         List<String> lines = new ArrayList<>();
         boolean mistakes = random.nextInt(3) == 0;
         block(random, lines, random.nextInt(12), mistakes, false);
@@ -494,7 +555,10 @@ class ServerConfigDifferentialTrial {
         }
         if (random.nextInt(6) == 0) {
             String name = pick(random, VALUES.keySet().toArray(String[]::new));
-            name = banned.contains(name) ? "UseDNS" : name;
+            name =
+                    banned.contains(name) || (version < 1000 && LATER.contains(name))
+                            ? "UseDNS"
+                            : name;
             arguments.addAll(List.of("-o", name + "=" + value(random, name, mistakes)));
         }
         // A Match localport of which nothing is said ends OpenSSH; see the manual page.
@@ -575,12 +639,26 @@ class ServerConfigDifferentialTrial {
                     "MaxStartups",
                     "PerSourceMaxStartups",
                     "PerSourceNetBlockSize",
+                    "PerSourcePenalties",
+                    "PerSourcePenaltyExemptList",
+                    "SshdSessionPath",
+                    "SshdAuthPath",
                     "PermitUserEnvironment",
                     "Protocol",
                     "UsePrivilegeSeparation",
                     "ServerKeyBits",
                     "KerberosTgtPassing",
                     "Nonsense");
+
+    /** What came after 9.2. */
+    private static final Set<String> LATER =
+            Set.of(
+                    "PerSourcePenalties",
+                    "PerSourcePenaltyExemptList",
+                    "PAMServiceName",
+                    "RefuseConnection",
+                    "SshdSessionPath",
+                    "SshdAuthPath");
 
     private static void block(
             Random random, List<String> lines, int count, boolean mistakes, boolean inMatch) {
@@ -590,10 +668,12 @@ class ServerConfigDifferentialTrial {
             if (inMatch && GLOBAL_ONLY.contains(name) && !(mistakes && random.nextInt(10) == 0)) {
                 continue;
             }
-            if (banned.contains(name) || (inMatch && name.equals("Subsystem"))) {
+            if (banned.contains(name)
+                    || (version < 1000 && LATER.contains(name))
+                    || (inMatch && version < 1000 && name.equals("Subsystem"))) {
                 continue;
             }
-            if (ONCE.contains(name)) {
+            if (ONCE.contains(name) && version < 1000) {
                 banned.add(name);
             }
             String value = value(random, name, mistakes);
@@ -645,7 +725,9 @@ class ServerConfigDifferentialTrial {
         }
         List<String> their = lines(theirs.out());
         List<String> our = lines(ours.out());
-        our.removeIf(line -> NEWER.contains(name(line)));
+        if (version < 1000) {
+            our.removeIf(line -> NEWER.contains(name(line)));
+        }
         if (their.stream().noneMatch(line -> name(line).equals("channeltimeout"))) {
             // 9.2 prints it only where it is given.
             our.remove("channeltimeout none");
@@ -683,19 +765,27 @@ class ServerConfigDifferentialTrial {
         return lines;
     }
 
-    /** Whether the versions differ here: 9.2 as installed, and 10. */
+    /** Whether the versions differ here: the one that is asked, and what Holdfast follows. */
     private static boolean explained(String their, String our) {
         String name = name(their);
         if (!name.equals(name(our))) {
             return false;
         }
         return switch (name) {
-            // The default changed in OpenSSH 10.
-            case "ipqos" -> their.equals("ipqos lowdelay throughput") && our.equals("ipqos ef cs0");
+            // The default changed in OpenSSH 10.0, and once more in 10.1.
+            case "ipqos" ->
+                    their.equals(version < 1000 ? "ipqos lowdelay throughput" : "ipqos ef cs1")
+                            && our.equals("ipqos ef cs0");
+            // invaliduser came with 10.3; before, it was authfail.
+            case "persourcepenalties" ->
+                    version < 1003 && their.equals(our.replaceFirst(" invaliduser:[0-9.]+", ""));
             // The order of the default changed.
-            case "ciphers" -> names(their).equals(names(our));
+            case "ciphers" -> version < 1000 && names(their).equals(names(our));
             // ML-KEM came, finite fields went.
             case "kexalgorithms" -> {
+                if (version >= 1000) {
+                    yield false;
+                }
                 Set<String> one = names(their);
                 Set<String> other = names(our);
                 one.removeIf(each -> each.startsWith("diffie-hellman-"));

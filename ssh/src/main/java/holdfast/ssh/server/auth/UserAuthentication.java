@@ -537,7 +537,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
                 return;
             }
             case Outcome.Postponed(String submethod, String extra) -> {
-                tell(Log.Level.VERBOSE, "Postponed", method, submethod, extra, " [preauth]");
+                tell(postponed(), "Postponed", method, submethod, extra, " [preauth]");
                 next();
                 return;
             }
@@ -584,6 +584,13 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         failure.putBoolean(partial);
         transport.writePacket(failure);
         next();
+    }
+
+    /** OpenSSH's process that tells it counts what was asked for in vain as well. */
+    private Log.Level postponed() {
+        return account == null || failures >= settings.maxAuthTries() / 2
+                ? Log.Level.INFO
+                : Log.Level.VERBOSE;
     }
 
     private Log.Level level(String method, boolean authenticated) {
@@ -1102,7 +1109,7 @@ final class UserAuthentication extends AbstractCloseable implements Service {
         switch (step) {
             case Questions.Asked(Questions from) -> {
                 tell(
-                        Log.Level.VERBOSE,
+                        postponed(),
                         "Postponed",
                         Methods.KEYBOARD_INTERACTIVE,
                         from.again() ? "pam" : null,
