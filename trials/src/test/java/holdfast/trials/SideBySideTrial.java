@@ -561,6 +561,67 @@ final class SideBySideTrial {
     }
 
     @Test
+    void a_session_begins_in_a_home_that_its_user_may_enter_alike(Stage stage) throws Exception {
+        Stage.needsRoot("somebody else logs in");
+        try (Somebody somebody = Somebody.made(stage)) {
+            Path rc = Files.createDirectories(somebody.home.resolve(".ssh")).resolve("rc");
+            Files.writeString(rc, "echo their rc in $(pwd)\n");
+            String said = "Could not chdir to home directory " + somebody.home + ": ";
+            for (String pam : List.of("no", "yes")) {
+                List<Sshd> both =
+                        both(
+                                stage,
+                                "UsePAM " + pam,
+                                "StrictModes no",
+                                "Subsystem files internal-sftp");
+                for (String[] home :
+                        new String[][] {
+                            {"0700", somebody.home + "\n", ""},
+                            {"0000", "/\n", said + "Permission denied\n"},
+                        }) {
+                    good(stage.run("chown", "-R", somebody.name, somebody.home.toString()));
+                    good(stage.run("chmod", home[0], somebody.home.toString()));
+                    String ran = home[0].equals("0700") ? "their rc in " + home[1] : "";
+                    for (String shell : List.of("/bin/sh", "/bin/bash")) {
+                        good(stage.run("usermod", "-s", shell, somebody.name));
+                        Seen in = same(stage, both, somebody, "pwd; echo ${OLDPWD-none}");
+                        assertThat(in.out()).isEqualTo(ran + home[1] + "none\n");
+                        assertThat(in.err()).startsWith(home[2]);
+                        for (String terminal : List.of("-T", "-tt")) {
+                            same(stage, both, somebody, terminal, "pwd");
+                        }
+                    }
+                    for (Sshd sshd : both) {
+                        assertThat(
+                                        stage.run(
+                                                        "sftp",
+                                                        "-F",
+                                                        sshd.config().toString(),
+                                                        "-q",
+                                                        "-s",
+                                                        "files",
+                                                        "-b",
+                                                        "-",
+                                                        somebody.name + "@trial")
+                                                .input("pwd\n")
+                                                .end(SOON)
+                                                .out())
+                                .endsWith("directory: " + home[1]);
+                    }
+                }
+                Path away = somebody.home.resolveSibling(somebody.name + ".away");
+                good(stage.run("mv", somebody.home.toString(), away.toString()));
+                try {
+                    assertThat(same(stage, both, somebody, "pwd").err())
+                            .isEqualTo(said + "No such file or directory\n");
+                } finally {
+                    good(stage.run("mv", away.toString(), somebody.home.toString()));
+                }
+            }
+        }
+    }
+
+    @Test
     void the_errors_of_a_subsystem_are_for_nobody_alike(Stage stage) throws Exception {
         Stage.needsRoot("somebody else logs in");
         try (Somebody somebody = Somebody.made(stage)) {

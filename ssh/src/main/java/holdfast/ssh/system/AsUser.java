@@ -24,9 +24,10 @@ import org.jspecify.annotations.Nullable;
  * process is not root the task runs with what rights it has.
  *
  * <p>What a task must not do: start a thread or wake a virtual one (a new thread inherits the
- * user's rights; results come on a thread of ours for that reason); ask {@code Files.isReadable}
- * and its like, which the kernel answers for the real user, so open the file instead; in another
- * root, use what reads the system's own files: names of users and hosts, native libraries.
+ * user's rights; results come on a thread of ours for that reason); ask {@code Files.exists},
+ * {@code Files.isReadable} and their like, which the kernel answers for the real user, so open the
+ * file or ask for its attributes instead; in another root, use what reads the system's own files:
+ * names of users and hosts, native libraries.
  */
 public final class AsUser implements AutoCloseable {
 

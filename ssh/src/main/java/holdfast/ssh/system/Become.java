@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * <ul>
  *   <li>A login shell with PAM: {@code runuser -l -w NAMES USER}, PAM's service runuser-l (with
  *       pam_systemd where the system has it). The environment is kept by name, or given its value
- *       again where runuser has its own; it enters the home itself.
+ *       again where runuser has its own.
  *   <li>Anything else with PAM: {@code runuser -u USER -- PROGRAM}, PAM's service runuser. The
  *       environment is kept. About 6 ms.
  *   <li>Without PAM: {@code setpriv --reuid --regid --init-groups -- PROGRAM}, no process besides
@@ -102,6 +102,9 @@ public final class Become {
      * program. What is added to the result's arguments is added to the program's.
      *
      * @param cage null: in the machine's own root
+     * @param home where it begins, entered with the user's own rights (which may be more than
+     *     root's, on a network's file system); if that cannot be, its errors say so and it begins
+     *     in the root directory, as without any. In a cage it is the cage that says it
      * @param argv0 the first argument, as {@code -bash}; in a cage without bash the program's path
      * @throws SystemException when the program that could do it is not there: never the program
      *     itself as root, and never outside its cage
@@ -110,6 +113,7 @@ public final class Become {
             Account account,
             boolean pam,
             @Nullable Cage cage,
+            @Nullable Path home,
             Path program,
             String argv0,
             List<String> arguments,
@@ -117,6 +121,9 @@ public final class Become {
             throws SystemException {
         if (cage == null && (!Accounts.privileged() || (account.uid() == 0 && !pam))) {
             Spawn spawn = Spawn.of(program).name(argv0).environment(environment);
+            if (home != null) {
+                spawn.directory(home, Path.of("/"));
+            }
             arguments.forEach(spawn::argument);
             return spawn;
         }
@@ -131,7 +138,14 @@ public final class Become {
         Spawn spawn =
                 cage == null
                         ? outside(
-                                account, pam, program, argv0, arguments.isEmpty(), carried, unpack)
+                                account,
+                                pam,
+                                home,
+                                program,
+                                argv0,
+                                arguments.isEmpty(),
+                                carried,
+                                unpack)
                         : inside(
                                 account,
                                 pam,
@@ -149,6 +163,7 @@ public final class Become {
     private static Spawn outside(
             Account account,
             boolean pam,
+            @Nullable Path home,
             Path program,
             String argv0,
             boolean alone,
@@ -157,6 +172,7 @@ public final class Become {
             throws SystemException {
         boolean login = argv0.startsWith("-") && alone;
         Path bash = found(BASH);
+        String first = (home == null ? "" : entered(home, bash != null, pam ? 3 : 2)) + unpack;
         Spawn spawn;
         if (pam && login && bash != null && program.equals(account.shell())) {
             // Its shell is only to become the user's; --noprofile, or it would read the profile.
@@ -173,21 +189,21 @@ public final class Become {
                     .argument("--noprofile")
                     .argument("-p")
                     .argument("-c")
-                    .argument(named(audited(account) + "SHELL=\"$1\"; " + unpack) + RETURNED)
+                    .argument(named(audited(account) + "SHELL=\"$1\"; " + first) + RETURNED)
                     .argument(argv0)
                     .argument(program.toString());
         }
         if (pam) {
             spawn = Spawn.of(must("runuser", RUNUSER)).environment(environment).reported();
             runuser(account).forEach(spawn::argument);
-            shell(spawn, bash, audited(account) + unpack, RETURNED, argv0, program);
+            shell(spawn, bash, audited(account) + first, RETURNED, argv0, program);
         } else {
             spawn =
                     setpriv(account, environment)
                             .argument("--reuid=" + Integer.toUnsignedString(account.uid()))
                             .argument("--");
-            if (!unpack.isEmpty() || (bash != null && !argv0.equals(program.toString()))) {
-                shell(spawn, bash, unpack, "", argv0, program);
+            if (!first.isEmpty() || (bash != null && !argv0.equals(program.toString()))) {
+                shell(spawn, bash, first, "", argv0, program);
             } else {
                 bash = null;
                 spawn.argument(program.toString());
@@ -274,6 +290,32 @@ public final class Become {
         return "{ echo "
                 + Integer.toUnsignedString(account.uid())
                 + " >/proc/self/loginuid; } 2>/dev/null; ";
+    }
+
+    /**
+     * A shell's words that enter the home, or say why not on descriptor {@code errors}; of where it
+     * has been and is they leave the program nothing. Bash's errors end with the system's words.
+     */
+    private static String entered(Path home, boolean bash, int errors) {
+        String there = "'" + home.toString().replace("'", "'\\''") + "'";
+        String words =
+                bash
+                        ? "$(LC_ALL=C; w=$(cd -- " + there + " 2>&1); printf %s \"${w##*: }\")"
+                        : "$(if [ -d "
+                                + there
+                                + " ]; then echo Permission denied; elif [ -e "
+                                + there
+                                + " ]; then echo Not a directory;"
+                                + " else echo No such file or directory; fi)";
+        return "cd -- "
+                + there
+                + " 2>/dev/null || printf '%s\\n' \"Could not chdir to home directory \""
+                + there
+                + "\": "
+                + words
+                + "\" >&"
+                + errors
+                + "; unset PWD OLDPWD; ";
     }
 
     /** A bash's script that becomes the program, by the name that it is given. */

@@ -51,6 +51,7 @@ final class AsUserTest {
                         nobody,
                         pam,
                         null,
+                        null,
                         Path.of("/bin/sh"),
                         argv0,
                         List.of("-c", script),
@@ -221,6 +222,7 @@ final class AsUserTest {
                                     nobody,
                                     pam,
                                     null,
+                                    null,
                                     Path.of("/bin/bash"),
                                     "bash",
                                     List.of("-c", "id -un; echo \"$0 $COLOUR\"; id -G; exit 9"),
@@ -291,6 +293,7 @@ final class AsUserTest {
                                         here,
                                         false,
                                         null,
+                                        null,
                                         bash,
                                         "bash",
                                         List.of("-c", "echo in"),
@@ -317,6 +320,7 @@ final class AsUserTest {
                                     nobody,
                                     pam,
                                     new Become.Cage(root, "/home/somebody", null, true),
+                                    null,
                                     Path.of("/bin/sh"),
                                     "sh",
                                     List.of(
@@ -405,6 +409,42 @@ final class AsUserTest {
     }
 
     @Test
+    void it_begins_where_the_user_may_be_and_says_so_where_it_does_not() throws Exception {
+        Path closed = Files.createDirectory(directory.resolve("it's $closed"));
+        Files.setPosixFilePermissions(closed, PosixFilePermissions.fromString("rwx------"));
+        Path missing = directory.resolve("missing");
+        Path file = file("file", "rw-r--r--");
+        for (boolean pam : new boolean[] {true, false}) {
+            assertThat(at(directory, pam)).isEqualTo(directory + " none\n");
+            assertThat(at(closed, pam))
+                    .isEqualTo("/ none\n" + refusal(closed, "Permission denied"));
+            assertThat(at(missing, pam))
+                    .isEqualTo("/ none\n" + refusal(missing, "No such file or directory"));
+            assertThat(at(file, pam)).isEqualTo("/ none\n" + refusal(file, "Not a directory"));
+        }
+    }
+
+    private static String refusal(Path home, String why) {
+        return "Could not chdir to home directory " + home + ": " + why + "\n";
+    }
+
+    private String at(Path home, boolean pam) throws Exception {
+        Run run =
+                Run.of(
+                        Become.as(
+                                        nobody,
+                                        pam,
+                                        null,
+                                        home,
+                                        Path.of("/bin/sh"),
+                                        "/bin/sh",
+                                        List.of("-c", "echo $(pwd -P) ${OLDPWD-none}"),
+                                        Map.of("PATH", "/usr/bin:/bin", "CDPATH", "/etc"))
+                                .stdio(Spawn.Stdio.PIPES));
+        return run.output() + run.errors();
+    }
+
+    @Test
     void a_login_shell_that_is_killed_says_so_and_nothing_else() throws Exception {
         Optional<Account> person = Accounts.named("postgres").or(this::anyWithShell);
         assumeTrue(person.isPresent(), "needs a user with a shell");
@@ -416,11 +456,11 @@ final class AsUserTest {
                                             account,
                                             pam,
                                             null,
+                                            account.home(),
                                             account.shell(),
                                             "-" + account.shell().getFileName(),
                                             List.of(),
                                             Map.of("PATH", "/usr/bin:/bin"))
-                                    .directory(account.home(), Path.of("/"))
                                     .stdio(Spawn.Stdio.PIPES),
                             "echo $SHELL; kill -KILL $$\n");
             assertThat(killed.output()).isEqualTo(account.shell() + "\n");
@@ -441,11 +481,11 @@ final class AsUserTest {
                                     account,
                                     pam,
                                     null,
+                                    account.home(),
                                     account.shell(),
                                     "-" + account.shell().getFileName(),
                                     List.of(),
                                     Map.of("PATH", "/usr/bin:/bin", "TERM", "dumb", "X_Y", "z"))
-                            .directory(account.home(), Path.of("/"))
                             .terminal(pty)
                             .start();
             var output = Run.drink(shell.output());

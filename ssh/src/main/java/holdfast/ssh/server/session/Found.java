@@ -12,6 +12,7 @@ import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -69,15 +70,20 @@ record Found(
      * @param greeted whether what a greeting says is wanted
      */
     static Found by(Login login, boolean greeted) throws IOException {
-        return login.root() == null && login.settings().permitUserEnvironment() == null
-                ? look(login, greeted)
-                : own(login, () -> look(login, greeted));
+        if (login.root() == null && login.settings().permitUserEnvironment() == null) {
+            Found found = look(login, greeted);
+            if (found.userRc == null && entered(login.account().home())) {
+                return found;
+            }
+            // There is a script that the user may not reach, or a home that root may not enter.
+        }
+        return own(login, () -> look(login, greeted));
     }
 
     /** Where a user's names begin that are not absolute, as seen in their root directory. */
     static String home(Login login) throws IOException {
         Path home = login.account().home();
-        return login.root() == null || own(login, () -> entered(home)) ? home.toString() : "/";
+        return own(login, () -> entered(home)) ? home.toString() : "/";
     }
 
     /**
@@ -107,9 +113,9 @@ record Found(
                 root == null || there(account.shell()),
                 bash,
                 root == null || there(SH),
-                Files.exists(userRc) ? userRc : null,
+                exists(userRc) ? userRc : null,
                 Files.exists(SYSTEM_RC) ? SYSTEM_RC : null,
-                Files.exists(home.resolve(".hushlogin")),
+                exists(home.resolve(".hushlogin")),
                 greeted && settings.printMotd() ? text(MOTD) : null,
                 nologin(account, settings),
                 settings.permitUserEnvironment() == null
@@ -120,6 +126,16 @@ record Found(
     /** A name behind it asks for the right to enter it. */
     private static boolean entered(Path directory) {
         return Files.isDirectory(directory.resolve("."));
+    }
+
+    /** By what stat(2) says: {@link Files#exists} asks for the real user, who is root. */
+    private static boolean exists(Path file) {
+        try {
+            Files.readAttributes(file, BasicFileAttributes.class);
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     private static boolean there(Path program) {

@@ -683,12 +683,12 @@ final class SessionChannel extends AbstractServerChannel {
                                     account,
                                     login.settings().usePam(),
                                     found.cage(login),
+                                    null,
                                     PASSWD,
                                     PASSWD.toString(),
                                     List.of(),
                                     Map.of("PATH", "/usr/bin:/bin", "HOME", "/"))
                             .terminal(terminal);
-            enter(spawn, account);
             String greeting =
                     wordsOfPam(login, found, command) + Greeting.of(login, command, found);
             attach(spawn.start(), terminal, greeting, CHANGE_NOW);
@@ -787,6 +787,7 @@ final class SessionChannel extends AbstractServerChannel {
                                     account,
                                     settings.usePam(),
                                     found.cage(login),
+                                    account.home(),
                                     shell,
                                     name,
                                     arguments,
@@ -796,7 +797,6 @@ final class SessionChannel extends AbstractServerChannel {
             if (command != null) {
                 spawn.argument(command);
             }
-            enter(spawn, account);
             if (terminal == null) {
                 spawn.stdio(Spawn.Stdio.PIPES);
             } else {
@@ -833,13 +833,6 @@ final class SessionChannel extends AbstractServerChannel {
 
     private static String ended(String words) {
         return words.isEmpty() || words.endsWith("\n") ? words : words + "\n";
-    }
-
-    /** At home, or in the root directory. */
-    private void enter(Spawn spawn, Account account) {
-        if (login().root() == null) {
-            spawn.directory(account.home(), Path.of("/"));
-        }
     }
 
     /** The script that runs before the user's program; null: none. */
@@ -898,6 +891,7 @@ final class SessionChannel extends AbstractServerChannel {
                 login.account(),
                 login.settings().usePam(),
                 found.cage(login),
+                login.account().home(),
                 program,
                 program.toString(),
                 words,
