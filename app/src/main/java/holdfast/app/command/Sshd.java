@@ -23,6 +23,7 @@ import holdfast.ssh.system.MainProcess;
 import holdfast.ssh.system.Sockets;
 import holdfast.ssh.system.SystemException;
 import holdfast.ssh.system.SystemLog;
+import holdfast.ssh.system.TcpWrappers;
 import holdfast.ssh.terminal.Signals;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
@@ -213,6 +214,10 @@ public final class Sshd {
             verbose(log, config);
             MinaLog.to(log);
             config.notes().forEach(log::info);
+            String unasked = TcpWrappers.unasked();
+            if (unasked != null) {
+                log.error(unasked);
+            }
             try {
                 Server server = new Server(config, ServerParts.all(), Software.SERVER, log);
                 Growth.watch();

@@ -112,6 +112,45 @@ final class Native {
                 Linker.Option.captureCallState("errno"));
     }
 
+    /** Linked when it is first called: hardly anything has as many arguments. */
+    private static final class Names {
+        static final MethodHandle OF = names();
+
+        @SuppressWarnings("restricted")
+        private static MethodHandle names() {
+            return LINKER.downcallHandle(
+                    symbol("getnameinfo"),
+                    FunctionDescriptor.of(
+                            ValueLayout.JAVA_INT,
+                            ValueLayout.ADDRESS,
+                            ValueLayout.JAVA_INT,
+                            ValueLayout.ADDRESS,
+                            ValueLayout.JAVA_INT,
+                            ValueLayout.ADDRESS,
+                            ValueLayout.JAVA_INT,
+                            ValueLayout.JAVA_INT));
+        }
+    }
+
+    /** getnameinfo(3) without a service; its status. */
+    static int nameInfo(MemorySegment address, int addressBytes, MemorySegment name, int flags) {
+        try {
+            return (int)
+                    Names.OF.invokeExact(
+                            address,
+                            addressBytes,
+                            name,
+                            (int) name.byteSize(),
+                            MemorySegment.NULL,
+                            0,
+                            flags);
+        } catch (RuntimeException | Error t) {
+            throw t;
+        } catch (Throwable t) {
+            throw new IllegalStateException(t);
+        }
+    }
+
     static MemorySegment symbol(String name) {
         return LIBC.findOrThrow(name);
     }

@@ -3,13 +3,22 @@ package holdfast.ssh.system;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.Inet4Address;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import org.jspecify.annotations.Nullable;
 
-/** The system's resolver, where Java does not tell all that it says: a name's canonical form. */
+/** The system's resolver, where Java does not tell all that it says. */
 public final class Resolver {
 
     private static final int AF_UNSPEC = 0;
     private static final int AI_CANONNAME = 2;
+    private static final int NI_NAMEREQD = 8;
+
+    /** sockaddr_in and sockaddr_in6. */
+    private static final int IPV4_BYTES = 16;
+
+    private static final int IPV6_BYTES = 28;
 
     /** struct addrinfo of 64-bit Linux. */
     private static final int ADDRINFO_BYTES = 48;
@@ -77,6 +86,24 @@ public final class Resolver {
             }
         } catch (IllegalArgumentException e) {
             return null; // a zero byte is in no name
+        }
+    }
+
+    /**
+     * What the system calls an address. May wait for the network.
+     *
+     * @return null: it has no name, or nobody knows
+     */
+    static @Nullable String nameOf(InetAddress address) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment name = arena.allocate(LONGEST);
+            int failed =
+                    Native.nameInfo(
+                            TcpWrappers.socketAddress(arena, new InetSocketAddress(address, 0)),
+                            address instanceof Inet4Address ? IPV4_BYTES : IPV6_BYTES,
+                            name,
+                            NI_NAMEREQD);
+            return failed == 0 ? Native.string(name.address(), LONGEST) : null;
         }
     }
 }

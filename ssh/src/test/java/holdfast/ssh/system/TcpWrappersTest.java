@@ -6,12 +6,17 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 class TcpWrappersTest {
@@ -71,6 +76,63 @@ class TcpWrappersTest {
     }
 
     @Test
+    void a_rule_for_a_name_holds_for_who_has_it() throws Exception {
+        String deny = "sshd: .example.org\n";
+        assertThat(named("", deny, "a.example.org")).isEqualTo("a.example.org (192.0.2.1)");
+        assertThat(named("", deny, "a.example.com")).isNull();
+        assertThat(named("sshd: a.example.org\n", "ALL: ALL\n", "a.example.org")).isNull();
+        assertThat(named("sshd: b.example.org\n", "ALL: ALL\n", "a.example.org")).isNotNull();
+        assertThat(named("", "ALL: PARANOID\n", "paranoid")).isEqualTo("192.0.2.1 (192.0.2.1)");
+        assertThat(named("", "ALL: UNKNOWN\n", "unknown")).isNotNull();
+        assertThat(named("", "ALL: PARANOID\n", "unknown")).isNull();
+        assertThat(named("", "sshd@a.example.org: ALL\n", "a.example.org")).isNotNull();
+    }
+
+    @Test
+    void a_rule_for_the_name_of_the_machine_itself_holds() throws Exception {
+        assertThat(TcpWrappers.name(InetAddress.getLoopbackAddress())).isEqualTo("localhost");
+        assertThat(asked("", "sshd: localhost\n", "127.0.0.1")).isEqualTo("localhost (127.0.0.1)");
+    }
+
+    @Test
+    @Timeout(30)
+    void nobody_waits_while_anothers_name_is_looked_up() throws Exception {
+        InetAddress slow = InetAddress.getByName("192.0.2.1");
+        Path allow = rules("allow", "");
+        Path deny = rules("deny", "sshd: .example.org\n");
+        CountDownLatch asked = new CountDownLatch(1);
+        CountDownLatch known = new CountDownLatch(1);
+        CompletableFuture<@Nullable String> waiting =
+                CompletableFuture.supplyAsync(() ->
+                        refused(
+                                allow,
+                                deny,
+                                "192.0.2.1",
+                                address -> {
+                                    asked.countDown();
+                                    awaitAll(known);
+                                    return "a.example.org";
+                                }));
+        awaitAll(asked);
+        assertThat(refused(allow, deny, "192.0.2.2", address -> "b.example.com")).isNull();
+        assertThat(waiting).isNotDone();
+        known.countDown();
+        assertThat(waiting.join()).isEqualTo("a.example.org (" + slow.getHostAddress() + ")");
+    }
+
+    private static void awaitAll(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private @Nullable String named(String allow, String deny, String name) throws IOException {
+        return refused(rules("allow", allow), rules("deny", deny), "192.0.2.1", address -> name);
+    }
+
+    @Test
     void no_rule_changes_the_server() throws Exception {
         String before = process();
         assertThat(
@@ -94,12 +156,22 @@ class TcpWrappersTest {
 
     private @Nullable String asked(@Nullable String allow, @Nullable String deny, String from)
             throws IOException {
-        return TcpWrappers.refused(
-                rules("allow", allow),
-                rules("deny", deny),
-                "sshd",
-                new InetSocketAddress(InetAddress.getByName(from), 40000),
-                new InetSocketAddress(InetAddress.getByName("203.0.113.9"), 22));
+        return refused(rules("allow", allow), rules("deny", deny), from, TcpWrappers::name);
+    }
+
+    private static @Nullable String refused(
+            Path allow, Path deny, String from, Function<InetAddress, String> names) {
+        try {
+            return TcpWrappers.refused(
+                    allow,
+                    deny,
+                    "sshd",
+                    new InetSocketAddress(InetAddress.getByName(from), 40000),
+                    new InetSocketAddress(InetAddress.getByName("203.0.113.9"), 22),
+                    names);
+        } catch (UnknownHostException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private Path rules(String name, @Nullable String text) throws IOException {
