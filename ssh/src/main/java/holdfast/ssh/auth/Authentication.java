@@ -6,6 +6,7 @@ import holdfast.ssh.auth.Wire.Writer;
 import holdfast.ssh.config.ClientCredentials;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.terminal.Prompter;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -191,7 +192,10 @@ public final class Authentication {
             boolean given = settings.identityFilesGiven();
             PublicIdentity key = IdentityFile.publicHalf(file);
             journal.debug(
-                    "identity file " + file + " type " + (key == null ? -1 : key.typeNumber()));
+                    "identity file "
+                            + Octets.text(file)
+                            + " type "
+                            + (key == null ? -1 : key.typeNumber()));
             if (key == null || isForUsers(key, file)) {
                 files.add(new Identity(file.toString(), file, key, given));
             }
@@ -201,7 +205,7 @@ public final class Authentication {
             PublicIdentity certificate = IdentityFile.certificate(file);
             journal.debug(
                     "identity file "
-                            + file
+                            + Octets.text(file)
                             + "-cert type "
                             + (certificate == null ? -1 : certificate.typeNumber()));
             if (certificate != null && isForUsers(certificate, file)) {
@@ -218,7 +222,7 @@ public final class Authentication {
             PublicIdentity read = IdentityFile.publicHalf(file);
             journal.debug(
                     "certificate file "
-                            + file
+                            + Octets.text(file)
                             + " type "
                             + (read == null ? -1 : read.typeNumber()));
             if (read == null) {
@@ -227,7 +231,7 @@ public final class Authentication {
             if (!read.isCertificate()) {
                 journal.debug(
                         "load_public_identity_files: key "
-                                + file
+                                + Octets.text(file)
                                 + " type "
                                 + read.typeName()
                                 + " is not a certificate");
@@ -249,9 +253,11 @@ public final class Authentication {
                 return true;
             }
             journal.debug(
-                    "pubkey_prepare: ignoring certificate " + file + ": not a user certificate");
+                    "pubkey_prepare: ignoring certificate "
+                            + Octets.text(file)
+                            + ": not a user certificate");
         } catch (Malformed e) {
-            journal.debug("Load certificate \"" + file + "\": " + e.getMessage());
+            journal.debug("Load certificate \"" + Octets.text(file) + "\": " + e.getMessage());
         }
         return false;
     }
@@ -323,7 +329,11 @@ public final class Authentication {
         try (Agent adding = Agent.connect(socket, AGENT_PATIENCE)) {
             if (wanted.addKeys() == ClientCredentials.AddKeys.ASK
                     && !prompter.permits(
-                            "Add key " + file + " (" + Visible.of(comment) + ") to agent?")) {
+                            "Add key "
+                                    + Octets.text(file)
+                                    + " ("
+                                    + Visible.of(comment)
+                                    + ") to agent?")) {
                 journal.debug3("user denied adding this key");
                 return;
             }
@@ -332,11 +342,15 @@ public final class Authentication {
                     comment,
                     wanted.addedFor(),
                     wanted.addKeys() == ClientCredentials.AddKeys.CONFIRM);
-            journal.debug("identity added to agent: " + file);
+            journal.debug("identity added to agent: " + Octets.text(file));
         } catch (Agent.Silent e) {
             journal.error(silent(socket, AGENT_PATIENCE));
         } catch (IOException | GeneralSecurityException e) {
-            journal.debug("could not add identity to agent: " + file + ": " + e.getMessage());
+            journal.debug(
+                    "could not add identity to agent: "
+                            + Octets.text(file)
+                            + ": "
+                            + e.getMessage());
         }
     }
 
@@ -871,10 +885,10 @@ public final class Authentication {
             if (!IdentityFile.exists(file)) {
                 journal.write(
                         identity.given ? Log.Level.INFO : Log.Level.DEBUG3,
-                        "no such identity: " + file + ": No such file or directory");
+                        "no such identity: " + Octets.text(file) + ": No such file or directory");
                 return null;
             }
-            String prompt = "Enter passphrase for key '" + file + "': ";
+            String prompt = "Enter passphrase for key '" + Octets.text(file) + "': ";
             for (int attempt = 0; attempt <= settings.numberOfPasswordPrompts(); attempt++) {
                 String passphrase = attempt == 0 ? "" : ask(prompt, Prompter.Echo.OFF);
                 if (attempt > 0 && passphrase.isEmpty()) {
@@ -887,7 +901,7 @@ public final class Authentication {
                         if (bits >= 0 && bits < settings.requiredRsaSize()) {
                             journal.debug(
                                     "load_identity_file: Skipping key "
-                                            + file
+                                            + Octets.text(file)
                                             + ": Invalid key length");
                             return null;
                         }
@@ -905,11 +919,14 @@ public final class Authentication {
                         }
                     }
                     case IdentityFile.Missing() -> {
-                        journal.debug2("Load key \"" + file + "\": No such file or directory");
+                        journal.debug2(
+                                "Load key \""
+                                        + Octets.text(file)
+                                        + "\": No such file or directory");
                         return null;
                     }
                     case IdentityFile.Unusable(String reason) -> {
-                        journal.error("Load key \"" + file + "\": " + reason);
+                        journal.error("Load key \"" + Octets.text(file) + "\": " + reason);
                         return null;
                     }
                 }
