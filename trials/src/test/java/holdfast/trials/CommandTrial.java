@@ -406,6 +406,17 @@ final class CommandTrial {
         }
     }
 
+    /** An address of a link, on an interface that has none itself. */
+    @Test
+    void an_interface_behind_an_address_is_known_by_name_and_by_number(Stage stage)
+            throws InterruptedException {
+        for (String address : List.of("fe80::1%lo", "FE80:0::1%1", "fe80::1%nowhere", "fe80::1%")) {
+            String theirs = stage.run("ssh", "-T", "-F", "none", address).end(SOON).err();
+            assertThat(theirs).contains("fe80::1%");
+            assertThat(stage.bare("-T", address).end(SOON).err()).isEqualTo(theirs);
+        }
+    }
+
     @Test
     void T_gives_no_terminal_and_t_without_one_says_so(Stage stage) throws InterruptedException {
         Sshd sshd = stage.sshd();
