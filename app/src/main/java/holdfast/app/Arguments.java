@@ -1,6 +1,6 @@
 package holdfast.app;
 
-import holdfast.ssh.system.Octets;
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -370,6 +370,53 @@ final class CommandTrial {
         }
     }
 
+    /** Configuration, keys, known hosts, sockets, logs, commands: a file's name is its bytes. */
+    @Test
+    void files_whose_names_are_of_another_charset_than_the_locale_are_found(Stage stage)
+            throws InterruptedException {
+        Sshd sshd = stage.sshd();
+        String script =
+                """
+                l=$(printf "$0") w=$(mktemp -d) && trap 'rm -rf "$w"' EXIT
+                key=$(sed -n 's/^ *IdentityFile  *//p' "$1" | tr -d '"')
+                known=$(sed -n 's/^ *UserKnownHostsFile  *//p' "$1" | tr -d '"')
+                cp "$key" "$w/i$l" && cp "$known" "$w/k$l" && mkdir "$w/d$l" || exit 9
+                sed "s!^ *IdentityFile .*!IdentityFile $w/i$l!
+                     s!^ *UserKnownHostsFile .*!UserKnownHostsFile $w/k$l!" "$1" >"$w/d$l/c$l"
+                printf 'Include %s/d*/c?*y\\n# \\344\\nMatch exec "echo >%s/p%s"\\n' "$w" "$w" "$l" >"$w/F$l"
+                seen="cd $w; for f in m s v h p; do test -S \\${f}$l -o -f \\${f}$l && printf %s \\$f; done"
+                $2 -F "$w/F$l" -v -E "$w/v$l" -S "$w/m$l" -M -L "$w/s$l:/nowhere" \\
+                  -o PermitLocalCommand=yes -o LocalCommand="echo 'h$l' >'$w/h$l'" \\
+                  trial "$seen"
+                status=$?
+                printf ' %s ' "$status"; cat "$w/h$l"; grep -q "identity file $w/ik" "$w/v$l" && echo found
+                """;
+        for (String locale : List.of("C", "C.UTF-8")) {
+            for (String name : List.of("k\\344y", "k\\303\\266y")) {
+                String config = sshd.config().toString();
+                Ended ended =
+                        stage.run("sh", "-c", script, name, config, stage.words(sshd))
+                                .env("LC_ALL", locale)
+                                .end(SOON);
+                assertThat(ended.out())
+                        .as("%s in %s: %s", name, locale, ended.err())
+                        .startsWith("msvhp 0 hk")
+                        .endsWith("y\nfound\n");
+            }
+        }
+    }
+
+    /** An address of a link, on an interface that has none itself. */
+    @Test
+    void an_interface_behind_an_address_is_known_by_name_and_by_number(Stage stage)
+            throws InterruptedException {
+        for (String address : List.of("fe80::1%lo", "FE80:0::1%1", "fe80::1%nowhere", "fe80::1%")) {
+            String theirs = stage.run("ssh", "-T", "-F", "none", address).end(SOON).err();
+            assertThat(theirs).contains("fe80::1%");
+            assertThat(stage.bare("-T", address).end(SOON).err()).isEqualTo(theirs);
+        }
+    }
+
     @Test
     void T_gives_no_terminal_and_t_without_one_says_so(Stage stage) throws InterruptedException {
         Sshd sshd = stage.sshd();

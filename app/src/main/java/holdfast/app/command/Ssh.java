@@ -15,6 +15,7 @@ import holdfast.ssh.log.Log;
 import holdfast.ssh.log.MinaLog;
 import holdfast.ssh.log.Reason;
 import holdfast.ssh.mux.MuxClient;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.Daemon;
 import holdfast.ssh.system.Exit;
 import holdfast.ssh.system.SystemException;
@@ -23,10 +24,10 @@ import holdfast.ssh.terminal.Askpass;
 import holdfast.ssh.terminal.Killed;
 import holdfast.ssh.terminal.StandardInput;
 import holdfast.ssh.terminal.Terminal;
+import java.io.File;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -73,8 +74,7 @@ public final class Ssh {
             }
             List<String> answer = line.answer();
             if (answer != null) {
-                answer.forEach(System.out::println);
-                System.out.flush();
+                write(new FileOutputStream(FileDescriptor.out), String.join("\n", answer) + "\n");
                 return 0;
             }
             String file = line.logFile();
@@ -92,8 +92,7 @@ public final class Ssh {
             }
             ClientConfig config = ClientConfig.resolve(line, surroundings, log);
             if (line.printsConfiguration()) {
-                System.out.print(config.print());
-                System.out.flush();
+                write(new FileOutputStream(FileDescriptor.out), config.print());
                 return 0;
             }
             return connect(config, surroundings, log, standsIn, file != null || line.verbose());
@@ -320,22 +319,35 @@ public final class Ssh {
         try {
             try {
                 Files.createFile(
-                        Path.of(file),
+                        Octets.path(file),
                         PosixFilePermissions.asFileAttribute(
                                 PosixFilePermissions.fromString("rw-------")));
             } catch (IOException | InvalidPathException e) {
                 // it is there, or cannot be: which of the two is found out now
             }
-            return new FileOutputStream(file, true);
+            return new File(file).exists() ? new FileOutputStream(file, true) : byLink(file);
         } catch (IOException e) {
             write(stderr, "Couldn't open logfile " + file + ": " + Reason.of(e) + "\n");
             return null;
         }
     }
 
+    /** A name that the locale has no characters for does for a link, and not for a stream. */
+    private static FileOutputStream byLink(String file) throws IOException {
+        Path directory = Files.createTempDirectory("holdfast");
+        Path link = directory.resolve("log");
+        try {
+            Files.createSymbolicLink(link, Octets.path(file).toAbsolutePath());
+            return new FileOutputStream(link.toFile(), true);
+        } finally {
+            Files.deleteIfExists(link);
+            Files.delete(directory);
+        }
+    }
+
     private static void write(FileOutputStream to, String text) {
         try {
-            to.write(text.getBytes(StandardCharsets.UTF_8));
+            to.write(Octets.bytes(text));
         } catch (IOException e) {
             // nobody reads our words any more, and there is nowhere else to say so
         }

@@ -1,6 +1,7 @@
 package holdfast.ssh.auth;
 
 import holdfast.ssh.auth.Wire.Malformed;
+import holdfast.ssh.octets.Octets;
 import java.io.EOFException;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
@@ -94,7 +95,7 @@ final class Agent implements AutoCloseable {
         try {
             channel.configureBlocking(false);
             // A Unix socket connects at once or not at all.
-            if (!channel.connect(UnixDomainSocketAddress.of(socket))) {
+            if (!channel.connect(UnixDomainSocketAddress.of(Octets.path(socket)))) {
                 throw new IOException("Connection timed out");
             }
             Selector selector = Selector.open();

@@ -6,6 +6,7 @@ import holdfast.ssh.auth.Wire.Writer;
 import holdfast.ssh.config.ClientCredentials;
 import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.terminal.Prompter;
 import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
@@ -193,7 +194,10 @@ public final class Authentication {
             boolean given = settings.identityFilesGiven();
             PublicIdentity key = IdentityFile.publicHalf(file);
             journal.debug(
-                    "identity file " + file + " type " + (key == null ? -1 : key.typeNumber()));
+                    "identity file "
+                            + Octets.text(file)
+                            + " type "
+                            + (key == null ? -1 : key.typeNumber()));
             if (key == null || isForUsers(key, file)) {
                 files.add(new Identity(file.toString(), file, key, given));
             }
@@ -203,7 +207,7 @@ public final class Authentication {
             PublicIdentity certificate = IdentityFile.certificate(file);
             journal.debug(
                     "identity file "
-                            + file
+                            + Octets.text(file)
                             + "-cert type "
                             + (certificate == null ? -1 : certificate.typeNumber()));
             if (certificate != null && isForUsers(certificate, file)) {
@@ -220,7 +224,7 @@ public final class Authentication {
             PublicIdentity read = IdentityFile.publicHalf(file);
             journal.debug(
                     "certificate file "
-                            + file
+                            + Octets.text(file)
                             + " type "
                             + (read == null ? -1 : read.typeNumber()));
             if (read == null) {
@@ -229,7 +233,7 @@ public final class Authentication {
             if (!read.isCertificate()) {
                 journal.debug(
                         "load_public_identity_files: key "
-                                + file
+                                + Octets.text(file)
                                 + " type "
                                 + read.typeName()
                                 + " is not a certificate");
@@ -251,9 +255,11 @@ public final class Authentication {
                 return true;
             }
             journal.debug(
-                    "pubkey_prepare: ignoring certificate " + file + ": not a user certificate");
+                    "pubkey_prepare: ignoring certificate "
+                            + Octets.text(file)
+                            + ": not a user certificate");
         } catch (Malformed e) {
-            journal.debug("Load certificate \"" + file + "\": " + e.getMessage());
+            journal.debug("Load certificate \"" + Octets.text(file) + "\": " + e.getMessage());
         }
         return false;
     }
@@ -325,7 +331,11 @@ public final class Authentication {
         try (Agent adding = Agent.connect(socket, AGENT_PATIENCE)) {
             if (wanted.addKeys() == ClientCredentials.AddKeys.ASK
                     && !prompter.permits(
-                            "Add key " + file + " (" + Visible.of(comment) + ") to agent?")) {
+                            "Add key "
+                                    + Octets.text(file)
+                                    + " ("
+                                    + Visible.of(comment)
+                                    + ") to agent?")) {
                 journal.debug3("user denied adding this key");
                 return;
             }
@@ -335,11 +345,15 @@ public final class Authentication {
                     wanted.addedFor(),
                     wanted.addKeys() == ClientCredentials.AddKeys.CONFIRM,
                     wanted.securityKeyProvider());
-            journal.debug("identity added to agent: " + file);
+            journal.debug("identity added to agent: " + Octets.text(file));
         } catch (Agent.Silent e) {
             journal.error(silent(socket, AGENT_PATIENCE));
         } catch (IOException | GeneralSecurityException e) {
-            journal.debug("could not add identity to agent: " + file + ": " + e.getMessage());
+            journal.debug(
+                    "could not add identity to agent: "
+                            + Octets.text(file)
+                            + ": "
+                            + e.getMessage());
         }
     }
 
@@ -918,10 +932,10 @@ public final class Authentication {
             if (!IdentityFile.exists(file)) {
                 journal.write(
                         identity.given ? Log.Level.INFO : Log.Level.DEBUG3,
-                        "no such identity: " + file + ": No such file or directory");
+                        "no such identity: " + Octets.text(file) + ": No such file or directory");
                 return null;
             }
-            String prompt = "Enter passphrase for key '" + file + "': ";
+            String prompt = "Enter passphrase for key '" + Octets.text(file) + "': ";
             for (int attempt = 0; attempt <= settings.numberOfPasswordPrompts(); attempt++) {
                 String passphrase = attempt == 0 ? "" : ask(prompt, Prompter.Echo.OFF);
                 if (attempt > 0 && passphrase.isEmpty()) {
@@ -934,7 +948,7 @@ public final class Authentication {
                         if (bits >= 0 && bits < settings.requiredRsaSize()) {
                             journal.debug(
                                     "load_identity_file: Skipping key "
-                                            + file
+                                            + Octets.text(file)
                                             + ": Invalid key length");
                             return null;
                         }
@@ -961,11 +975,14 @@ public final class Authentication {
                         }
                     }
                     case IdentityFile.Missing() -> {
-                        journal.debug2("Load key \"" + file + "\": No such file or directory");
+                        journal.debug2(
+                                "Load key \""
+                                        + Octets.text(file)
+                                        + "\": No such file or directory");
                         return null;
                     }
                     case IdentityFile.Unusable(String reason) -> {
-                        journal.error("Load key \"" + file + "\": " + reason);
+                        journal.error("Load key \"" + Octets.text(file) + "\": " + reason);
                         return null;
                     }
                 }

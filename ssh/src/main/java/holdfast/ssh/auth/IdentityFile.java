@@ -3,6 +3,7 @@ package holdfast.ssh.auth;
 import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -59,7 +60,7 @@ public final class IdentityFile {
                 return itself;
             }
         }
-        byte[] beside = contentOrNull(Path.of(file + ".pub"));
+        byte[] beside = contentOrNull(Octets.path(Octets.text(file) + ".pub"));
         if (beside != null) {
             PublicIdentity read = PublicIdentity.ofText(text(beside));
             if (read != null) {
@@ -79,7 +80,7 @@ public final class IdentityFile {
     /** The certificate beside the key, {@code FILE-cert.pub} or {@code FILE-cert}, or null. */
     static @Nullable PublicIdentity certificate(Path file) {
         for (String suffix : new String[] {"-cert", "-cert.pub"}) {
-            byte[] content = contentOrNull(Path.of(file + suffix));
+            byte[] content = contentOrNull(Octets.path(Octets.text(file) + suffix));
             if (content != null) {
                 PublicIdentity read = PublicIdentity.ofText(text(content));
                 if (read != null) {
@@ -147,7 +148,7 @@ public final class IdentityFile {
                         + "0".repeat(3 - octal.length())
                         + octal
                         + " for '"
-                        + file
+                        + Octets.text(file)
                         + "' are too open.");
         log.error("It is required that your private key files are NOT accessible by others.");
         log.error("This private key will be ignored.");

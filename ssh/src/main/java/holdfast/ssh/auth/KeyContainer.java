@@ -4,6 +4,7 @@ import holdfast.ssh.auth.Wire.Malformed;
 import holdfast.ssh.auth.Wire.Reader;
 import holdfast.ssh.auth.Wire.Writer;
 import holdfast.ssh.crypto.Algorithms;
+import holdfast.ssh.octets.Octets;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.security.AlgorithmParameters;
@@ -95,7 +96,7 @@ final class KeyContainer {
     static @Nullable PrivateIdentity open(String text, String passphrase)
             throws Malformed, Unsupported, GeneralSecurityException {
         Armour armour = Armour.of(text);
-        byte[] secret = passphrase.getBytes(StandardCharsets.UTF_8);
+        byte[] secret = Octets.bytes(passphrase);
         return switch (armour.label) {
             case "OPENSSH PRIVATE KEY" -> openSsh(Sealed.of(armour.content), secret);
             case "RSA PRIVATE KEY" -> {

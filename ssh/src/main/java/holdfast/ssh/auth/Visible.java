@@ -1,5 +1,6 @@
 package holdfast.ssh.auth;
 
+import holdfast.ssh.log.Printable;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharsetDecoder;
@@ -11,18 +12,10 @@ final class Visible {
 
     private Visible() {}
 
-    /**
-     * What the terminal shows: else what is not ASCII is made harmless too, as OpenSSH does where
-     * the locale has no UTF-8.
-     */
-    private static final boolean UTF_8 =
-            StandardCharsets.UTF_8
-                    .name()
-                    .equalsIgnoreCase(System.getProperty("native.encoding", "UTF-8"));
-
     /** {@link #of(String)} of text that need not be any: bytes that are no UTF-8 are shown too. */
     static String of(byte[] text, int length) {
-        return of(text, length, UTF_8);
+        // Else what is not ASCII is made harmless too, as OpenSSH does.
+        return of(text, length, Printable.UTF_8);
     }
 
     static String of(byte[] text, int length, boolean utf8) {

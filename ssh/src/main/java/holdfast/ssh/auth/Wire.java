@@ -1,5 +1,6 @@
 package holdfast.ssh.auth;
 
+import holdfast.ssh.octets.Octets;
 import java.io.ByteArrayOutputStream;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
@@ -103,7 +104,7 @@ public final class Wire {
         }
 
         public Writer text(String value) {
-            return string(value.getBytes(StandardCharsets.UTF_8));
+            return string(Octets.bytes(value));
         }
 
         public Writer mpint(BigInteger value) {

@@ -14,6 +14,7 @@ import holdfast.ssh.link.Deadlines;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.terminal.Escapes;
 import holdfast.ssh.terminal.Prompter;
 import holdfast.ssh.terminal.Signals;
@@ -23,9 +24,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -395,7 +394,7 @@ public final class Client {
         String agent = settings.credentials().forwardAgent();
         if (agent == null
                 || agent.equals(settings.identityAgent())
-                || Files.exists(Path.of(agent))) {
+                || Files.exists(Octets.path(agent))) {
             return true;
         }
         log.error("Cannot forward agent socket path \"" + agent + "\": No such file or directory");
@@ -584,7 +583,7 @@ public final class Client {
                     SessionChannel.stdio(
                             "direct-tcpip",
                             buffer -> {
-                                buffer.putString(host == null ? "localhost" : host);
+                                buffer.putBytes(Octets.bytes(host == null ? "localhost" : host));
                                 buffer.putUInt(port);
                                 nowhere(buffer);
                             },
@@ -595,7 +594,7 @@ public final class Client {
                     SessionChannel.stdio(
                             "direct-streamlocal@openssh.com",
                             buffer -> {
-                                buffer.putString(path);
+                                buffer.putBytes(Octets.bytes(path));
                                 nowhere(buffer);
                             },
                             out,
@@ -796,7 +795,7 @@ public final class Client {
             return;
         }
         try {
-            Patient.write(streams.err(), ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
+            Patient.write(streams.err(), ByteBuffer.wrap(Octets.bytes(text)));
         } catch (IOException e) {
             log.debug2("stderr: " + e.getMessage()); // nobody reads what would be said there
         } catch (InterruptedException e) {

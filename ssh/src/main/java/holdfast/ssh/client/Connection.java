@@ -19,6 +19,7 @@ import holdfast.ssh.link.TcpStream;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxClient;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.NetworkWatch;
 import holdfast.ssh.system.SystemException;
 import holdfast.ssh.terminal.Killed;
@@ -31,7 +32,6 @@ import java.net.StandardSocketOptions;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -456,7 +456,7 @@ final class Connection implements AutoCloseable {
         if (service == null || path == null) {
             return false;
         }
-        if (Files.exists(Path.of(path))) {
+        if (Files.exists(Octets.path(path))) {
             log.error("ControlSocket " + path + " already exists, disabling multiplexing");
             return false;
         }

@@ -6,6 +6,7 @@ import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.system.FreshNames;
+import holdfast.ssh.system.Scope;
 import java.io.IOException;
 import java.net.Inet4Address;
 import java.net.Inet6Address;
@@ -143,10 +144,15 @@ final class Dialer {
             if (settings.bindAddress().isEmpty()) {
                 throw new ClientFailure("getaddrinfo: : Name or service not known");
             }
-            for (InetAddress address : InetAddress.getAllByName(settings.bindAddress())) {
-                if (address instanceof Inet6Address == six) {
-                    return address;
+            try {
+                for (InetAddress address : Scope.addresses(settings.bindAddress())) {
+                    if (address instanceof Inet6Address == six) {
+                        return address;
+                    }
                 }
+            } catch (UnknownHostException e) {
+                throw new ClientFailure(
+                        "getaddrinfo: " + settings.bindAddress() + ": " + unknown(e));
             }
             throw new ClientFailure(
                     "getaddrinfo: " + settings.bindAddress() + ": no address of this family");
@@ -204,9 +210,9 @@ final class Dialer {
             FreshNames.only(); // not for an address: it costs 8 ms
         }
         if (limit == null) {
-            return InetAddress.getAllByName(host);
+            return Scope.addresses(host);
         }
-        FutureTask<InetAddress[]> task = new FutureTask<>(() -> InetAddress.getAllByName(host));
+        FutureTask<InetAddress[]> task = new FutureTask<>(() -> Scope.addresses(host));
         Thread.ofPlatform().daemon().name("resolver").start(task);
         try {
             return task.get(limit.toMillis(), TimeUnit.MILLISECONDS);

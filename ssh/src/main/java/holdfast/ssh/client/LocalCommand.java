@@ -1,8 +1,10 @@
 package holdfast.ssh.client;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import java.io.File;
 import java.io.IOException;
+import java.util.List;
 
 /**
  * A command run here by the person's shell, on our own stdin, stdout and stderr, and waited for:
@@ -15,7 +17,7 @@ final class LocalCommand {
     /** Its status is nobody's business. Returns when it has ended, or when we are interrupted. */
     static void run(String shell, String command, Log log) throws InterruptedException {
         run(
-                new ProcessBuilder(shell, "-c", command),
+                new ProcessBuilder(Octets.words(List.of(shell, "-c", command))),
                 ProcessBuilder.Redirect.INHERIT,
                 shell,
                 command,
@@ -25,7 +27,14 @@ final class LocalCommand {
     /** The same without input, and with our stderr for its output. */
     static void aside(String shell, String command, Log log) throws InterruptedException {
         run(
-                new ProcessBuilder("/bin/sh", "-c", "exec \"$0\" -c \"$1\" >&2", shell, command),
+                new ProcessBuilder(
+                        Octets.words(
+                                List.of(
+                                        "/bin/sh",
+                                        "-c",
+                                        "exec \"$0\" -c \"$1\" >&2",
+                                        shell,
+                                        command))),
                 ProcessBuilder.Redirect.from(new File("/dev/null")),
                 shell,
                 command,

@@ -3,12 +3,14 @@ package holdfast.ssh.client;
 import holdfast.ssh.config.Route;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -71,7 +73,7 @@ final class ProxyCommand implements ByteChannel {
         }
         try {
             Process process =
-                    new ProcessBuilder(command.shell(), "-c", command.line())
+                    new ProcessBuilder(Octets.words(List.of(command.shell(), "-c", command.line())))
                             .redirectError(ProcessBuilder.Redirect.INHERIT)
                             .start();
             guardian.getOutputStream()

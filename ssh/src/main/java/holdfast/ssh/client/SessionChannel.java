@@ -4,11 +4,10 @@ import holdfast.ssh.forward.X11;
 import holdfast.ssh.link.DataPacket;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
-import holdfast.ssh.system.Octets;
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.List;
@@ -160,7 +159,7 @@ final class SessionChannel extends AbstractClientChannel {
                 stdio(
                         "direct-tcpip",
                         buffer -> {
-                            buffer.putString(host);
+                            buffer.putBytes(bytes(host));
                             buffer.putUInt(port);
                             // Our end has no address; OpenSSH names this one.
                             buffer.putString("127.0.0.1");
@@ -300,7 +299,7 @@ final class SessionChannel extends AbstractClientChannel {
                     "pty-req",
                     true,
                     buffer -> {
-                        buffer.putString(pty.term());
+                        buffer.putBytes(bytes(pty.term()));
                         buffer.putUInt(pty.columns());
                         buffer.putUInt(pty.rows());
                         buffer.putUInt(pty.width());
@@ -315,7 +314,7 @@ final class SessionChannel extends AbstractClientChannel {
                             "env",
                             false,
                             buffer -> {
-                                buffer.putString(name);
+                                buffer.putBytes(bytes(name));
                                 buffer.putBytes(value);
                             });
                 });
@@ -547,8 +546,7 @@ final class SessionChannel extends AbstractClientChannel {
         return switch (wanted.kind()) {
             case SHELL -> "session:shell";
             case EXEC -> "session:command";
-            case SUBSYSTEM ->
-                    "session:subsystem:" + new String(wanted.command(), StandardCharsets.UTF_8);
+            case SUBSYSTEM -> "session:subsystem:" + text(wanted.command());
         };
     }
 
@@ -708,7 +706,7 @@ final class SessionChannel extends AbstractClientChannel {
     }
 
     private static String text(byte[] bytes) {
-        return new String(bytes, StandardCharsets.UTF_8);
+        return Octets.text(bytes);
     }
 
     static byte[] bytes(String text) {

@@ -11,6 +11,7 @@ import holdfast.ssh.mux.MuxMaster;
 import holdfast.ssh.mux.MuxMessage;
 import holdfast.ssh.mux.MuxMessage.Forward;
 import holdfast.ssh.mux.SharedForwards;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.PassedFile;
 import holdfast.ssh.system.Processes;
 import holdfast.ssh.system.SystemException;
@@ -20,7 +21,6 @@ import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -503,7 +503,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
             while (equals < variable.length && variable[equals] != '=') {
                 equals++;
             }
-            String name = new String(variable, 0, equals, StandardCharsets.UTF_8);
+            String name = Octets.text(variable, 0, equals);
             if (equals > 0 && equals < variable.length && settings.mayBeSent(name)) {
                 byte[] value = new byte[variable.length - equals - 1];
                 System.arraycopy(variable, equals + 1, value, 0, value.length);

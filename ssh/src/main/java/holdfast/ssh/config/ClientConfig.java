@@ -1,6 +1,7 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -346,7 +347,7 @@ public final class ClientConfig {
 
     private static Path path(String text, String where) throws ConfigException {
         try {
-            return Path.of(text);
+            return Octets.path(text);
         } catch (InvalidPathException e) {
             throw ConfigException.of(where + ": not a file name in this locale: " + text);
         }

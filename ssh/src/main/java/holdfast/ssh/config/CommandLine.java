@@ -2,11 +2,11 @@ package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
@@ -369,7 +369,7 @@ public final class CommandLine {
             if (path.isEmpty()) {
                 throw new NoSuchFileException(path); // for the JDK it is the working directory
             }
-            Files.readAttributes(Path.of(path), BasicFileAttributes.class);
+            Files.readAttributes(Octets.path(path), BasicFileAttributes.class);
             given.addIdentity(new Given.Identity(path, Given.Giver.OPTION, "command-line line 0"));
         } catch (IOException e) {
             notes.add(

@@ -2,10 +2,10 @@ package holdfast.ssh.config;
 
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.PrivateGroup;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -120,7 +120,7 @@ final class ConfigReader {
     private @Nullable String file(Place place, boolean checkOwner) throws ConfigException {
         byte[] bytes;
         try {
-            Path path = Path.of(place.file);
+            Path path = Octets.path(place.file);
             if (checkOwner && Files.exists(path)) {
                 checkOwner(path, place.file);
             }
@@ -148,7 +148,7 @@ final class ConfigReader {
                 place.active = false;
             } else if (verdict == Skim.Verdict.READ) {
                 place.line = skim.line();
-                if (line(new String(bytes, from, end - from, StandardCharsets.UTF_8), place)) {
+                if (line(Octets.text(bytes, from, end - from), place)) {
                     skim.isRight();
                 } else {
                     bad++;
@@ -1218,7 +1218,7 @@ final class ConfigReader {
         }
         log.debug("Executing command: '" + run + "'");
         try {
-            ProcessBuilder builder = new ProcessBuilder(shell, "-c", run);
+            ProcessBuilder builder = new ProcessBuilder(Octets.words(List.of(shell, "-c", run)));
             builder.redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()));
             builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
             builder.redirectError(ProcessBuilder.Redirect.INHERIT);

@@ -1,6 +1,6 @@
 package holdfast.ssh.config;
 
-import java.nio.charset.StandardCharsets;
+import holdfast.ssh.octets.Octets;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -140,7 +140,7 @@ record Destination(@Nullable String user, String host, int port) {
         if (text.indexOf('%') < 0 && text.indexOf('+') < 0) {
             return text;
         }
-        byte[] in = text.getBytes(StandardCharsets.UTF_8);
+        byte[] in = Octets.bytes(text);
         byte[] out = new byte[in.length];
         int length = 0;
         for (int i = 0; i < in.length; i++) {
@@ -158,7 +158,7 @@ record Destination(@Nullable String user, String host, int port) {
             }
             out[length++] = b;
         }
-        return new String(out, 0, length, StandardCharsets.UTF_8);
+        return Octets.text(out, 0, length);
     }
 
     /** misc.c valid_domain. */

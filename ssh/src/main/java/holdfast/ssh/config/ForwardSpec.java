@@ -1,6 +1,6 @@
 package holdfast.ssh.config;
 
-import java.nio.charset.StandardCharsets;
+import holdfast.ssh.octets.Octets;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -115,7 +115,7 @@ public record ForwardSpec(Endpoint listen, Endpoint connect) {
     }
 
     private static int bytes(String text) {
-        return text.getBytes(StandardCharsets.UTF_8).length;
+        return Octets.bytes(text).length;
     }
 
     /** One to four fields; null: more, none, or a bracket or backslash that is not closed. */

@@ -1,6 +1,7 @@
 package holdfast.ssh.config;
 
 import holdfast.ssh.config.ClientSettings.AddressFamily;
+import holdfast.ssh.system.Scope;
 import org.jspecify.annotations.Nullable;
 
 /** Addresses written as numbers, brought into the form the resolver prints them in. */
@@ -157,7 +158,23 @@ final class NumericAddress {
                 groups[i] = 0;
             }
         }
-        return print6(groups) + (percent < 0 ? "" : name.substring(percent));
+        return print6(groups) + (percent < 0 ? "" : scope(groups[0], name.substring(percent)));
+    }
+
+    /** Behind the address of a link, the number of an interface is its name. */
+    private static String scope(int first, String scope) {
+        boolean link = (first & 0xffc0) == 0xfe80 || (first & 0xff0f) == 0xff02;
+        long number = link ? number10(scope.substring(1)) : -1;
+        return number < 0 ? scope : number == 0 ? "" : "%" + Scope.name((int) number);
+    }
+
+    /** A number below a billion in decimal digits; negative: it is none. */
+    private static long number10(String text) {
+        return !text.isEmpty()
+                        && text.length() < 10
+                        && text.chars().allMatch(c -> c >= '0' && c <= '9')
+                ? Long.parseLong(text)
+                : -1;
     }
 
     private static int hexGroup(String group) {

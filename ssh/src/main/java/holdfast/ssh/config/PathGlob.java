@@ -1,5 +1,6 @@
 package holdfast.ssh.config;
 
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
@@ -53,7 +54,7 @@ final class PathGlob {
 
     private static boolean exists(String path) {
         try {
-            return Files.exists(Path.of(path), LinkOption.NOFOLLOW_LINKS);
+            return Files.exists(Octets.path(path), LinkOption.NOFOLLOW_LINKS);
         } catch (InvalidPathException e) {
             return false;
         }
@@ -61,10 +62,10 @@ final class PathGlob {
 
     private static void addMatching(List<String> into, String directory, String part) {
         List<String> names = new ArrayList<>();
-        try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of(directory))) {
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(Octets.path(directory))) {
             for (Path entry : entries) {
                 Path file = entry.getFileName();
-                String name = file == null ? "" : file.toString();
+                String name = file == null ? "" : Octets.text(file);
                 boolean hidden = name.startsWith(".") && !part.startsWith(".");
                 if (!hidden && matches(name, 0, part, 0)) {
                     names.add(name);

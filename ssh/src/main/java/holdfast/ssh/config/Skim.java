@@ -1,5 +1,6 @@
 package holdfast.ssh.config;
 
+import holdfast.ssh.octets.Octets;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
@@ -153,10 +154,10 @@ final class Skim {
             boolean quiet) {
         this.bytes = bytes;
         this.given = given;
-        this.host = host.getBytes(StandardCharsets.UTF_8);
+        this.host = Octets.bytes(host);
         this.matchHost = lower(host);
         this.originalHost = lower(originalHost);
-        this.localUser = localUser.getBytes(StandardCharsets.UTF_8);
+        this.localUser = Octets.bytes(localUser);
         this.matches = quiet;
     }
 
@@ -604,7 +605,7 @@ final class Skim {
         }
         if (isNamed(USER, from, end)) {
             Given.Value user = given.value(Keyword.USER);
-            return user == null ? localUser : user.text().getBytes(StandardCharsets.UTF_8);
+            return user == null ? localUser : Octets.bytes(user.text());
         }
         if (isNamed(ORIGINAL_HOST, from, end)) {
             return originalHost;
@@ -670,7 +671,7 @@ final class Skim {
     }
 
     private static byte[] lower(String name) {
-        return name.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+        return Octets.bytes(name.toLowerCase(Locale.ROOT));
     }
 
     private static byte lower(byte c) {

@@ -1,6 +1,6 @@
 package holdfast.ssh.config;
 
-import holdfast.ssh.system.Octets;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.Resolver;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -93,21 +93,24 @@ public record Surroundings(
     /** The same environment read again where the VM may have lost something in decoding it. */
     private static Map<String, String> exact(Map<String, String> decoded) {
         boolean lost = false;
-        for (String value : decoded.values()) {
-            lost |= Octets.doubtful(value);
+        for (Map.Entry<String, String> entry : decoded.entrySet()) {
+            lost |= Octets.doubtful(entry.getKey()) || Octets.doubtful(entry.getValue());
         }
         if (!lost) {
             return decoded;
         }
         Map<String, String> exact = new LinkedHashMap<>(decoded);
+        exact.keySet().removeIf(Octets::doubtful);
         try {
             byte[] all = Files.readAllBytes(Path.of("/proc/self/environ"));
             for (String entry : Octets.text(all).split("\0", -1)) {
                 int equals = entry.indexOf('=');
+                String name = entry.substring(0, Math.max(equals, 0));
                 // One that the launcher or the VM has changed since stays as it is now.
                 if (equals > 0
-                        && Octets.doubtful(decoded.getOrDefault(entry.substring(0, equals), ""))) {
-                    exact.put(entry.substring(0, equals), entry.substring(equals + 1));
+                        && (Octets.doubtful(name)
+                                || Octets.doubtful(decoded.getOrDefault(name, "")))) {
+                    exact.put(name, entry.substring(equals + 1));
                 }
             }
         } catch (IOException e) {

@@ -1,7 +1,7 @@
 package holdfast.ssh.config;
 
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -118,7 +118,7 @@ record Tokens(
         return switch (key) {
             case '%' -> "%";
             case 'C' -> connectionHash();
-            case 'd' -> surroundings.home().toString();
+            case 'd' -> Octets.text(surroundings.home());
             case 'h' -> host;
             case 'i' -> Long.toString(surroundings.uid());
             case 'j' -> jumpHost;
@@ -143,7 +143,7 @@ record Tokens(
         try {
             MessageDigest sha1 = MessageDigest.getInstance("SHA-1");
             String text = surroundings.hostName().get() + host + port + user + jumpHost;
-            return HexFormat.of().formatHex(sha1.digest(text.getBytes(StandardCharsets.UTF_8)));
+            return HexFormat.of().formatHex(sha1.digest(Octets.bytes(text)));
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException("every Java has SHA-1", e);
         }
@@ -158,7 +158,7 @@ record Tokens(
         String user = path.substring(1, slash < 0 ? path.length() : slash);
         String home =
                 user.isEmpty() || user.equals(surroundings.localUser())
-                        ? surroundings.home().toString()
+                        ? Octets.text(surroundings.home())
                         : homeOf(user);
         if (home == null) {
             throw ConfigException.of("tilde_expand: No such user " + user);
@@ -169,8 +169,7 @@ record Tokens(
 
     private static @Nullable String homeOf(String user) {
         try {
-            String passwords =
-                    new String(Files.readAllBytes(Path.of("/etc/passwd")), StandardCharsets.UTF_8);
+            String passwords = Octets.text(Files.readAllBytes(Path.of("/etc/passwd")));
             int at = passwords.startsWith(user + ":") ? 0 : passwords.indexOf("\n" + user + ":");
             if (at < 0) {
                 return null;

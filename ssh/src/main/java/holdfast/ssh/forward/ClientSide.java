@@ -6,6 +6,7 @@ import holdfast.ssh.config.Endpoint;
 import holdfast.ssh.config.ForwardSpec;
 import holdfast.ssh.config.ServerSettings.Permit;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.stream.SocketTap;
 import holdfast.ssh.stream.Tap;
 import java.io.IOException;
@@ -272,14 +273,14 @@ public final class ClientSide {
                 known = "tcp " + bind + " " + port;
                 request.putString("cancel-tcpip-forward");
                 request.putBoolean(false);
-                request.putString(bind);
+                request.putBytes(Octets.bytes(bind));
                 request.putUInt(port);
             }
             case Endpoint.Unix(String path) -> {
                 known = "unix " + path;
                 request.putString("cancel-streamlocal-forward@openssh.com");
                 request.putBoolean(false);
-                request.putString(path);
+                request.putBytes(Octets.bytes(path));
             }
             case Endpoint.Socks _ -> {
                 return false; // nothing listens there
@@ -357,7 +358,7 @@ public final class ClientSide {
                             "direct-streamlocal@openssh.com",
                             tap,
                             buffer -> {
-                                buffer.putString(path);
+                                buffer.putBytes(Octets.bytes(path));
                                 Forwarding.putOriginator(buffer, from);
                             },
                             NOBODY);
@@ -388,7 +389,7 @@ public final class ClientSide {
                 "direct-tcpip",
                 tap,
                 buffer -> {
-                    buffer.putString(host);
+                    buffer.putBytes(Octets.bytes(host));
                     buffer.putUInt(port);
                     Forwarding.putOriginator(buffer, from);
                 },
@@ -422,7 +423,7 @@ public final class ClientSide {
                 String bind = bindHost(host);
                 request.putString(type);
                 request.putBoolean(true);
-                request.putString(bind);
+                request.putBytes(Octets.bytes(bind));
                 request.putUInt(port);
                 if (port != 0) {
                     remote.put("tcp " + bind + " " + port, spec.connect());
@@ -432,7 +433,7 @@ public final class ClientSide {
                 type = "streamlocal-forward@openssh.com";
                 request.putString(type);
                 request.putBoolean(true);
-                request.putString(path);
+                request.putBytes(Octets.bytes(path));
                 remote.put("unix " + path, spec.connect());
             }
             case Endpoint.Socks _ -> {

@@ -5,6 +5,7 @@ import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.Reclaim;
 import holdfast.ssh.link.Wire;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.stream.SocketTap;
 import holdfast.ssh.stream.Tap;
 import java.io.IOException;
@@ -390,7 +391,7 @@ public final class Forwarding {
         SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
         try {
             channel.configureBlocking(false);
-            if (!channel.connect(UnixDomainSocketAddress.of(path))) {
+            if (!channel.connect(UnixDomainSocketAddress.of(Octets.path(path)))) {
                 throw new IOException("Resource temporarily unavailable");
             }
             return channel;

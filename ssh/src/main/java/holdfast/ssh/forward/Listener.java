@@ -1,6 +1,8 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.stream.SocketTap;
 import java.io.IOException;
 import java.net.BindException;
@@ -11,6 +13,7 @@ import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.net.UnknownHostException;
 import java.nio.channels.ServerSocketChannel;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -21,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -137,7 +141,7 @@ final class Listener implements AutoCloseable {
             if (taken(address, bound)) {
                 continue;
             }
-            String where = "[" + Forwarding.host(address) + "]:" + actual;
+            String where = "[" + NumericAddress.text(address) + "]:" + actual;
             ServerSocketChannel socket = null;
             try {
                 socket = open(address);
@@ -274,11 +278,11 @@ final class Listener implements AutoCloseable {
      * @throws IOException in OpenSSH's words
      */
     static BoundPath bind(String name, int mask, boolean unlink) throws IOException {
-        if (name.getBytes(java.nio.charset.StandardCharsets.UTF_8).length > 107) {
+        if (Octets.bytes(name).length > 107) {
             throw new IOException(
                     "unix_listener: path \"" + name + "\" too long for Unix domain socket");
         }
-        Path path = Path.of(name);
+        Path path = Octets.path(name);
         if (unlink) {
             try {
                 Files.deleteIfExists(path);
@@ -288,13 +292,38 @@ final class Listener implements AutoCloseable {
         }
         ServerSocketChannel socket = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
         try {
-            socket.bind(UnixDomainSocketAddress.of(path), BACKLOG);
+            bind(socket, path);
             Files.setPosixFilePermissions(path, permissions(0777 & ~mask));
             return new BoundPath(socket, path, key(path));
         } catch (IOException e) {
             closeQuietly(socket);
             throw new IOException(
                     "unix_listener: cannot bind to path " + name + ": " + Connecting.reason(e), e);
+        }
+    }
+
+    /**
+     * Java asks for the name again when it has bound one, and fails over what the locale has no
+     * characters for: such a one gets another name first.
+     */
+    private static void bind(ServerSocketChannel socket, Path path) throws IOException {
+        if (path.toString().chars().allMatch(c -> c < 0x80)) {
+            socket.bind(UnixDomainSocketAddress.of(path), BACKLOG);
+            return;
+        }
+        Path early =
+                path.resolveSibling(
+                        "."
+                                + ProcessHandle.current().pid()
+                                + "-"
+                                + ThreadLocalRandom.current().nextInt(1 << 20));
+        try {
+            socket.bind(UnixDomainSocketAddress.of(early), BACKLOG);
+            Files.createLink(path, early);
+        } catch (FileAlreadyExistsException e) {
+            throw new IOException("Address already in use", e);
+        } finally {
+            Files.deleteIfExists(early);
         }
     }
 

@@ -1,5 +1,6 @@
 package holdfast.ssh.forward;
 
+import holdfast.ssh.system.Scope;
 import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
@@ -111,11 +112,11 @@ final class Names {
             return new Found.Unknown("Name or service not known");
         }
         try {
-            return new Found.Addresses(alternating(List.of(InetAddress.getAllByName(host))));
+            return new Found.Addresses(alternating(List.of(Scope.addresses(host))));
         } catch (UnknownHostException e) {
+            // The name is before it, as far as the locale has its characters.
             String text = String.valueOf(e.getMessage());
-            return new Found.Unknown(
-                    text.startsWith(host + ": ") ? text.substring(host.length() + 2) : text);
+            return new Found.Unknown(text.substring(text.lastIndexOf(": ") + 1).strip());
         } catch (SecurityException | IllegalArgumentException e) {
             return new Found.Unknown("Name or service not known");
         }

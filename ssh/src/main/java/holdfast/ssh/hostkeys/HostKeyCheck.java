@@ -14,6 +14,7 @@ import holdfast.ssh.hostkeys.KnownHosts.Status;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.terminal.Prompter;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -198,7 +199,7 @@ public final class HostKeyCheck {
             try {
                 PublicIdentity key = PublicIdentity.of(shown.key().blob());
                 if (KeyList.isRevoked(file, key)) {
-                    log.error("Host key " + named + " revoked by file " + file);
+                    log.error("Host key " + named + " revoked by file " + Octets.text(file));
                     return true;
                 }
             } catch (IOException | Malformed e) {
@@ -206,7 +207,7 @@ public final class HostKeyCheck {
                         "Error checking host key "
                                 + named
                                 + " in revoked keys file "
-                                + file
+                                + Octets.text(file)
                                 + ": "
                                 + (e instanceof IOException io ? Reason.of(io) : e.getMessage()));
                 return true;
@@ -302,7 +303,12 @@ public final class HostKeyCheck {
         String name = knownName(port);
         String ip =
                 address == null ? NO_ADDRESS : KnownHosts.name(NumericAddress.text(address), port);
-        boolean checkIp = settings.checkHostIp() && address != null && !local && !host.equals(ip);
+        boolean checkIp =
+                settings.checkHostIp()
+                        && address != null
+                        && !local
+                        && !host.equals(ip)
+                        && !name.equals(ip);
         Certificate certificate = shown.certificate();
         if (certificate != null) {
             Vouched vouched = vouched(shown, certificate, name, address, port);

@@ -6,6 +6,7 @@ import holdfast.ssh.hostkeys.KnownHosts.Known;
 import holdfast.ssh.hostkeys.KnownHosts.Marker;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.terminal.Prompter;
 import java.io.BufferedOutputStream;
 import java.io.ByteArrayOutputStream;
@@ -172,7 +173,7 @@ public final class HostKeyUpdate {
         for (Path file : known.userFiles()) {
             debug(
                     "searching "
-                            + file
+                            + Octets.text(file)
                             + " for "
                             + name
                             + " / "
@@ -180,7 +181,7 @@ public final class HostKeyUpdate {
             try {
                 known.lines(file, name, address, this::look);
             } catch (NoSuchFileException e) {
-                debug("hostkeys file " + file + " does not exist");
+                debug("hostkeys file " + Octets.text(file) + " does not exist");
             } catch (IOException e) {
                 failed(file, e);
                 return false;
@@ -191,7 +192,10 @@ public final class HostKeyUpdate {
 
     private void failed(Path file, IOException e) {
         log.error(
-                "client_input_hostkeys: hostkeys_foreach failed for " + file + ": " + Reason.of(e));
+                "client_input_hostkeys: hostkeys_foreach failed for "
+                        + Octets.text(file)
+                        + ": "
+                        + Reason.of(e));
     }
 
     /** hostkeys_find. */
@@ -271,7 +275,7 @@ public final class HostKeyUpdate {
                         address,
                         line -> seen[0] |= !line.matched() && obsolete.contains(line.key()));
             } catch (NoSuchFileException e) {
-                debug("hostkeys file " + file + " does not exist");
+                debug("hostkeys file " + Octets.text(file) + " does not exist");
             } catch (IOException e) {
                 failed(file, e);
                 return true;
@@ -402,7 +406,10 @@ public final class HostKeyUpdate {
             Path file = files.get(i);
             try {
                 if (Files.notExists(file)) {
-                    log.debug("update_known_hosts: known hosts file " + file + " does not exist");
+                    log.debug(
+                            "update_known_hosts: known hosts file "
+                                    + Octets.text(file)
+                                    + " does not exist");
                     continue;
                 }
                 // New ones go to the first; from the others only the obsolete ones are taken.
@@ -410,7 +417,7 @@ public final class HostKeyUpdate {
             } catch (IOException e) {
                 log.error(
                         "update_known_hosts: hostfile_replace_entries failed for "
-                                + file
+                                + Octets.text(file)
                                 + ": "
                                 + Reason.of(e));
             }
@@ -556,7 +563,7 @@ public final class HostKeyUpdate {
                     continue;
                 }
                 changed[0] = true;
-                out.write(added(key).getBytes(StandardCharsets.UTF_8));
+                out.write(Octets.bytes(added(key)));
                 told.add(() ->
                         log.verbose(
                                 "Adding new key for "

@@ -6,6 +6,7 @@ import holdfast.ssh.config.ServerSettings.FingerprintHash;
 import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.BoundedOutput;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
@@ -63,7 +64,7 @@ final class HostKeysCommand {
     byte[] output(Why why, String name, @Nullable HostKey key) throws IOException {
         List<String> words = words(why, name, key);
         String tag = "KnownHostsCommand-" + why;
-        Path program = Path.of(words.getFirst());
+        Path program = Octets.path(words.getFirst());
         if (!program.isAbsolute()) {
             log.error(tag + " path is not absolute");
             return new byte[0];

@@ -1,5 +1,6 @@
 package holdfast.ssh.hostkeys;
 
+import holdfast.ssh.octets.Octets;
 import java.nio.charset.StandardCharsets;
 import java.security.DigestException;
 import java.security.MessageDigest;
@@ -51,7 +52,7 @@ final class HostNames {
      * @param name is looked up in lower case
      */
     HostNames(String name) {
-        this.name = lower(name).getBytes(StandardCharsets.UTF_8);
+        this.name = Octets.bytes(lower(name));
     }
 
     /** Lower case as C's tolower in every locale: ASCII only. */

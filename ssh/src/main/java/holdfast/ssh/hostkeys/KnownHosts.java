@@ -4,6 +4,7 @@ import holdfast.ssh.config.ClientSettings;
 import holdfast.ssh.config.HostTrust;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -346,8 +347,8 @@ public final class KnownHosts {
         try {
             makeSshDirectory(file);
             byte[] line =
-                    ((endsInMidLine(file) ? "\n" : "") + written + ' ' + key.text() + '\n')
-                            .getBytes(StandardCharsets.UTF_8);
+                    Octets.bytes(
+                            (endsInMidLine(file) ? "\n" : "") + written + ' ' + key.text() + '\n');
             try (SeekableByteChannel out =
                     Files.newByteChannel(
                             file,
@@ -362,7 +363,7 @@ public final class KnownHosts {
             }
             return true;
         } catch (IOException e) {
-            log.debug("add_host_to_hostfile: " + file + ": " + Reason.of(e));
+            log.debug("add_host_to_hostfile: " + Octets.text(file) + ": " + Reason.of(e));
             return false;
         }
     }
@@ -407,7 +408,7 @@ public final class KnownHosts {
         } catch (IOException e) {
             // Missing files are the rule (known_hosts2), so nothing is composed that nobody reads.
             if (log.shows(Log.Level.DEBUG1)) {
-                log.debug("load_hostkeys: fopen " + file + ": " + Reason.of(e));
+                log.debug("load_hostkeys: fopen " + Octets.text(file) + ": " + Reason.of(e));
             }
             return null;
         }
@@ -645,7 +646,7 @@ public final class KnownHosts {
     }
 
     private void broken(Path file, IOException e) {
-        String why = file + ": " + Reason.of(e);
+        String why = Octets.text(file) + ": " + Reason.of(e);
         log.debug("load_hostkeys: read " + why);
         if (!Files.isDirectory(file)) {
             doubt = "Cannot read known hosts to the end: " + why;
@@ -657,7 +658,7 @@ public final class KnownHosts {
     }
 
     private static String at(Path file, HostFile lines) {
-        return file + ":" + lines.number();
+        return Octets.text(file) + ":" + lines.number();
     }
 
     /**
@@ -724,7 +725,7 @@ public final class KnownHosts {
 
         /** The names for people: bytes that could steer a terminal are shown in octal. */
         String hosts() {
-            String hosts = new String(bytes, hostsAt, hostsEnd - hostsAt, StandardCharsets.UTF_8);
+            String hosts = Octets.text(bytes, hostsAt, hostsEnd - hostsAt);
             StringBuilder shown = new StringBuilder(hosts.length());
             for (int i = 0; i < hosts.length(); i++) {
                 char c = hosts.charAt(i);

@@ -1,5 +1,6 @@
 package holdfast.ssh.hostkeys;
 
+import holdfast.ssh.system.Scope;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.NetworkInterface;
@@ -24,7 +25,7 @@ public final class NumericAddress {
         if (named != null) {
             return "%" + named.getName();
         }
-        return address.getScopeId() == 0 ? "" : "%" + address.getScopeId();
+        return address.getScopeId() == 0 ? "" : "%" + Scope.name(address.getScopeId());
     }
 
     /** RFC 5952: the longest run of two or more zero groups, the first of equals, becomes "::". */

@@ -218,7 +218,7 @@ public final class Log {
                     case QUIET, INFO, VERBOSE -> "";
                 };
         String line = prefix + (forced ? place + ": " : "") + text;
-        sink.take(at, forTerminal ? line + "\r\n" : line, speaker);
+        sink.take(at, forTerminal ? Printable.line(line, Printable.UTF_8) + "\r\n" : line, speaker);
     }
 
     /** Who speaks, in the form of OpenSSH's log.c: file, method, line, process. */

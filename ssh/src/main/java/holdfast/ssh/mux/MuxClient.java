@@ -8,8 +8,8 @@ import holdfast.ssh.config.ForwardSpec;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxMessage.Ask;
 import holdfast.ssh.mux.MuxMessage.Forward;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.LocalSocket;
-import holdfast.ssh.system.Octets;
 import holdfast.ssh.system.Processes;
 import holdfast.ssh.system.SystemException;
 import holdfast.ssh.terminal.Signals;
@@ -17,7 +17,6 @@ import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -278,7 +277,7 @@ public final class MuxClient {
         }
         if (why.refused() && sharing.master() != ClientSharing.Master.NO) {
             log.debug("Stale control socket " + path + ", unlinking");
-            LocalSocket.unlink(Path.of(path));
+            LocalSocket.unlink(Octets.path(path));
         } else if (why.noSuchFile()) {
             log.debug("Control socket \"" + path + "\" does not exist");
         } else {

@@ -3,13 +3,13 @@ package holdfast.ssh.mux;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxMessage.Ask;
 import holdfast.ssh.mux.MuxMessage.Forward;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.LocalSocket;
 import holdfast.ssh.system.PassedFile;
 import holdfast.ssh.system.SystemException;
 import java.io.IOException;
 import java.nio.channels.ByteChannel;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -194,7 +194,7 @@ public final class MuxMaster implements AutoCloseable {
     /** What distinguishes the file from others of its name. */
     private static @Nullable Object fileAt(String path) {
         try {
-            return Files.getAttribute(Path.of(path), "unix:ino");
+            return Files.getAttribute(Octets.path(path), "unix:ino");
         } catch (IOException | UnsupportedOperationException e) {
             return null;
         }
@@ -253,7 +253,7 @@ public final class MuxMaster implements AutoCloseable {
             listener.close();
             // Only what we put there: somebody may have removed it and begun anew.
             if (file == null || file.equals(fileAt(path))) {
-                LocalSocket.unlink(Path.of(path));
+                LocalSocket.unlink(Octets.path(path));
             }
         }
     }

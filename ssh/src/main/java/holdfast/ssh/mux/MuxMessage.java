@@ -1,8 +1,8 @@
 package holdfast.ssh.mux;
 
+import holdfast.ssh.octets.Octets;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -535,11 +535,11 @@ public sealed interface MuxMessage {
         }
 
         String text() throws MalformedMessage {
-            return new String(cstring(), StandardCharsets.UTF_8);
+            return Octets.text(cstring());
         }
 
         String anyText() throws MalformedMessage {
-            return new String(string(), StandardCharsets.UTF_8);
+            return Octets.text(string());
         }
 
         Forward forward() throws MalformedMessage {
@@ -591,7 +591,7 @@ public sealed interface MuxMessage {
         }
 
         Writer text(String text) {
-            return string(text.getBytes(StandardCharsets.UTF_8));
+            return string(Octets.bytes(text));
         }
 
         Writer forward(Forward forward) {

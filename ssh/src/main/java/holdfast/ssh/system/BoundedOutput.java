@@ -1,6 +1,7 @@
 package holdfast.ssh.system;
 
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
@@ -45,7 +46,7 @@ public final class BoundedOutput {
             Duration limit,
             int most)
             throws IOException {
-        ProcessBuilder builder = new ProcessBuilder(words);
+        ProcessBuilder builder = new ProcessBuilder(Octets.words(words));
         builder.redirectInput(Path.of("/dev/null").toFile());
         builder.redirectError(errors);
         Process process = start(builder);

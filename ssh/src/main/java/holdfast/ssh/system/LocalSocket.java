@@ -1,5 +1,6 @@
 package holdfast.ssh.system;
 
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -7,7 +8,6 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.ClosedChannelException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
@@ -114,7 +114,7 @@ public final class LocalSocket implements ByteChannel {
 
     /** Whether a path is short enough to be that of a socket. */
     public static boolean fits(String path) {
-        return path.getBytes(StandardCharsets.UTF_8).length < PATH_BYTES;
+        return Octets.bytes(path).length < PATH_BYTES;
     }
 
     /** Connects; may wait while the other side's queue is full. */
@@ -186,7 +186,7 @@ public final class LocalSocket implements ByteChannel {
     }
 
     private static MemorySegment address(Arena arena, String path) throws SystemException {
-        byte[] name = path.getBytes(StandardCharsets.UTF_8);
+        byte[] name = Octets.bytes(path);
         if (name.length >= PATH_BYTES) {
             throw new SystemException(path, Native.ENAMETOOLONG);
         }

@@ -1,5 +1,6 @@
 package holdfast.ssh.system;
 
+import holdfast.ssh.octets.Octets;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -7,7 +8,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.nio.charset.StandardCharsets;
 
 /**
  * Calls into the C library, all in one shape: six machine words in, one out, errno kept.
@@ -281,7 +281,7 @@ final class Native {
         }
         byte[] bytes = new byte[length];
         MemorySegment.copy(text, ValueLayout.JAVA_BYTE, 0, bytes, 0, length);
-        return new String(bytes, StandardCharsets.UTF_8);
+        return Octets.text(bytes);
     }
 
     /** A C string of these bytes; none of them may be 0. */
@@ -297,6 +297,6 @@ final class Native {
     }
 
     static MemorySegment string(Arena arena, String text) {
-        return bytes(arena, text.getBytes(StandardCharsets.UTF_8));
+        return bytes(arena, Octets.bytes(text));
     }
 }

@@ -1,10 +1,10 @@
 package holdfast.ssh.system;
 
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.stream.Tap;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -457,6 +457,6 @@ public final class Spawn {
     }
 
     private static byte[] utf8(String text) {
-        return text.getBytes(StandardCharsets.UTF_8);
+        return Octets.bytes(text);
     }
 }

@@ -2,10 +2,11 @@ package holdfast.ssh.terminal;
 
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -94,7 +95,7 @@ public final class Askpass implements Prompter {
     private @Nullable String run(String prompt, boolean permission) {
         String program = environment.getOrDefault("SSH_ASKPASS", USUAL);
         ProcessBuilder builder =
-                new ProcessBuilder(program, prompt)
+                new ProcessBuilder(Octets.words(List.of(program, prompt)))
                         .redirectInput(ProcessBuilder.Redirect.INHERIT)
                         .redirectError(ProcessBuilder.Redirect.INHERIT);
         if (permission) {
@@ -128,7 +129,7 @@ public final class Askpass implements Prompter {
         while (end < length && said[end] != '\n' && said[end] != '\r') {
             end++;
         }
-        return new String(said, 0, end, StandardCharsets.UTF_8);
+        return Octets.text(said, 0, end);
     }
 
     private static String why(IOException e) {

@@ -1,10 +1,10 @@
 package holdfast.ssh.terminal;
 
+import holdfast.ssh.octets.Octets;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
@@ -34,7 +34,7 @@ final class Tty implements AutoCloseable {
     }
 
     void print(String text) {
-        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = Octets.bytes(text);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment c = arena.allocate(Math.max(1, bytes.length));
             MemorySegment.copy(bytes, 0, c, ValueLayout.JAVA_BYTE, 0, bytes.length);
@@ -85,7 +85,7 @@ final class Tty implements AutoCloseable {
         }
 
         String text() {
-            return new String(buf, 0, count, StandardCharsets.UTF_8);
+            return Octets.text(buf, 0, count);
         }
 
         void wipe() {

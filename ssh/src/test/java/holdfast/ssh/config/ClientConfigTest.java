@@ -537,6 +537,8 @@ class ClientConfigTest {
         assertThat(machine.settings("::ffff:1.2.3.4").host()).isEqualTo("::ffff:1.2.3.4");
         assertThat(machine.settings("-4", "::ffff:1.2.3.4").host()).isEqualTo("1.2.3.4");
         assertThat(machine.settings("fe80::1%lo").host()).isEqualTo("fe80::1%lo");
+        assertThat(machine.settings("fe80::1%1").host()).isEqualTo("fe80::1%lo");
+        assertThat(machine.settings("fe80::1%99999").host()).isEqualTo("fe80::1%99999");
         assertThat(machine.settings("1:0:0:2:0:0:0:3").host()).isEqualTo("1:0:0:2::3");
         assertThat(machine.settings("1.2.3.4.5").host()).isEqualTo("1.2.3.4.5");
     }
