@@ -10,12 +10,14 @@ import holdfast.trials.harness.Sshd;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.opentest4j.TestAbortedException;
 
 /** The programs that people run over ssh. */
 @ExtendWith(Staged.class)
@@ -254,6 +256,163 @@ final class PeerTrial {
                         .end(PATIENCE);
         assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
         return ended;
+    }
+
+    @Test
+    void mercurial_clones_and_pushes_over_us(Stage stage) throws Exception {
+        Stage.needs("hg");
+        Sshd sshd = stage.sshd();
+        Path one = Files.createDirectories(stage.directory().resolve("one"));
+        Path bare = stage.directory().resolve("bare");
+        Path again = stage.directory().resolve("again");
+        good(hg(stage, sshd, "init", one.toString()));
+        Files.move(RandomBytes.file(stage, "big", 3_000_000), one.resolve("big"));
+        good(hg(stage, sshd, "-R", one.toString(), "commit", "-q", "-A", "-m", "first"));
+        good(hg(stage, sshd, "clone", "-q", one.toString(), "ssh://trial/" + bare));
+        Files.writeString(one.resolve("small"), "content\n");
+        good(hg(stage, sshd, "-R", one.toString(), "commit", "-q", "-A", "-m", "second"));
+        good(hg(stage, sshd, "-R", one.toString(), "push", "-q", "ssh://trial/" + bare));
+        good(hg(stage, sshd, "clone", "-q", "ssh://trial/" + bare, again.toString()));
+        assertThat(Files.mismatch(one.resolve("big"), again.resolve("big"))).isEqualTo(-1);
+        assertThat(again.resolve("small")).hasContent("content");
+        Ended missing = hg(stage, sshd, "id", "ssh://trial//nonexistent");
+        assertThat(missing.status()).isEqualTo(255);
+        assertThat(missing.err()).contains("abort: repository /nonexistent not found");
+    }
+
+    private static Ended hg(Stage stage, Sshd sshd, String... words) throws InterruptedException {
+        List<String> argv = new ArrayList<>(List.of("hg", "--config", "ui.username=trial"));
+        argv.addAll(List.of("--config", "ui.ssh=" + stage.words(sshd)));
+        argv.addAll(List.of(words));
+        return stage.run(argv.toArray(String[]::new)).env("HGRCPATH", "").end(PATIENCE);
+    }
+
+    @Test
+    void subversion_commits_and_checks_out_over_us(Stage stage) throws Exception {
+        Stage.needs("svn");
+        Sshd sshd = stage.sshd();
+        String repository = stage.directory().resolve("repository").toString();
+        good(stage.run("svnadmin", "create", repository).end(PATIENCE));
+        Path source = RandomBytes.file(stage, "source", 3_000_000);
+        String url = "svn+ssh://trial" + repository;
+        good(svn(stage, sshd, "import", "-q", "-m", "one", source.toString(), url + "/file"));
+        good(svn(stage, sshd, "copy", "-q", "-m", "two", url + "/file", url + "/copy"));
+        Path out = stage.directory().resolve("out");
+        good(svn(stage, sshd, "checkout", "-q", url, out.toString()));
+        assertThat(Files.mismatch(source, out.resolve("copy"))).isEqualTo(-1);
+        Ended missing = svn(stage, sshd, "list", "svn+ssh://trial/nonexistent");
+        assertThat(missing.status()).isEqualTo(1);
+        assertThat(missing.err()).contains("E210005: No repository found");
+    }
+
+    private static Ended svn(Stage stage, Sshd sshd, String... words) throws InterruptedException {
+        List<String> argv = new ArrayList<>(List.of("svn", "--non-interactive"));
+        argv.addAll(List.of(words));
+        return stage.run(argv.toArray(String[]::new))
+                .env("SVN_SSH", stage.words(sshd))
+                .end(PATIENCE);
+    }
+
+    @Test
+    void unison_brings_two_trees_together_over_us(Stage stage) throws Exception {
+        Stage.needs("unison");
+        Sshd sshd = stage.sshd();
+        Path here = Files.createDirectories(stage.directory().resolve("here"));
+        Path there = stage.directory().resolve("there");
+        Files.move(RandomBytes.file(stage, "big", 3_000_000), here.resolve("big"));
+        Files.writeString(here.resolve("old"), "old\n");
+        good(unison(stage, sshd, here, there));
+        same(stage, here, there);
+        Files.delete(here.resolve("old"));
+        Files.writeString(there.resolve("new"), "new\n");
+        good(unison(stage, sshd, here, there));
+        assertThat(here.resolve("new")).hasContent("new");
+        assertThat(there.resolve("old")).doesNotExist();
+    }
+
+    private static Ended unison(Stage stage, Sshd sshd, Path here, Path there)
+            throws InterruptedException {
+        return stage.run(
+                        "unison",
+                        "-batch",
+                        "-silent",
+                        "-ui",
+                        "text",
+                        "-sshcmd",
+                        program(stage),
+                        "-sshargs",
+                        "-F " + sshd.config(),
+                        here.toString(),
+                        "ssh://trial/" + there)
+                .env("UNISON", stage.directory().resolve("unison").toString())
+                .end(PATIENCE);
+    }
+
+    @Test
+    void clush_runs_us_for_its_nodes_and_copies_both_ways(Stage stage) throws Exception {
+        Stage.needs("clush");
+        Sshd sshd = stage.sshd();
+        String options = "-F " + sshd.config();
+        Ended failing =
+                onPath(stage, "clush", "-S", "-o", options, "-w", "trial", "echo out; exit 4")
+                        .end(PATIENCE);
+        assertThat(failing.status()).as(failing.err()).isEqualTo(4);
+        assertThat(failing.out()).isEqualTo("trial: out\n");
+        Ended fed =
+                onPath(stage, "clush", "-o", options, "-w", "trial", "cat")
+                        .input("in\n")
+                        .end(PATIENCE);
+        assertThat(fed.out()).as(fed.err()).isEqualTo("trial: in\n");
+        Ended late =
+                onPath(stage, "clush", "-S", "-u", "2", "-o", options, "-w", "trial", "sleep 50")
+                        .end(PATIENCE);
+        assertThat(late.err()).contains("clush: trial: command timeout");
+    }
+
+    /** It lives by a master of its own, which it starts without a terminal and ends. */
+    @Test
+    void net_openssh_runs_everything_through_a_master_of_ours(Stage stage) throws Exception {
+        Stage.needs("perl");
+        if (!Files.exists(Path.of("/usr/share/perl5/Net/OpenSSH.pm"))) {
+            throw new TestAbortedException("not installed: Net::OpenSSH");
+        }
+        Sshd sshd = stage.sshd();
+        Path controls = stage.directory().resolve("controls");
+        Files.createDirectory(
+                controls,
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Path source = RandomBytes.file(stage, "source", 1_000_000);
+        Ended ended =
+                stage.run(
+                                "perl",
+                                "-MNet::OpenSSH",
+                                "-e",
+                                """
+                                my ($ssh, $config, $controls, $source) = @ARGV;
+                                my $far = Net::OpenSSH->new("trial", ssh_cmd => $ssh,
+                                    ctl_dir => $controls, timeout => 40,
+                                    default_ssh_opts => [-F => $config], master_opts => [-F => $config]);
+                                die $far->error if $far->error;
+                                my ($out, $err) = $far->capture2("echo out; echo err >&2; exit 5");
+                                print $out, $err, $? >> 8, "\n";
+                                print $far->system({stdin_data => "in\n"}, "cat") ? 1 : 0, "\n";
+                                my ($to, $from, $pid) = $far->open2("cat");
+                                print $to "piped\n"; close $to; print <$from>; waitpid $pid, 0;
+                                $far->system({stdin_file => $source}, "cat > $source.far") or die;
+                                print $far->check_master ? 1 : 0, $far->test("false") ? 1 : 0, "\n";
+                                $far->disconnect(1);
+                                """,
+                                program(stage),
+                                sshd.config().toString(),
+                                controls.toString(),
+                                source.toString())
+                        .end(PATIENCE);
+        assertThat(ended.out()).as(ended.err()).isEqualTo("out\nerr\n5\nin\n1\npiped\n10\n");
+        assertThat(Files.mismatch(source, Path.of(source + ".far"))).isEqualTo(-1);
+    }
+
+    private static void good(Ended ended) {
+        assertThat(ended.status()).as("%s%s", ended.err(), ended.out()).isZero();
     }
 
     @Test

@@ -140,8 +140,11 @@ final class SessionChannel extends AbstractServerChannel {
     private volatile @Nullable SftpSession sftp;
     private @Nullable Exit exit;
 
-    /** Set by an errand: what follows once it is answered. */
+    /** Set by an errand: what begins, and has it answered. */
     private @Nullable Runnable afterwards;
+
+    /** Of errands: what has begun waits for its answer. */
+    private boolean unanswered;
 
     private int flowing;
     private boolean eofCame;
@@ -236,11 +239,14 @@ final class SessionChannel extends AbstractServerChannel {
                     } catch (IOException | RuntimeException e) {
                         peer.log().error("session request " + request + ": " + e.getMessage());
                     }
-                    answer(wantReply, done);
                     Runnable next = afterwards;
                     afterwards = null;
-                    if (next != null) {
+                    if (next == null) {
+                        answer(wantReply, done);
+                    } else {
+                        unanswered = wantReply;
                         after(next, request);
+                        answered();
                     }
                 });
         if (!queued) {
@@ -266,6 +272,16 @@ final class SessionChannel extends AbstractServerChannel {
             peer.log().error("session request " + request + ": " + e);
             only("", true, 255);
         }
+    }
+
+    /**
+     * Says once that it has begun: when the window is open, and before the first output. A client
+     * may take the answer for leave to write, and what it then has no room for may be lost (sshj).
+     */
+    private void answered() {
+        boolean wanted = unanswered;
+        unanswered = false;
+        answer(wanted && !hungUp.get(), true);
     }
 
     private void answer(boolean wanted, boolean done) {
@@ -730,7 +746,7 @@ final class SessionChannel extends AbstractServerChannel {
                                 + place);
     }
 
-    /** Starts a program as the user. On an errand's thread, after the answer. */
+    /** Starts a program as the user. On an errand's thread, which has not answered yet. */
     private void run(
             Login login,
             Found found,
@@ -947,6 +963,7 @@ final class SessionChannel extends AbstractServerChannel {
                 peer.log().debug2("window not opened: " + e.getMessage()); // connection is gone
             }
         }
+        answered();
         Runnable flow =
                 () -> {
                     first.start();
@@ -988,6 +1005,7 @@ final class SessionChannel extends AbstractServerChannel {
 
     /** A session that says one thing and is over. */
     private void only(String text, boolean error, int status) {
+        answered();
         ChannelAsyncOutputStream to = error && pty == null ? err : out;
         byte[] bytes =
                 (pty != null ? text.replace("\n", "\r\n") : text).getBytes(StandardCharsets.UTF_8);
@@ -1037,6 +1055,7 @@ final class SessionChannel extends AbstractServerChannel {
                     } catch (IOException e) {
                         peer.log().debug2("window not opened: " + e.getMessage());
                     }
+                    answered();
                     made.start();
                 };
         return true;

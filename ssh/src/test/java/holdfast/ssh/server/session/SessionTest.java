@@ -77,6 +77,30 @@ class SessionTest {
     }
 
     @Test
+    void a_client_that_writes_at_once_when_it_is_answered_finds_the_window_open() throws Exception {
+        SessionServer server = serve("Subsystem sftp internal-sftp", "Subsystem cat /bin/cat");
+        for (String[] what : new String[][] {{"exit 3"}, {"-tt"}, {"-s", "sftp"}, {"-s", "cat"}}) {
+            List<String> words = new ArrayList<>(server.ssh("-vvv"));
+            words.addAll(Arrays.asList(what).subList(0, what.length - 1));
+            words.add(USER + "@127.0.0.1");
+            words.add(what[what.length - 1]);
+            if (what[0].equals("-tt")) {
+                words.remove(words.size() - 1);
+                words.add(words.size() - 1, "-tt");
+            }
+            Process process = server.start(words);
+            process.getOutputStream().write("exit\n".getBytes(UTF_8));
+            process.getOutputStream().close();
+            String said = new String(process.getErrorStream().readAllBytes(), UTF_8);
+            assertThat(said.lines().filter(line -> line.matches(".*(rcvd adjust|type 99 id).*")))
+                    .as("%s: %s", List.of(what), said)
+                    .last()
+                    .asString()
+                    .contains("type 99 id");
+        }
+    }
+
+    @Test
     void a_signal_that_ends_a_command_comes_back_by_name() throws Exception {
         SessionServer.Ran ran = serve().command("kill -TERM $$", "-v", "-o", "LogLevel=DEBUG1");
         assertThat(ran.status()).isEqualTo(255);
