@@ -575,6 +575,8 @@ public final class Authentication {
                     identity.tried = false;
                 }
             }
+            // Whoever sent the request may still be asking the agent, on a thread of its own.
+            complete(clientSession);
             serverList = Visible.of(list);
             journal.debug("Authentications that can continue: " + serverList);
             next();

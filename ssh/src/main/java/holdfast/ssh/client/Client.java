@@ -866,6 +866,7 @@ public final class Client {
             case Escapes.Command.Rekey _ -> connection.transport().rekey();
             case Escapes.Command.Break _ -> channel.sendBreak();
             case Escapes.Command.Connections _ -> list(connection, forwards, channel);
+            case Escapes.Command.Information _ -> toStderr(connection.information());
             case Escapes.Command.CommandLine _ -> {
                 if (settings.comfort().escapeCommandline()) {
                     commandLine(connection, forwards, tty);
@@ -874,8 +875,7 @@ public final class Client {
             case Escapes.Command.Background _,
                     Escapes.Command.Help _,
                     Escapes.Command.Louder _,
-                    Escapes.Command.Quieter _,
-                    Escapes.Command.Unsupported _ -> {}
+                    Escapes.Command.Quieter _ -> {}
         }
     }
 

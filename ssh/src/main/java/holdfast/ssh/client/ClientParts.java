@@ -274,7 +274,7 @@ final class ClientParts {
         client.setRandomFactory(new PacketRandom());
         client.setCompressionFactories(
                 settings.compression()
-                        ? List.of(BuiltinCompressions.delayedZlib, BuiltinCompressions.none)
+                        ? List.of(CountedZlib.FACTORY, BuiltinCompressions.none)
                         : List.of(BuiltinCompressions.none));
         client.setKexExtensionHandler(ServerExtensions.INSTANCE);
         client.setForwarderFactory(DefaultForwarderFactory.INSTANCE);

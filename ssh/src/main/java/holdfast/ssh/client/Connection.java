@@ -13,6 +13,7 @@ import holdfast.ssh.config.Route;
 import holdfast.ssh.forward.ClientSide;
 import holdfast.ssh.hostkeys.NumericAddress;
 import holdfast.ssh.link.AddressOrder;
+import holdfast.ssh.link.KeyExchangeWords;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.link.LinkLoop;
 import holdfast.ssh.link.TcpStream;
@@ -37,6 +38,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -44,6 +46,7 @@ import org.apache.sshd.client.SshClient;
 import org.apache.sshd.client.session.ClientSessionImpl;
 import org.apache.sshd.client.session.SessionFactory;
 import org.apache.sshd.common.io.IoSession;
+import org.apache.sshd.common.kex.KexProposalOption;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -1052,6 +1055,70 @@ final class Connection implements AutoCloseable {
                                             + refused.text()));
             case Ending.Left _ -> List.of();
         };
+    }
+
+    /** What it is, for a person: as OpenSSH from 10.3 on tells it. */
+    String information() {
+        Wire wire = transport.wire();
+        List<String> lines = new ArrayList<>();
+        lines.add(
+                "Connection information for "
+                        + settings.host()
+                        + " pid "
+                        + ProcessHandle.current().pid());
+        lines.add(
+                "  versions "
+                        + remote(transport.getClientVersion())
+                        + " -> "
+                        + remote(transport.getServerVersion()));
+        if (wire.getLocalAddress() instanceof InetSocketAddress local && way.address() != null) {
+            lines.add("  tcp " + colon(local) + " -> " + colon(way.address()));
+        }
+        long seconds = opened.until(clock.now()).toSeconds();
+        lines.add(
+                String.format(
+                        Locale.ROOT,
+                        "  duration %02d:%02d:%02d",
+                        seconds / 3600,
+                        seconds / 60 % 60,
+                        seconds % 60));
+        lines.add("  kexalgorithm " + agreed(KexProposalOption.ALGORITHMS));
+        lines.add("  hostkeyalgorithm " + agreed(KexProposalOption.SERVERKEYS));
+        lines.add(
+                both("cipher", agreed(KexProposalOption.S2CENC), agreed(KexProposalOption.C2SENC)));
+        lines.add(
+                both(
+                        "mac",
+                        KeyExchangeWords.mac(agreed(KexProposalOption.S2CMAC)),
+                        KeyExchangeWords.mac(agreed(KexProposalOption.C2SMAC))));
+        lines.add(
+                both(
+                        "compression",
+                        agreed(KexProposalOption.S2CCOMP),
+                        agreed(KexProposalOption.C2SCOMP)));
+        lines.add("  traffic " + wire.heard() + " bytes in, " + wire.written() + " bytes out");
+        lines.addAll(transport.compressed());
+        lines.add("");
+        return String.join("\r\n", lines);
+    }
+
+    private static String both(String what, @Nullable String in, @Nullable String out) {
+        String both = Objects.equals(in, out) ? in : in + " in, " + out + " out";
+        return "  " + what + " " + both;
+    }
+
+    private @Nullable String agreed(KexProposalOption option) {
+        return transport.getNegotiatedKexParameter(option);
+    }
+
+    private static String colon(InetSocketAddress address) {
+        String text = NumericAddress.text(address.getAddress());
+        return (text.contains(":") ? "[" + text + "]" : text) + ":" + address.getPort();
+    }
+
+    /** The version without the words of the protocol before it, which OpenSSH leaves out. */
+    private static String remote(@Nullable String version) {
+        return version == null ? "none" : version.replaceFirst("^SSH-[0-9.]*-", "");
     }
 
     /** What went over it while it could be used, in the words of OpenSSH's that scripts read. */

@@ -22,7 +22,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -35,7 +34,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
-import org.apache.sshd.common.kex.KexProposalOption;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -370,13 +368,14 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
                 case Escapes.Command.Rekey _ -> connection.transport().rekey();
                 case Escapes.Command.Break _ -> channel().sendBreak();
                 case Escapes.Command.Connections _ -> say(SessionChannel.bytes(list()));
+                case Escapes.Command.Information _ ->
+                        say(SessionChannel.bytes(connection.information()));
                 case Escapes.Command.Help _,
                         Escapes.Command.Suspend _,
                         Escapes.Command.Background _,
                         Escapes.Command.CommandLine _,
                         Escapes.Command.Louder _,
-                        Escapes.Command.Quieter _,
-                        Escapes.Command.Unsupported _ -> {}
+                        Escapes.Command.Quieter _ -> {}
             }
         }
 
@@ -643,7 +642,7 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
 
     @Override
     public String describe(String what) {
-        return what.equals(MuxMessage.Ask.CHANNELS) ? list() : information();
+        return what.equals(MuxMessage.ExtInfo.CHANNELS) ? list() : connection.information();
     }
 
     private String list() {
@@ -655,31 +654,5 @@ final class SharedConnection implements MuxMaster.Host, AutoCloseable {
         StringBuilder text = new StringBuilder("The following connections are open:\r\n");
         all.values().forEach(line -> text.append(line).append("\r\n"));
         return text.toString();
-    }
-
-    private String information() {
-        Transport transport = connection.transport();
-        List<String> lines = new ArrayList<>();
-        lines.add(
-                "Connection information for "
-                        + settings.host()
-                        + " pid "
-                        + ProcessHandle.current().pid());
-        lines.add("  connected to " + connection.where());
-        lines.add("  kexalgorithm " + agreed(transport, KexProposalOption.ALGORITHMS));
-        lines.add("  hostkeyalgorithm " + agreed(transport, KexProposalOption.SERVERKEYS));
-        lines.add(
-                "  cipher "
-                        + agreed(transport, KexProposalOption.C2SENC)
-                        + " (out) "
-                        + agreed(transport, KexProposalOption.S2CENC)
-                        + " (in)");
-        lines.add("");
-        return String.join("\r\n", lines);
-    }
-
-    private static String agreed(Transport transport, KexProposalOption option) {
-        String name = transport.getNegotiatedKexParameter(option);
-        return name == null ? "none" : name;
     }
 }

@@ -36,6 +36,7 @@ import org.apache.sshd.common.NamedResource;
 import org.apache.sshd.common.SshConstants;
 import org.apache.sshd.common.SshException;
 import org.apache.sshd.common.channel.Channel;
+import org.apache.sshd.common.compression.Compression;
 import org.apache.sshd.common.future.KeyExchangeFuture;
 import org.apache.sshd.common.io.IoSession;
 import org.apache.sshd.common.io.IoWriteFuture;
@@ -790,6 +791,20 @@ class Transport extends PacketSession {
         }
         sshLog.debug2("first_kex_follows 0 ");
         sshLog.debug2("reserved 0 ");
+    }
+
+    /** How well packets were compressed, where they are: a line for a person. */
+    List<String> compressed() {
+        Compression in = inCompression;
+        Compression out = outCompression;
+        return in == null || out == null
+                ? List.of()
+                : List.of(
+                        "    compressed "
+                                + CountedZlib.told(in)
+                                + " in, "
+                                + CountedZlib.told(out)
+                                + " out");
     }
 
     private static boolean isPostQuantum(@Nullable String exchange) {

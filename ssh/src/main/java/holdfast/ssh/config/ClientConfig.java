@@ -507,10 +507,13 @@ public final class ClientConfig {
         List<Path> revoked = new ArrayList<>();
         Given.Value files = given.value(Keyword.REVOKED_HOST_KEYS);
         if (files != null && !(files.words().size() == 1 && isNone(files.text()))) {
+            List<String> expanded = new ArrayList<>();
             for (String name : files.words()) {
-                String expanded = expandPath(expansion, name, files.where());
-                revoked.add(path(expanded, files.where()));
+                String file = expandPath(expansion, name, files.where());
+                expanded.add(file);
+                revoked.add(path(file, files.where()));
             }
+            given.replaceWords(Keyword.REVOKED_HOST_KEYS, expanded);
         } else {
             given.remove(Keyword.REVOKED_HOST_KEYS);
         }
@@ -636,7 +639,7 @@ public final class ClientConfig {
         }
         String list = expand(expansion, jump.text(), Tokens.PROXY, false, jump.where());
         List<Destination> hops = Destination.jumps(list);
-        if (hops == null || hops.isEmpty()) {
+        if (hops == null || hops.isEmpty() || !Destination.areHarmless(hops)) {
             throw ConfigException.of(jump.where() + ": Invalid ProxyJump \"" + list + "\"");
         }
         Destination next = hops.getLast();
@@ -796,14 +799,14 @@ public final class ClientConfig {
         return words.size() == 1 && isNone(words.get(0)) ? List.of() : words;
     }
 
-    /** A User of a file may have tokens; what comes out must be as harmless as one typed. */
+    /** The keyword's value may have tokens; what comes out must be as harmless as one typed. */
     private String expandedUser() throws ConfigException {
         Given.Value value = given.value(Keyword.USER);
         if (value == null) {
             return surroundings.localUser();
         }
         String user = value.text();
-        if (!value.file().equals("command-line")) {
+        if (!given.isUserTyped()) {
             user = expand(tokens(), user, "%dhijkLlnpu", true, value.where());
             if (!user.equals(value.text()) && !CommandLine.isValidUser(user)) {
                 throw ConfigException.of(
@@ -970,17 +973,16 @@ public final class ClientConfig {
         Map<String, String> variables = new LinkedHashMap<>();
         Given.Value value = given.value(Keyword.SET_ENV);
         if (value != null) {
+            List<String> expanded = new ArrayList<>();
             for (String word : value.words()) {
                 int equals = word.indexOf('=');
-                variables.put(
-                        word.substring(0, equals),
-                        expand(
-                                expansion,
-                                word.substring(equals + 1),
-                                Tokens.ALL,
-                                true,
-                                value.where()));
+                String name = word.substring(0, equals);
+                String text = word.substring(equals + 1);
+                text = expand(expansion, text, Tokens.ALL, true, value.where());
+                variables.put(name, text);
+                expanded.add(name + "=" + text);
             }
+            given.replaceWords(Keyword.SET_ENV, expanded);
         }
         return variables;
     }
@@ -1055,10 +1057,15 @@ public final class ClientConfig {
     }
 
     /** Says what of this configuration cannot be left undone, and what can but will be missed. */
-    private void judge(ClientSettings.SessionType sessionType, @Nullable String command) {
+    private void judge(ClientSettings.SessionType sessionType, @Nullable String command)
+            throws ConfigException {
         Given.Value refused = given.value(Keyword.REFUSE_CONNECTION);
         if (refused != null) {
-            refusal = "Connection refused by " + refused.where() + ": " + refused.text();
+            String words = refused.where() + ": RefuseConnection: " + refused.text();
+            if (way.isEmpty()) {
+                throw ConfigException.of(words);
+            }
+            refusal = words;
             return;
         }
         if (line.control() != null && !given.has(Keyword.CONTROL_PATH)) {
@@ -1233,16 +1240,15 @@ public final class ClientConfig {
             }
             case OBSCURE_KEYSTROKE_TIMING -> {
                 String millis = given.text(keyword);
-                if (millis != null) {
-                    add(
-                            out,
-                            name,
-                            switch (millis) {
-                                case "0" -> "no";
-                                case "20" -> "yes";
-                                default -> "interval:" + millis;
-                            });
-                }
+                add(
+                        out,
+                        name,
+                        switch (millis) {
+                            case "0" -> "no";
+                            case "20" -> "yes";
+                            case null -> "yes";
+                            default -> "interval:" + millis;
+                        });
             }
             default -> {
                 String text = given.text(keyword);

@@ -208,7 +208,7 @@ public final class CommandLine {
             case 'G' -> printsConfiguration = true;
             case 'i' -> identity(value);
             case 'J' -> jump(value);
-            case 'l' -> putIfAbsent(Keyword.USER, value);
+            case 'l' -> user(value);
             case 'A' -> given.forwardAgent(true);
             case 'a' -> given.forwardAgent(false);
             case 'm' -> {
@@ -350,10 +350,17 @@ public final class CommandLine {
         if (given.has(Keyword.PROXY_COMMAND)) {
             throw ConfigException.of("Cannot specify -J with ProxyCommand");
         }
-        if (Destination.jumps(value) == null) {
+        List<Destination> hops = Destination.jumps(value);
+        if (hops == null || !Destination.areHarmless(hops)) {
             throw ConfigException.of("Invalid -J argument");
         }
         given.override(Keyword.PROXY_JUMP, value.strip());
+    }
+
+    private void user(String name) {
+        if (!given.has(Keyword.USER)) {
+            given.typedUser(name);
+        }
     }
 
     private void putIfAbsent(Keyword keyword, String word) {
@@ -390,7 +397,7 @@ public final class CommandLine {
             throw ConfigException.of(USAGE);
         }
         if (at > 0) {
-            putIfAbsent(Keyword.USER, text.substring(0, at));
+            user(text.substring(0, at));
         }
         host = text.substring(at + 1);
     }
@@ -402,7 +409,7 @@ public final class CommandLine {
             throw ConfigException.of(USAGE);
         }
         if (to.user() != null) {
-            putIfAbsent(Keyword.USER, to.user());
+            user(to.user());
         }
         if (to.port() > 0) {
             putIfAbsent(Keyword.PORT, Integer.toString(to.port()));

@@ -990,7 +990,9 @@ final class ConfigReader {
     private boolean proxyJump(String text, Place place) {
         int hash = text.indexOf('#');
         String jump = (hash < 0 ? text : text.substring(0, hash)).strip();
-        if (jump.isEmpty() || Destination.jumps(jump) == null) {
+        List<Destination> hops = Destination.jumps(jump);
+        boolean typed = place.file.equals(COMMAND_LINE);
+        if (jump.isEmpty() || hops == null || (typed && !Destination.areHarmless(hops))) {
             return complain(place, "Invalid ProxyJump \"" + text + "\"");
         }
         return given.has(Keyword.PROXY_COMMAND) || set(Keyword.PROXY_JUMP, jump, place);
@@ -1095,7 +1097,7 @@ final class ConfigReader {
                 if (argument == null
                         || (argument.isEmpty() && !empty)
                         || argument.startsWith("#")) {
-                    complaints.add("Missing Match criteria for " + criterion);
+                    complain(place, "missing argument for Match '" + criterion + "'");
                     return badMatch(place);
                 }
                 switch (criterion) {

@@ -27,14 +27,23 @@ record Destination(@Nullable String user, String host, int port) {
         }
         for (String word : list.split(",", -1)) {
             Destination hop = word.startsWith(SCHEME) ? ofUri(word) : ofWord(word);
-            if (hop == null
-                    || !CommandLine.isValidHost(hop.host)
-                    || (hop.user != null && !CommandLine.isValidUser(hop.user))) {
+            if (hop == null) {
                 return null;
             }
             hops.add(hop);
         }
         return hops;
+    }
+
+    /**
+     * Whether nothing in a ProxyJump of the command line is more to a shell than a word. A file may
+     * say what it likes, as in OpenSSH; whether it can be gone to is seen when it is tried.
+     */
+    static boolean areHarmless(List<Destination> hops) {
+        return hops.stream()
+                .allMatch(hop ->
+                        CommandLine.isValidHost(hop.host)
+                                && (hop.user == null || CommandLine.isValidUser(hop.user)));
     }
 
     /** misc.c parse_user_host_port; null: not well formed. */

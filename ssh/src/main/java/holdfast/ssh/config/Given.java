@@ -38,6 +38,9 @@ final class Given {
     /** One IdentityFile. */
     record Identity(String path, Giver giver, String where) {}
 
+    /** In the place of a line: not a setting. */
+    private static final int TYPED = -1;
+
     private final Map<Keyword, Value> values;
     private final List<Identity> identities;
     private final List<ForwardSpec> localForwards;
@@ -88,6 +91,17 @@ final class Given {
     /** For the options that beat what came before them: -4 -6 -b -B -c -e -m -n -q -s -t -T -v. */
     void override(Keyword keyword, String word) {
         values.put(keyword, new Value(List.of(word), "command-line", 0));
+    }
+
+    /** The user of the destination or of {@code -l}, in which nothing is expanded. */
+    void typedUser(String name) {
+        values.put(Keyword.USER, new Value(List.of(name), "command-line", TYPED));
+    }
+
+    /** Whether the user was typed as such, and not as a setting. */
+    boolean isUserTyped() {
+        Value user = values.get(Keyword.USER);
+        return user != null && user.line() == TYPED;
     }
 
     /**

@@ -86,8 +86,8 @@ public enum Keyword {
             Support.BUILT,
             Shape.TIME,
             "0",
-            // Debian's old names for it.
-            "protocolkeepalives setuptimeout"),
+            // Debian's old name for it.
+            "protocolkeepalives"),
     REQUIRED_RSA_SIZE("RequiredRSASize", Support.BUILT, Shape.INTEGER, "1024", "rsaminsize"),
     OBSCURE_KEYSTROKE_TIMING("ObscureKeystrokeTiming", Support.BUILT, Shape.OWN, null),
 
@@ -153,7 +153,8 @@ public enum Keyword {
     PERMIT_REMOTE_OPEN("PermitRemoteOpen", Support.BUILT, Shape.RAW, "any"),
     ADD_KEYS_TO_AGENT("AddKeysToAgent", Support.BUILT, Shape.OWN, "false"),
     FORWARD_AGENT("ForwardAgent", Support.BUILT, Shape.OWN, "no"),
-    CONNECT_TIMEOUT("ConnectTimeout", Support.BUILT, Shape.TIME, "none"),
+    // Debian's old name for it; up to Debian 12 it was one for ServerAliveInterval.
+    CONNECT_TIMEOUT("ConnectTimeout", Support.BUILT, Shape.TIME, "none", "setuptimeout"),
     TUNNEL_DEVICE("TunnelDevice", Support.MOOT, Shape.RAW, "any:any"),
     CANONICALIZE_PERMITTED_CNAMES("CanonicalizePermittedCNAMEs", Support.BUILT, Shape.OWN, "none"),
     CONTROL_PERSIST("ControlPersist", Support.BUILT, Shape.OWN, "no"),

@@ -68,7 +68,8 @@ public final class KeyExchangeWords {
                         + agreed.get(KexProposalOption.C2SCOMP));
     }
 
-    private static String mac(@Nullable String name) {
+    /** The name of a MAC as OpenSSH shows it: a cipher may have its own. */
+    public static String mac(@Nullable String name) {
         return name == null || name.equals("aead") ? "<implicit>" : name;
     }
 }

@@ -7,6 +7,7 @@ import holdfast.ssh.config.Endpoint;
 import holdfast.ssh.config.ForwardSpec;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxMessage.Ask;
+import holdfast.ssh.mux.MuxMessage.ExtInfo;
 import holdfast.ssh.mux.MuxMessage.Forward;
 import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.LocalSocket;
@@ -94,6 +95,10 @@ public final class MuxClient {
     private final Log log;
     private int nextRequest;
     private boolean askable;
+
+    /** Whether the master says what it is (OpenSSH 10.3). */
+    private boolean informing;
+
     private boolean sure;
     private @Nullable Runnable background;
     private volatile int terminatedBy;
@@ -358,6 +363,7 @@ public final class MuxClient {
         }
         log.debug2("mux_client_hello_exchange: master version " + hello.version());
         askable = hello.extensions().containsKey(MuxMessage.ASKABLE);
+        informing = "0".equals(hello.extensions().get(MuxMessage.INFO));
     }
 
     private static void send(MuxWire wire, MuxMessage message) throws Fatal {
@@ -464,10 +470,10 @@ public final class MuxClient {
                 return check(wire);
             }
             case CONNINFO -> {
-                return describe(wire, Ask.CONNECTION);
+                return describe(wire, ExtInfo.CONNECTION);
             }
             case CHANNELS -> {
-                return describe(wire, Ask.CHANNELS);
+                return describe(wire, ExtInfo.CHANNELS);
             }
             case FORWARD -> {
                 if (!forwards(wire, false)) {
@@ -562,12 +568,26 @@ public final class MuxClient {
     }
 
     private int describe(MuxWire wire, String what) throws Fatal {
-        MuxMessage.Told told = askable ? ask(wire, what) : null;
-        if (told == null) {
-            throw new Fatal("muxclient: mux server does not support info request");
+        if (!informing) {
+            throw new Fatal("mux server does not support info request");
         }
-        out.accept(told.text());
-        return 0;
+        send(wire, new ExtInfo(nextRequest, what));
+        return switch (answer(wire, "mux_client_request_info", nextRequest)) {
+            case MuxMessage.ExtInfoText(int _, boolean known, String text) -> {
+                if (!known) {
+                    throw new Fatal("mux_client_request_info: " + text);
+                }
+                out.accept(text);
+                yield 0;
+            }
+            case null ->
+                    throw new Fatal(
+                            "mux_client_request_info: read from master failed: Broken pipe");
+            case MuxMessage.Reply other ->
+                    throw new Fatal(
+                            "mux_client_request_info: unexpected response from master "
+                                    + hex(other));
+        };
     }
 
     /**

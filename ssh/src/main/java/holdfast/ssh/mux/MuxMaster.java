@@ -2,6 +2,7 @@ package holdfast.ssh.mux;
 
 import holdfast.ssh.log.Log;
 import holdfast.ssh.mux.MuxMessage.Ask;
+import holdfast.ssh.mux.MuxMessage.ExtInfo;
 import holdfast.ssh.mux.MuxMessage.Forward;
 import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.LocalSocket;
@@ -285,7 +286,10 @@ public final class MuxMaster implements AutoCloseable {
         @Override
         public void run() {
             try {
-                tell(new MuxMessage.Hello(MuxMessage.VERSION, Map.of(MuxMessage.ASKABLE, "0")));
+                tell(
+                        new MuxMessage.Hello(
+                                MuxMessage.VERSION,
+                                Map.of(MuxMessage.INFO, "0", MuxMessage.ASKABLE, "0")));
                 MuxMessage message = wire.read();
                 while (message != null && handle(message)) {
                     message = wire.read();
@@ -390,6 +394,19 @@ public final class MuxMaster implements AutoCloseable {
                     ask(ask);
                     yield true;
                 }
+                case ExtInfo info -> {
+                    boolean known =
+                            info.what().equals(ExtInfo.CONNECTION)
+                                    || info.what().equals(ExtInfo.CHANNELS);
+                    tell(
+                            new MuxMessage.ExtInfoText(
+                                    info.request(),
+                                    known,
+                                    known
+                                            ? host.describe(info.what())
+                                            : "info request type not supported"));
+                    yield true;
+                }
                 case MuxMessage.Proxy proxy -> {
                     // OpenSSH's master asks nobody here; a session it would ask about.
                     if (!permitted(
@@ -451,11 +468,8 @@ public final class MuxMaster implements AutoCloseable {
                             new MuxMessage.Told(
                                     ask.request(),
                                     answered == null ? -1 : millis(answered),
-                                    millis(now.silent()),
-                                    ""));
+                                    millis(now.silent())));
                 }
-                case Ask.CONNECTION, Ask.CHANNELS ->
-                        tell(new MuxMessage.Told(ask.request(), 0, 0, host.describe(ask.what())));
                 default -> tell(new MuxMessage.Failure(ask.request(), "unsupported request"));
             }
         }

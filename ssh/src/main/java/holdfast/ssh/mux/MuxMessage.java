@@ -32,6 +32,9 @@ public sealed interface MuxMessage {
      */
     String ASKABLE = "ask@holdfast";
 
+    /** OpenSSH's extension, from 10.3 on: {@link ExtInfo} is understood. */
+    String INFO = "info";
+
     /** As many variables as OpenSSH takes of one request. */
     int MOST_VARIABLES = 4096;
 
@@ -227,12 +230,6 @@ public sealed interface MuxMessage {
         /** The same, where a byte that came a moment ago is answer enough. */
         public static final String RECENT = "recent";
 
-        /** What it is, for a person. */
-        public static final String CONNECTION = "conninfo";
-
-        /** What goes over it, for a person. */
-        public static final String CHANNELS = "channels";
-
         @Override
         public int type() {
             return ASK;
@@ -241,6 +238,25 @@ public sealed interface MuxMessage {
         @Override
         public byte[] bytes() {
             return new Writer(ASK).number(request).text(what).bytes();
+        }
+    }
+
+    /** What is {@code what}, for a person? Only to a master that says {@link #INFO}. */
+    record ExtInfo(int request, String what) implements Request {
+        /** The connection to the server. */
+        public static final String CONNECTION = "connection";
+
+        /** What goes over it. */
+        public static final String CHANNELS = "channels";
+
+        @Override
+        public int type() {
+            return EXT_INFO;
+        }
+
+        @Override
+        public byte[] bytes() {
+            return new Writer(EXT_INFO).number(request).text(what).bytes();
         }
     }
 
@@ -369,13 +385,30 @@ public sealed interface MuxMessage {
     }
 
     /**
+     * The answer to {@link ExtInfo}.
+     *
+     * @param known whether the master knows of such a thing
+     * @param text for a person; or why not
+     */
+    record ExtInfoText(int request, boolean known, String text) implements Reply {
+        @Override
+        public int type() {
+            return EXT_INFO_TEXT;
+        }
+
+        @Override
+        public byte[] bytes() {
+            return new Writer(EXT_INFO_TEXT).number(request).flag(known).text(text).bytes();
+        }
+    }
+
+    /**
      * Our own: the answer to {@link Ask}.
      *
      * @param roundTripMillis how long the server took to answer just now; -1: it did not
      * @param silentMillis since the last byte from it, before it was asked
-     * @param text for a person, without control characters but line ends; or ""
      */
-    record Told(int request, int roundTripMillis, int silentMillis, String text) implements Reply {
+    record Told(int request, int roundTripMillis, int silentMillis) implements Reply {
         @Override
         public int type() {
             return TOLD;
@@ -387,7 +420,6 @@ public sealed interface MuxMessage {
                     .number(request)
                     .number(roundTripMillis)
                     .number(silentMillis)
-                    .text(text)
                     .bytes();
         }
     }
@@ -418,6 +450,8 @@ public sealed interface MuxMessage {
     int REMOTE_PORT = 0x80000007;
     int TTY_ALLOC_FAIL = 0x80000008;
     int PROXY_GRANTED = 0x8000000f;
+    int EXT_INFO = 0x20000001;
+    int EXT_INFO_TEXT = 0x90000001;
 
     /** Far from what OpenSSH numbers. */
     int ASK = 0x1f486f01;
@@ -464,7 +498,9 @@ public sealed interface MuxMessage {
             case REMOTE_PORT -> new RemotePort(in.number(), in.number());
             case TTY_ALLOC_FAIL -> new TtyAllocFail(in.number());
             case PROXY_GRANTED -> new ProxyGranted(in.number());
-            case TOLD -> new Told(in.number(), in.number(), in.number(), in.text());
+            case EXT_INFO -> new ExtInfo(in.number(), in.text());
+            case EXT_INFO_TEXT -> new ExtInfoText(in.number(), in.flag(), in.text());
+            case TOLD -> new Told(in.number(), in.number(), in.number());
             default -> new Unknown(type, in.number(), in.rest());
         };
     }

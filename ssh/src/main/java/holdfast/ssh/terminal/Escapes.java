@@ -13,8 +13,7 @@ import org.jspecify.annotations.Nullable;
  * process_escapes of OpenSSH's clientloop.c as a pure state machine.
  *
  * <p>The escape character is one only at the start of the session and after CR or LF, and what
- * follows a command that was carried out stands there again. Escapes of OpenSSH that are not built
- * here are kept from the remote side all the same, since nobody who types them means it.
+ * follows a command that was carried out stands there again.
  *
  * <p>One thread owns it: the one that reads the terminal.
  */
@@ -22,8 +21,6 @@ public final class Escapes {
 
     /** For {@link #Escapes}: there is no escape character. */
     public static final int NONE = -1;
-
-    private static final String NOT_BUILT = "I";
 
     /** What was typed, in order. */
     public sealed interface Piece {}
@@ -81,8 +78,8 @@ public final class Escapes {
         /** {@code ~&}: end the input, and go on in the background. */
         record Background() implements Command {}
 
-        /** An escape that OpenSSH has and we have not. */
-        record Unsupported(char letter) implements Command {}
+        /** {@code ~I}: what the connection is (OpenSSH 10.3). */
+        record Information() implements Command {}
     }
 
     private final int escape;
@@ -119,14 +116,14 @@ public final class Escapes {
                             Command.Background _,
                             Command.CommandLine _,
                             Command.Louder _,
-                            Command.Quieter _,
-                            Command.Unsupported _ ->
+                            Command.Quieter _ ->
                             false;
                     case Command.Close _,
                             Command.Help _,
                             Command.Rekey _,
                             Command.Break _,
-                            Command.Connections _ ->
+                            Command.Connections _,
+                            Command.Information _ ->
                             true;
                 };
     }
@@ -138,7 +135,7 @@ public final class Escapes {
             case Command.CommandLine _ -> "C";
             case Command.Louder _ -> "v";
             case Command.Quieter _ -> "V";
-            case Command.Unsupported(char letter) -> String.valueOf(letter);
+            case Command.Information _ -> "I";
             case Command.Close _ -> ".";
             case Command.Help _ -> "?";
             case Command.Rekey _ -> "R";
@@ -197,7 +194,8 @@ public final class Escapes {
             case 'v' -> new Command.Louder();
             case 'V' -> new Command.Quieter();
             case '&' -> new Command.Background();
-            default -> NOT_BUILT.indexOf(b) >= 0 ? new Command.Unsupported((char) b) : null;
+            case 'I' -> new Command.Information();
+            default -> null;
         };
     }
 
@@ -231,8 +229,7 @@ public final class Escapes {
                     case Command.CommandLine() -> commandLine ? "" : "commandline disabled\r\n";
                     case Command.Louder() -> name() + "v " + logging(level);
                     case Command.Quieter() -> name() + "V " + logging(level);
-                    case Command.Unsupported(char letter) ->
-                            name() + letter + " escape not supported yet\r\n";
+                    case Command.Information() -> name() + "I\r\n";
                 };
         return text.getBytes(StandardCharsets.ISO_8859_1);
     }
@@ -254,6 +251,7 @@ public final class Escapes {
                                 : "terminate connection (and any multiplexed sessions)")
                 + help(e, "B", "send a BREAK to the remote system")
                 + (commandLine ? help(e, "C", "open a command line") : "")
+                + help(e, "I", "show connection information")
                 + help(e, "R", "request rekey")
                 + (multiplexed
                         ? ""

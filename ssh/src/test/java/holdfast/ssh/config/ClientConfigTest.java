@@ -248,7 +248,8 @@ class ClientConfigTest {
         assertThat(machine.settings("web").user()).isEqualTo("nobody");
         assertThat(machine.settings("-P", "x", "web", "ls").port()).isEqualTo(22);
         machine.userFile("Match tagged");
-        assertThat(machine.error("web")).startsWith("Missing Match criteria for tagged");
+        assertThat(machine.error("web"))
+                .contains("config line 1: missing argument for Match 'tagged'");
     }
 
     @Test
@@ -413,7 +414,30 @@ class ClientConfigTest {
                     .matches("holdfast ssh: (PKCS11Provider|Tunnel) is not supported: .*");
         }
         machine.userFile("RefuseConnection \"use the new one\"");
-        assertThat(machine.config("web").refusal()).endsWith("line 1: use the new one");
+        assertThat(machine.error("web")).endsWith("line 1: RefuseConnection: use the new one");
+    }
+
+    @Test
+    void what_openssh_10_expands_is_printed_expanded() throws Exception {
+        machine.userFile(
+                "Host web",
+                "  SetEnv WHERE=%n",
+                "  RevokedHostKeys ~/revoked-%n",
+                "  ProxyJump a;b@c;d",
+                "  SetupTimeOut 7",
+                "  IPQoS lowdelay 176");
+        String printed = machine.config("-G", "-oUser=x-%n", "web").print();
+        assertThat(printed)
+                .contains("setenv WHERE=web\n")
+                .contains("/revoked-web\n")
+                .contains("proxyjump a;b@c;d\n")
+                .contains("connecttimeout 7\n")
+                .contains("ipqos none va\n")
+                .contains("obscurekeystroketiming yes\n")
+                .contains("user x-web\n");
+        assertThat(machine.config("-G", "-l", "x-%n", "web").print()).contains("user x-%n\n");
+        assertThat(machine.error("-oProxyJump=a;b@c", "web")).contains("Invalid ProxyJump");
+        assertThat(machine.error("-J", "a;b@c", "web")).isEqualTo("Invalid -J argument");
     }
 
     @Test

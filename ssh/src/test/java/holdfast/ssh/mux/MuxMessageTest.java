@@ -217,7 +217,9 @@ class MuxMessageTest {
                         new MuxMessage.CloseForward(3, new Forward(2, "", -2, "b", 0)),
                         new MuxMessage.StdioForward(4, "h", 22),
                         new MuxMessage.Ask(5, MuxMessage.Ask.WIRE),
-                        new MuxMessage.Told(5, 12, 3000, "text"),
+                        new MuxMessage.Told(5, 12, 3000),
+                        new MuxMessage.ExtInfo(5, "channels"),
+                        new MuxMessage.ExtInfoText(5, true, "text"),
                         new MuxMessage.Failure(6, "reason"),
                         new MuxMessage.ExitMessage(7, 1),
                         new MuxMessage.RemotePort(8, 1234),
@@ -232,12 +234,24 @@ class MuxMessageTest {
     }
 
     @Test
+    void what_a_master_tells_of_itself_is_asked_for_as_openssh_does() throws Exception {
+        HexFormat hex = HexFormat.of();
+        MuxMessage asked = new MuxMessage.ExtInfo(0, MuxMessage.ExtInfo.CONNECTION);
+        assertThat(hex.formatHex(asked.bytes()))
+                .isEqualTo("20000001000000000000000a" + hex.formatHex(bytes("connection")));
+        assertThat(MuxMessage.read(asked.bytes())).isEqualTo(asked);
+        MuxMessage none = new MuxMessage.ExtInfoText(7, false, "no");
+        assertThat(hex.formatHex(none.bytes())).isEqualTo("900000010000000700000000000000026e6f");
+        assertThat(MuxMessage.read(none.bytes())).isEqualTo(none);
+    }
+
+    @Test
     void every_kind_survives_the_way_there_and_back() throws Exception {
-        MuxMessage ask = new MuxMessage.Ask(1, MuxMessage.Ask.CHANNELS);
-        MuxMessage told = new MuxMessage.Told(1, -1, 42_000, "");
+        MuxMessage ask = new MuxMessage.Ask(1, MuxMessage.Ask.RECENT);
+        MuxMessage told = new MuxMessage.Told(1, -1, 42_000);
         assertThat(MuxMessage.read(ask.bytes())).isEqualTo(ask);
         assertThat(MuxMessage.read(told.bytes())).isEqualTo(told);
-        @Nullable MuxMessage unknown = MuxMessage.read(HexFormat.of().parseHex("2000000100000007"));
+        @Nullable MuxMessage unknown = MuxMessage.read(HexFormat.of().parseHex("2000000200000007"));
         assertThat(unknown)
                 .isInstanceOfSatisfying(
                         MuxMessage.Unknown.class,

@@ -70,10 +70,10 @@ class EscapesTest {
     }
 
     @Test
-    void escapes_of_openssh_that_are_not_built_are_named_and_not_sent() {
-        assertThat(typed("~#~B~C~V~v~&~I")).isEqualTo("<#><B><C><V><v><&><!I>");
-        assertThat(says(new Escapes('~', true), new Escapes.Command.Unsupported('I')))
-                .isEqualTo("~I escape not supported yet\r\n");
+    void one_escape_may_follow_another_at_once() {
+        assertThat(typed("~#~B~C~V~v~&~I")).isEqualTo("<#><B><C><V><v><&><I>");
+        assertThat(says(new Escapes('~', true), new Escapes.Command.Information()))
+                .isEqualTo("~I\r\n");
     }
 
     @Test
@@ -102,6 +102,7 @@ class EscapesTest {
                          ~.   - terminate connection (and any multiplexed sessions)
                          ~B   - send a BREAK to the remote system
                          ~C   - open a command line
+                         ~I   - show connection information
                          ~R   - request rekey
                          ~V/v - decrease/increase verbosity (LogLevel)
                          ~^Z  - suspend ssh
@@ -208,7 +209,7 @@ class EscapesTest {
                         case Escapes.Command.Louder() -> "<v>";
                         case Escapes.Command.Quieter() -> "<V>";
                         case Escapes.Command.Background() -> "<&>";
-                        case Escapes.Command.Unsupported(char letter) -> "<!" + letter + ">";
+                        case Escapes.Command.Information() -> "<I>";
                     });
         }
         return shown.toString();

@@ -30,14 +30,13 @@ import org.jspecify.annotations.Nullable;
  * OpenSSH's own regression tests, as Debian's package openssh-tests installs them, with our client,
  * our server or both in the place of theirs: {@code --client ours|theirs} (ours), {@code --server
  * ours|theirs} (theirs), {@code --parallel N} (2) at a time, and the names of tests, or all that
- * the suite's Makefile names. As root each test has a network and processes of its own, so that
- * tests do not meet at the ports that many of them share and nothing outlives one; otherwise there
- * is one at a time, and what needs root is skipped by the suite. What a test that failed left in
- * its logs is kept in trials/target/regress.
+ * the suite's Makefile names. With {@code --root DIR} the suite and all programs but ours are those
+ * of another system whose root directory that is, as debootstrap makes one. As root each test has a
+ * network and processes of its own, so that tests do not meet at the ports that many of them share
+ * and nothing outlives one; otherwise there is one at a time, and what needs root is skipped by the
+ * suite. What a test that failed left in its logs is kept in trials/target/regress.
  */
 final class Regress {
-
-    private static final Path SUITE = Path.of("/usr/lib/openssh/regress");
 
     /** What the longest need, which start a client some hundred times, on a busy machine. */
     private static final Duration PATIENCE = Duration.ofMinutes(40);
@@ -119,31 +118,45 @@ final class Regress {
     }
 
     private final Ends ends;
+
+    /** The root directory of the system whose tests and programs these are. */
+    private final Path system;
+
     private final boolean root = Sshd.user().equals("root");
     private final Path kept =
             Client.checkout().resolve("trials").resolve("target").resolve("regress");
 
-    private Regress(Ends ends) {
+    private Regress(Ends ends, Path system) {
         this.ends = ends;
+        this.system = system;
+    }
+
+    private static Path suite(Path system) {
+        return system.resolve("usr/lib/openssh/regress");
+    }
+
+    private boolean elsewhere() {
+        return system.getNameCount() > 0;
     }
 
     static void run(List<String> words) throws IOException, InterruptedException {
         List<String> tests = new ArrayList<>(words);
         Ends ends = new Ends(ours(tests, "--client", "ours"), ours(tests, "--server", "theirs"));
         int parallel = Integer.parseInt(taken(tests, "--parallel", "2", "[1-9][0-9]?"));
-        if (!Files.isRegularFile(SUITE.resolve("test-exec.sh"))) {
+        Path system = Path.of(taken(tests, "--root", "/", ".+")).toAbsolutePath();
+        if (!Files.isRegularFile(suite(system).resolve("test-exec.sh"))) {
             throw new IllegalArgumentException(
                     "OpenSSH's own tests are not here (apt-get install openssh-tests)");
         }
         for (String test : tests) {
-            if (!Files.isRegularFile(SUITE.resolve(test + ".sh"))) {
+            if (!Files.isRegularFile(suite(system).resolve(test + ".sh"))) {
                 throw new IllegalArgumentException("regress: no such test: " + test);
             }
         }
         if (ends.ourClient() || ends.ourServer()) {
             Client.holdfast().warm();
         }
-        new Regress(ends).all(tests.isEmpty() ? suite() : tests, parallel);
+        new Regress(ends, system).all(tests.isEmpty() ? all(suite(system)) : tests, parallel);
     }
 
     private static boolean ours(List<String> words, String option, String usual) {
@@ -164,11 +177,11 @@ final class Regress {
     }
 
     /** The tests that the Makefile names, those with other people's clients too. */
-    private static List<String> suite() throws IOException {
+    private static List<String> all(Path suite) throws IOException {
         List<String> tests = new ArrayList<>();
         boolean inside = false;
-        for (String line : Files.readAllLines(SUITE.resolve("Makefile"))) {
-            if (line.matches("(LTESTS|INTEROP_TESTS)=.*")) {
+        for (String line : Files.readAllLines(suite.resolve("Makefile"))) {
+            if (line.matches("(LTESTS|INTEROP_TESTS)\\+?=.*")) {
                 inside = true;
                 line = line.substring(line.indexOf('=') + 1);
             }
@@ -233,7 +246,8 @@ final class Regress {
 
     private Fate fate(String test, Path directory, Path programs, Path rsa)
             throws IOException, InterruptedException {
-        Command.of("cp", "-a", SUITE + "/.", directory.toString()).end(Duration.ofMinutes(1));
+        Command.of("cp", "-a", suite(system) + "/.", directory.toString())
+                .end(Duration.ofMinutes(1));
         Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
         for (String name : List.of("ssh-rsa", "ssh-rsa.pub")) {
             Files.copy(
@@ -293,7 +307,13 @@ final class Regress {
                         "-c",
                         // Zeros without end: what Debian's own run of the suite gives it to read.
                         (root ? "ip link set lo up && " : "") + "\"$@\" </dev/zero; exit $?",
-                        "sh",
+                        "sh"));
+        if (elsewhere()) {
+            Path into = Client.checkout().resolve("trials").resolve("in-root");
+            words.addAll(List.of(into.toString(), system.toString()));
+        }
+        words.addAll(
+                List.of(
                         "sh",
                         directory.resolve("test-exec.sh").toString(),
                         directory.toString(),
@@ -312,15 +332,23 @@ final class Regress {
                         ends.ourClient() ? programs.resolve("ssh").toString() : "/usr/bin/ssh")
                 .env(
                         "TEST_SSH_SSHD",
-                        ends.ourServer() ? programs.resolve("sshd").toString() : Sshd.program())
+                        ends.ourServer()
+                                ? programs.resolve("sshd").toString()
+                                : elsewhere() ? "/usr/sbin/sshd" : Sshd.program())
+                .env("TEST_SSH_SSHD_SESSION", "/usr/lib/openssh/sshd-session")
+                .env("TEST_SSH_SSHD_AUTH", "/usr/lib/openssh/sshd-auth")
                 // The suite is older than penalties, and would earn some.
                 .env("TEST_SSH_SSHD_CONFOPTS", ends.ourServer() ? "PerSourcePenalties no" : "")
                 .env("TEST_SSH_SFTPSERVER", "/usr/lib/openssh/sftp-server")
                 .env("TEST_SSH_SFTP", "/usr/bin/sftp")
                 .env("TEST_SSH_SCP", "/usr/bin/scp")
-                .env("TEST_SSH_PLINK", "plink")
-                .env("TEST_SSH_PUTTYGEN", "puttygen")
-                .env("TEST_SSH_CONCH", "conch3")
+                .env("TEST_SSH_PLINK", "/usr/bin/plink")
+                .env("TEST_SSH_PUTTYGEN", "/usr/bin/puttygen")
+                .env("TEST_SSH_CONCH", "/usr/bin/conch3")
+                .env("TEST_SSH_DROPBEAR", "/usr/sbin/dropbear")
+                .env("TEST_SSH_DROPBEARKEY", "/usr/bin/dropbearkey")
+                .env("TEST_SSH_DROPBEARCONVERT", "/usr/bin/dropbearconvert")
+                .env("TEST_SSH_DBCLIENT", "/usr/bin/dbclient")
                 .env("TEST_SSH_IPV6", "yes")
                 .env("TEST_SSH_ECC", "yes")
                 .env("TEST_SSH_UNSAFE_PERMISSIONS", "1");
@@ -334,7 +362,10 @@ final class Regress {
             Files.writeString(logs.resolve("said"), said);
             try (DirectoryStream<Path> failed = Files.newDirectoryStream(directory, "*.log")) {
                 for (Path log : failed) {
-                    Files.copy(log, logs.resolve(log.getFileName()));
+                    // Of newer suites some are links to what has been cleared away.
+                    if (Files.isRegularFile(log)) {
+                        Files.copy(log, logs.resolve(log.getFileName()));
+                    }
                 }
             }
         } catch (IOException e) {

@@ -8,13 +8,17 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.KeyPairGenerator;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -154,6 +158,58 @@ class AuthenticationTrial {
             login.identities.add(listed);
             same(login);
         }
+    }
+
+    /** The server has long said what it takes when the agent answers. */
+    @Test
+    void keys_are_tried_when_the_agent_is_slower_than_the_server() throws Exception {
+        Path key = Tools.keygen(directory, "slow", "", "-t", "ed25519");
+        Login login = new Login(directory, sshd(List.of(key)));
+        login.agent = slow(agent(key), Duration.ofSeconds(1));
+        login.identities.add(key);
+        // The server has accepted the service by then: who begins is not who reads.
+        login.idle = Duration.ofSeconds(2);
+        assertThat(login.ours().lines()).endsWith("in by publickey");
+    }
+
+    /** A socket on which {@code agent} answers later. */
+    private String slow(String agent, Duration pause) throws IOException {
+        Path path = directory.resolve("slow.sock");
+        ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+        listener.bind(UnixDomainSocketAddress.of(path));
+        running.add(listener);
+        Thread.startVirtualThread(() -> {
+            try {
+                while (true) {
+                    SocketChannel client = listener.accept();
+                    SocketChannel real = SocketChannel.open(UnixDomainSocketAddress.of(agent));
+                    carry(client, real, pause);
+                    carry(real, client, Duration.ZERO);
+                }
+            } catch (IOException over) {
+                // The trial has closed the listener.
+            }
+        });
+        return path.toString();
+    }
+
+    private static void carry(SocketChannel from, SocketChannel to, Duration pause) {
+        Thread.startVirtualThread(() -> {
+            ByteBuffer buffer = ByteBuffer.allocate(65_536);
+            try (from;
+                    to) {
+                while (from.read(buffer) >= 0) {
+                    Thread.sleep(pause);
+                    buffer.flip();
+                    while (buffer.hasRemaining()) {
+                        to.write(buffer);
+                    }
+                    buffer.clear();
+                }
+            } catch (IOException | InterruptedException over) {
+                // The other direction is at its end.
+            }
+        });
     }
 
     @Test

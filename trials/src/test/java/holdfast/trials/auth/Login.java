@@ -84,6 +84,10 @@ final class Login {
     final List<String> answers = new ArrayList<>();
     boolean identitiesOnly;
     boolean batch;
+
+    /** How long the session is left alone before our authentication begins. */
+    Duration idle = Duration.ZERO;
+
     @Nullable String agent;
     String user = System.getProperty("user.name");
     List<String> preferred = List.of("publickey", "keyboard-interactive", "password");
@@ -143,6 +147,7 @@ final class Login {
             client.start();
             ClientSession session =
                     client.connect(user, "127.0.0.1", port).verify(SOON).getSession();
+            Thread.sleep(idle);
             AuthFuture future = session.auth();
             assertThat(future.await(SOON)).isTrue();
             if (future.isSuccess()) {

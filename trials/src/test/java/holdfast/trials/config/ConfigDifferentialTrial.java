@@ -10,6 +10,7 @@ import holdfast.ssh.config.Surroundings;
 import holdfast.ssh.log.Log;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,11 +39,21 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class ConfigDifferentialTrial {
 
-    private static final Path SSH = Path.of("/usr/bin/ssh");
+    /** OpenSSH's, or that of another version: {@code -Dholdfast.openssh=PROGRAM}. */
+    private static final Path SSH = Path.of(System.getProperty("holdfast.openssh", "/usr/bin/ssh"));
+
+    /** Whether it is older than the OpenSSH that Holdfast follows. */
+    private static final boolean OLD = version().startsWith("OpenSSH_9");
 
     /** Names that OpenSSH's lists may hold and Holdfast leaves out. */
     private static final List<String> LEFT_OUT =
-            List.of("sk-ssh-ed25519-cert", "sk-ecdsa-sha2-nistp256-cert", "webauthn-", "ssh-dss");
+            List.of(
+                    "mldsa44",
+                    "mlkem768nistp256",
+                    "sk-ssh-ed25519-cert",
+                    "sk-ecdsa-sha2-nistp256-cert",
+                    "webauthn-",
+                    "ssh-dss");
 
     /** What OpenSSH adds to lines that have said it all. */
     private static final List<String> SECOND_LINES =
@@ -131,13 +142,12 @@ class ConfigDifferentialTrial {
                         "ConnectionAttempts")) {
             VALUES.put(number, new Values(NUMBERS, BAD_NUMBERS));
         }
-        for (String time :
-                List.of(
-                        "ConnectTimeout",
-                        "ServerAliveInterval",
-                        "ProtocolKeepAlives",
-                        "SetupTimeOut")) {
+        for (String time : List.of("ConnectTimeout", "ServerAliveInterval", "ProtocolKeepAlives")) {
             VALUES.put(time, new Values(TIMES, BAD_TIMES));
+        }
+        if (!OLD) {
+            // Another keyword's in Debian 12.
+            VALUES.put("SetupTimeOut", new Values(TIMES, BAD_TIMES));
         }
         VALUES.put("AddressFamily", new Values(words("any", "inet", "INET6"), words("ip", "4")));
         VALUES.put("Compression", new Values(words("yes", "no"), words("true", "9")));
@@ -295,15 +305,10 @@ class ConfigDifferentialTrial {
         VALUES.put(
                 "IPQoS",
                 new Values(
-                        words(
-                                "ef",
-                                "ef cs1",
-                                "none",
-                                "0x10 8",
-                                "3",
-                                "AF11 af12",
-                                "lowdelay throughput"),
-                        words("foo", "256", "ef foo", "-1")));
+                        words("ef", "ef cs1", "none", "3", "AF11 af12", "lowdelay throughput"),
+                        OLD
+                                ? words("foo", "256", "ef foo", "-1")
+                                : words("foo", "256", "ef foo", "-1", "0x10 8")));
         VALUES.put(
                 "RekeyLimit",
                 new Values(
@@ -654,6 +659,19 @@ class ConfigDifferentialTrial {
 
     // Running both.
 
+    private static String version() {
+        if (!Files.isExecutable(SSH)) {
+            return "";
+        }
+        try {
+            ProcessBuilder asked = new ProcessBuilder(SSH.toString(), "-V");
+            Process process = asked.redirectErrorStream(true).start();
+            return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** Either settings by keyword, or the lines of an error. */
     private record Outcome(Map<String, List<String>> settings, @Nullable List<String> error) {}
 
@@ -699,7 +717,14 @@ class ConfigDifferentialTrial {
                             || line.contains("unsupported option \"\"")
                             || SECOND_LINES.contains(line);
             if (!noise) {
-                lines.add(line.replace("vdollar_percent_expand: ", ""));
+                String words = line.replace("vdollar_percent_expand: ", "");
+                if (OLD) {
+                    words =
+                            words.replaceFirst(
+                                    "^.* line \\d+: missing argument for Match '(.*)'$",
+                                    "Missing Match criteria for $1");
+                }
+                lines.add(words);
             }
         }
         return lines;
@@ -750,6 +775,8 @@ class ConfigDifferentialTrial {
         for (String line : printed.strip().split("\n", -1)) {
             int space = line.indexOf(' ');
             String name = space < 0 ? line : line.substring(0, space);
+            // Up to 10.5 one is spelled in another way.
+            name = name.toLowerCase(Locale.ROOT);
             settings.computeIfAbsent(name, x -> new ArrayList<>())
                     .add(space < 0 ? "" : line.substring(space + 1));
         }
@@ -813,7 +840,8 @@ class ConfigDifferentialTrial {
     }
 
     /**
-     * The differences between OpenSSH 9.2 of Debian 12 and the OpenSSH 10 that Holdfast follows.
+     * The differences between the OpenSSH 10.0 that Holdfast follows and 9.2 of Debian 12, and what
+     * 10.1 to 10.6 and Debian changed.
      */
     private static boolean explained(
             String name, List<String> their, List<String> our, Map<String, List<String>> all) {
@@ -822,23 +850,40 @@ class ConfigDifferentialTrial {
             case "ciphers" -> inOrderOf10(list(their), list(our));
             // 10.0 begins with ML-KEM.
             case "kexalgorithms" -> {
-                List<String> ours = new ArrayList<>(list(our));
-                ours.remove("mlkem768x25519-sha256");
+                List<String> ours = new ArrayList<>(had(list(our)));
+                if (OLD) {
+                    ours.remove("mlkem768x25519-sha256");
+                }
                 yield had(list(their)).equals(ours);
             }
-            // No certificates of servers whose keys are on hardware.
+            // No certificates of servers whose keys are on hardware; 10.0 has no DSA.
             case "hostkeyalgorithms", "pubkeyacceptedalgorithms" ->
-                    had(list(their)).equals(list(our));
-            // 10.0 has no DSA, 10.1 no XMSS.
+                    had(list(their)).equals(had(list(our)));
+            // 10.0 has no DSA, 10.1 no XMSS, 10.4 one kind more.
             case "identityfile" -> {
                 List<String> theirs = new ArrayList<>(their);
-                yield theirs.remove("~/.ssh/id_dsa")
-                        && theirs.remove("~/.ssh/id_xmss")
-                        && theirs.equals(our);
+                theirs.removeAll(
+                        List.of("~/.ssh/id_dsa", "~/.ssh/id_xmss", "~/.ssh/id_mldsa44_ed25519"));
+                yield theirs.equals(our);
             }
-            // 10.1 changed the default.
+            // 10.1 changed the default, and passes over names that 9.2 had.
             case "ipqos" ->
-                    their.equals(List.of("lowdelay throughput")) && our.equals(List.of("ef cs0"));
+                    their.equals(List.of(OLD ? "lowdelay throughput" : "ef cs1"))
+                            && (our.equals(List.of("ef cs0"))
+                                    || (OLD && our.equals(List.of("none none"))));
+            // 9.2 prints the path as it stands; 10.6 prints what is none.
+            case "revokedhostkeys" ->
+                    OLD
+                            ? their.equals(List.of("~/gone"))
+                            : their.equals(List.of("none")) && our.isEmpty();
+            // 9.5 was the first to have it.
+            case "obscurekeystroketiming" -> OLD && their.isEmpty();
+            // With -C OpenSSH 10 does not know its own value.
+            case "compression" -> their.equals(List.of("UNKNOWN")) && our.equals(List.of("yes"));
+            // 10.6 has one value more, and another name for this.
+            case "tcpkeepalive" -> their.equals(List.of("true")) && our.equals(List.of("yes"));
+            // 10.1 warns unless told not to.
+            case "warnweakcrypto" -> their.equals(List.of("yes")) && our.isEmpty();
             // Debian's own: BatchMode turns keepalives on.
             case "serveraliveinterval" ->
                     their.equals(List.of("300"))

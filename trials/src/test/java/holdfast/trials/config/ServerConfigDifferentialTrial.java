@@ -328,7 +328,7 @@ class ServerConfigDifferentialTrial {
         put("PerSourceMaxStartups", words("none", "5"), "x", "\"\"");
         put("PerSourceNetBlockSize", words("32:128", "24:56", "0:0"), "33", "24:129", "x", "-1");
         put("PermitTunnel", words("yes", "no", "point-to-point", "ethernet"), "Yes", "x");
-        put("IPQoS", words("ef", "ef cs1", "none", "0x10 8", "AF11 af12"), "foo", "256", "ef foo");
+        put("IPQoS", words("ef", "ef cs1", "none", "3 1", "AF11 af12"), "foo", "256", "ef foo");
         put(
                 "RekeyLimit",
                 words("1G", "default none", "500K 1h", "16", "1.5M 30", "default 2m"),
