@@ -512,7 +512,8 @@ class ServerConfigDifferentialTrial {
                     "AuthenticationMethods");
 
     /** Of these OpenSSH 10.0 still takes the last. */
-    private static final Set<String> LAST_IN_10_0 = Set.of("IPQoS", "PerSourceNetBlockSize");
+    private static final Set<String> LAST_IN_10_0 =
+            Set.of("IPQoS", "MaxStartups", "PerSourceNetBlockSize");
 
     /** What is left out of this case. */
     private static final Set<String> banned = new HashSet<>();
