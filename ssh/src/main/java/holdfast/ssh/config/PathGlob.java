@@ -13,12 +13,12 @@ import java.util.Collections;
 import java.util.List;
 
 /** glob(3), as Include needs it: {@code * ? [a-z] [!a] \x}, names sorted, hidden ones not met. */
-final class PathGlob {
+public final class PathGlob {
 
     private PathGlob() {}
 
     /** The existing files that an absolute pattern names, sorted; empty: none. */
-    static List<String> files(String pattern) {
+    public static List<String> files(String pattern) {
         if (!isWild(pattern)) {
             String plain = unescape(pattern);
             return exists(plain) ? List.of(plain) : List.of();

@@ -82,7 +82,7 @@ public enum ServerKeyword {
     PERMIT_TTY("PermitTTY", Support.BUILT, Shape.FLAG, In.ALL, "yes"),
     PERMIT_USER_RC("PermitUserRC", Support.BUILT, Shape.FLAG, In.ALL, "yes"),
     STRICT_MODES("StrictModes", Support.BUILT, Shape.FLAG, In.GLOBAL, "yes"),
-    TCP_KEEP_ALIVE("TCPKeepAlive", Support.BUILT, Shape.FLAG, In.GLOBAL, "yes", "keepalive"),
+    TCP_KEEP_ALIVE("TCPKeepAlive", Support.BUILT, Shape.KEEP_ALIVE, In.GLOBAL, "yes", "keepalive"),
     PERMIT_EMPTY_PASSWORDS("PermitEmptyPasswords", Support.BUILT, Shape.FLAG, In.ALL, "no"),
     COMPRESSION("Compression", Support.BUILT, Shape.COMPRESSION, In.GLOBAL, "yes"),
     GATEWAY_PORTS("GatewayPorts", Support.BUILT, Shape.GATEWAY_PORTS, In.ALL, "no"),
@@ -183,6 +183,10 @@ public enum ServerKeyword {
     PUBKEY_AUTH_OPTIONS("PubkeyAuthOptions", Support.BUILT, Shape.OWN, In.ALL, "none"),
     PER_SOURCE_PENALTIES("PerSourcePenalties", Support.BUILT, Shape.OWN, In.GLOBAL, null),
 
+    // What came after OpenSSH 10.0, printed only where it is given.
+    AGENT_SOCKET_PATH("AgentSocketPath", Support.ACCEPTED, Shape.OWN, In.ALL, null),
+    WARN_WEAK_CRYPTO("WarnWeakCrypto", Support.MOOT, Shape.WEAK_CRYPTO, In.GLOBAL, null),
+
     // Our own, printed last and only where they are given: OpenSSH would not know them.
     TCP_KEEP_ALIVE_IDLE("TCPKeepAliveIdle", Support.BUILT, Shape.TIME, In.GLOBAL, null),
     TCP_KEEP_ALIVE_INTERVAL("TCPKeepAliveInterval", Support.BUILT, Shape.TIME, In.GLOBAL, null),
@@ -219,6 +223,8 @@ public enum ServerKeyword {
     AFS_TOKEN_PASSING("AFSTokenPassing", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
     GSS_USE_SESSION_CCACHE("GSSUseSessionCCache", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
     KERBEROS_GET_AFS_TOKEN("KerberosGetAFSToken", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
+    GSSAPI_DELEGATE_CREDENTIALS(
+            "GSSAPIDelegateCredentials", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
     KERBEROS_TGT_PASSING("KerberosTgtPassing", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null),
     USE_SESSION_CCACHE(
             "GSSAPIUseSessionCredCache", Support.UNSUPPORTED, Shape.OWN, In.GLOBAL, null);
@@ -256,6 +262,8 @@ public enum ServerKeyword {
         ROOT_LOGIN(
                 "without-password prohibit-password=without-password forced-commands-only yes no"),
         RHOSTS("yes no shosts-only"),
+        KEEP_ALIVE("yes transport=yes all=yes no"),
+        WEAK_CRYPTO("yes no no-pq-kex=no"),
         COMPRESSION("yes delayed=yes no"),
         GATEWAY_PORTS("clientspecified yes no"),
         FORWARDING("yes all=yes no remote local"),
@@ -330,6 +338,17 @@ public enum ServerKeyword {
                             CHROOT_DIRECTORY,
                             "a cage without bash has its shell say its path for $0, with -l in the"
                                     + " place of the dash of a login shell"),
+                    Map.entry(
+                            AGENT_SOCKET_PATH,
+                            "a forwarded agent's socket lies in /tmp, as in OpenSSH up to 10.0"),
+                    Map.entry(
+                            PUBKEY_AUTH_OPTIONS,
+                            "max-pk-ok is read, and any number of keys may be asked about"),
+                    Map.entry(
+                            TCP_KEEP_ALIVE,
+                            "all is as transport: sockets of forwards are left as they are, as in"
+                                    + " OpenSSH up to 10.0"),
+                    Map.entry(WARN_WEAK_CRYPTO, "the log has no such warnings"),
                     Map.entry(
                             ADDRESS_FAMILY,
                             "with inet6, a forward that listens on all addresses takes IPv4 too"),

@@ -516,6 +516,8 @@ final class ServerReader {
                     ADDRESS_FAMILY,
                     ROOT_LOGIN,
                     RHOSTS,
+                    KEEP_ALIVE,
+                    WEAK_CRYPTO,
                     COMPRESSION,
                     GATEWAY_PORTS,
                     FORWARDING -> {
@@ -881,6 +883,7 @@ final class ServerReader {
             case PERMIT_USER_ENVIRONMENT ->
                     set(keyword, required(arguments, name + " missing argument.", place), place);
             case PUBKEY_AUTH_OPTIONS -> pubkeyAuthOptions(name, arguments, place);
+            case AGENT_SOCKET_PATH -> agentSocketPath(arguments, place);
             case PER_SOURCE_PENALTIES -> penalties(name, arguments, place);
             case TETHER_BUFFER -> {
                 String word = required(arguments, name + " missing argument.", place);
@@ -1245,6 +1248,15 @@ final class ServerReader {
                 case "touch-required" -> touch = true;
                 case "verify-required" -> verify = true;
                 default -> {
+                    String most = word.toLowerCase(Locale.ROOT);
+                    if (most.startsWith("max-pk-ok:")) {
+                        String error =
+                                Quantities.numberError(most.substring(most.indexOf(':') + 1));
+                        if (error != null) {
+                            return complain(place, "bad " + name + " max-pk-ok value: " + error);
+                        }
+                        continue;
+                    }
                     return complain(place, "unsupported " + name + " option " + word);
                 }
             }
@@ -1260,6 +1272,24 @@ final class ServerReader {
                 ServerKeyword.PUBKEY_AUTH_OPTIONS,
                 words.isEmpty() ? List.of("none") : words,
                 place);
+    }
+
+    /** {@code user:} and a path, {@code shared:} and an absolute one, or none. */
+    private boolean agentSocketPath(Arguments arguments, Place place) throws ConfigException {
+        String word = required(arguments, "invalid path.", place);
+        if (word.startsWith("shared:") && !word.startsWith("shared:/")) {
+            throw fatal(place, "invalid shared path.");
+        }
+        if (word.equals("user:")) {
+            throw fatal(place, "invalid user path.");
+        }
+        if (!arguments.atEnd()
+                || (!word.equals("none")
+                        && !word.startsWith("shared:")
+                        && !word.startsWith("user:"))) {
+            throw fatal(place, "invalid path.");
+        }
+        return set(ServerKeyword.AGENT_SOCKET_PATH, word, place);
     }
 
     private boolean penalties(String name, Arguments arguments, Place place)

@@ -62,6 +62,40 @@ class ServerConfigTest {
     }
 
     @Test
+    void what_came_after_openssh_10_0_does_not_stop_the_start() throws ConfigException {
+        ServerConfig config =
+                ServerConfig.of(
+                        List.of(
+                                "AgentSocketPath shared:/run/agents",
+                                "WarnWeakCrypto no-pq-kex",
+                                "TCPKeepAlive transport",
+                                "GSSAPIDelegateCredentials no",
+                                "PubkeyAuthOptions touch-required max-pk-ok:3",
+                                "KexAlgorithms mlkem768nistp256-sha256,curve25519-sha256",
+                                "HostKeyAlgorithms ssh-mldsa44-ed25519,ssh-ed25519",
+                                "Match user git",
+                                "AgentSocketPath user:.ssh/agent"));
+        assertThat(config.global().tcpKeepAlive()).isTrue();
+        assertThat(config.global().kexAlgorithms()).containsExactly("curve25519-sha256");
+        assertThat(config.global().hostKeyAlgorithms()).containsExactly("ssh-ed25519");
+        assertThat(config.notes())
+                .containsExactly(
+                        "sshd_config line 1: AgentSocketPath is not supported yet, ignored",
+                        "sshd_config line 4: Unsupported option GSSAPIDelegateCredentials");
+        assertThat(config.print(Connection.NOBODY))
+                .contains(
+                        "\nwarnweakcrypto no\n",
+                        "\ntcpkeepalive yes\n",
+                        "\nagentsocketpath shared:/run/agents\n");
+        assertThat(error("AgentSocketPath /run/agent")).contains("line 1: invalid path.");
+        assertThat(error("AgentSocketPath shared:run")).contains("line 1: invalid shared path.");
+        assertThat(error("AgentSocketPath user:")).contains("line 1: invalid user path.");
+        assertThat(error("PubkeyAuthOptions max-pk-ok:x"))
+                .contains("line 1: bad PubkeyAuthOptions max-pk-ok value: invalid");
+        assertThat(error("WarnWeakCrypto maybe")).contains("unsupported option \"maybe\".");
+    }
+
+    @Test
     void the_file_that_debian_ships_is_accepted() throws ConfigException {
         ServerConfig config =
                 ServerConfig.of(

@@ -501,7 +501,7 @@ class ServerConfigDifferentialTrial {
 
     // --- cases
 
-    /** What OpenSSH 9.2 refuses to hear twice, or takes the last of; 10 takes the first. */
+    /** What OpenSSH 9.2 refuses to hear twice, or takes the last of; 10.6 takes the first. */
     private static final Set<String> ONCE =
             Set.of(
                     "IPQoS",
@@ -510,6 +510,10 @@ class ServerConfigDifferentialTrial {
                     "PerSourceNetBlockSize",
                     "Subsystem",
                     "AuthenticationMethods");
+
+    /** Of these OpenSSH 10.0 still takes the last. */
+    private static final Set<String> LAST_IN_10_0 =
+            Set.of("IPQoS", "MaxStartups", "PerSourceNetBlockSize");
 
     /** What is left out of this case. */
     private static final Set<String> banned = new HashSet<>();
@@ -673,7 +677,7 @@ class ServerConfigDifferentialTrial {
                     || (inMatch && version < 1000 && name.equals("Subsystem"))) {
                 continue;
             }
-            if (ONCE.contains(name) && version < 1000) {
+            if ((version < 1000 ? ONCE : LAST_IN_10_0).contains(name) && version < 1001) {
                 banned.add(name);
             }
             String value = value(random, name, mistakes);
@@ -696,7 +700,12 @@ class ServerConfigDifferentialTrial {
         boolean bad =
                 values.good().length == 0
                         || (mistakes && values.bad().length > 0 && random.nextInt(12) == 0);
-        return pick(random, bad ? values.bad() : values.good());
+        String value = pick(random, bad ? values.bad() : values.good());
+        // From 10.0 on no number but a decimal one is good; fractions of a second came with 10.1.
+        boolean hexadecimal = name.equals("IPQoS") && value.startsWith("0x") && version >= 1000;
+        boolean fraction =
+                name.equals("PerSourcePenalties") && value.contains(".") && version < 1001;
+        return hexadecimal ? "cs1 le" : fraction ? "yes" : value;
     }
 
     // --- comparing

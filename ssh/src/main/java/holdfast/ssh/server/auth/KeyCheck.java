@@ -4,6 +4,7 @@ import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.KeyList;
 import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.config.ConfigException;
+import holdfast.ssh.config.PathGlob;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.config.ServerTokens;
@@ -67,14 +68,21 @@ record KeyCheck(
             if (name.equalsIgnoreCase("none")) {
                 continue;
             }
-            Path file = path(name);
-            log.debug("trying public key file " + file);
-            InputStream in =
-                    UserFiles.open(
-                            machine, account, file, settings.strictModes(), "authorized keys", log);
-            KeyOptions found = in == null ? null : inKeys(in, file.toString(), key, certificate);
-            if (found != null) {
-                return found;
+            for (Path file : files(name)) {
+                log.debug("trying public key file " + file);
+                InputStream in =
+                        UserFiles.open(
+                                machine,
+                                account,
+                                file,
+                                settings.strictModes(),
+                                "authorized keys",
+                                log);
+                KeyOptions found =
+                        in == null ? null : inKeys(in, file.toString(), key, certificate);
+                if (found != null) {
+                    return found;
+                }
             }
         }
         if (certificate != null && settings.trustedUserCaKeys() != null) {
@@ -546,5 +554,12 @@ record KeyCheck(
             }
         }
         return false;
+    }
+
+    /** What a pattern (glob(7)) stands for, as from OpenSSH 10.0 on; itself where it is none. */
+    private List<Path> files(String name) throws ConfigException {
+        Path file = path(name);
+        List<String> found = PathGlob.files(file.toString());
+        return found.isEmpty() ? List.of(file) : found.stream().map(Path::of).toList();
     }
 }

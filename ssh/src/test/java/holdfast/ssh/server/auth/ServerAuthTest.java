@@ -53,6 +53,20 @@ class ServerAuthTest {
     }
 
     @Test
+    void keys_are_looked_for_in_every_file_that_a_pattern_names() throws Exception {
+        Path files = Files.createDirectory(directory.resolve("globbed"));
+        try (House house =
+                House.open(
+                        directory, "AuthorizedKeysFile " + files + "/keys_*", "StrictModes no")) {
+            Path key = house.key("id");
+            Files.writeString(files.resolve("keys_a"), House.line(house.key("other")) + "\n");
+            assertThat(house.ssh("guest", List.of(key)).status()).isEqualTo(255);
+            Files.writeString(files.resolve("keys_b"), House.line(key) + "\n");
+            assertThat(house.ssh("guest", List.of(key)).status()).isZero();
+        }
+    }
+
+    @Test
     void another_key_and_another_user_are_refused_alike() throws Exception {
         try (House house = House.open(directory, "LogLevel VERBOSE")) {
             Path key = house.key("id");
