@@ -237,6 +237,24 @@ final class CommandTrial {
     }
 
     @Test
+    void a_file_that_may_not_grow_is_cut_and_that_is_said(Stage stage) throws InterruptedException {
+        stage.onlyHoldfast("OpenSSH dies of SIGXFSZ");
+        Path file = stage.directory().resolve("cut");
+        Ended ended =
+                stage.run(
+                                "bash",
+                                "-c",
+                                "ulimit -f 64; exec "
+                                        + stage.words(stage.sshd())
+                                        + " trial 'head -c 1000000 /dev/zero; exit 3' >"
+                                        + file)
+                        .end(SOON);
+        assertThat(ended.status()).as(ended.err()).isEqualTo(3);
+        assertThat(ended.err()).isEqualTo("write failed: File too large\r\n");
+        assertThat(file).hasSize(64 * 1024);
+    }
+
+    @Test
     void a_slow_reader_holds_the_far_end_back_and_memory_stays_bounded(Stage stage)
             throws Exception {
         Sshd sshd = stage.sshd();

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import holdfast.trials.harness.Client;
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Terminal;
@@ -12,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -108,6 +110,47 @@ final class HardwareKeyTrial {
             assertThat(terminal.screen())
                     .contains("Confirm user presence for key ED25519-SK " + fingerprint + "\n")
                     .contains("\nUser presence confirmed\n");
+        }
+    }
+
+    @Test
+    void the_time_until_it_is_touched_does_not_count_and_a_window_asks_meanwhile(Stage stage)
+            throws Exception {
+        Sshd sshd = stage.sshd();
+        Path key = made(stage, "ed25519-sk", "");
+        admit(sshd, Keys.publicLine(key));
+        String fingerprint =
+                stage.run("ssh-keygen", "-l", "-f", key + ".pub").end(SOON).out().split(" ", -1)[1];
+        Path helper =
+                program(
+                        stage,
+                        "helper",
+                        "#!/bin/sh\nsleep 8\nexec /usr/lib/openssh/ssh-sk-helper \"$@\"\n");
+        Path shown = stage.directory().resolve("shown");
+        Path askpass =
+                program(
+                        stage,
+                        "askpass",
+                        "#!/bin/sh\necho \"$SSH_ASKPASS_PROMPT $1 $$\" >>"
+                                + shown
+                                + "\n"
+                                + "exec sleep 300\n");
+        for (Client client : List.of(Client.holdfast(), Client.reference())) {
+            Files.deleteIfExists(shown);
+            in(
+                    with(stage, client, sshd, HARDWARE, List.of("-oConnectTimeout=5"), key)
+                            .env("SSH_SK_HELPER", helper.toString())
+                            .env("SSH_ASKPASS", askpass.toString())
+                            .env("DISPLAY", ":99")
+                            .end(SOON),
+                    "");
+            String said = Files.readString(shown);
+            int at = said.lastIndexOf(' ') + 1;
+            assertThat(said.substring(0, at))
+                    .isEqualTo(
+                            "none Confirm user presence for key ED25519-SK " + fingerprint + " ");
+            Path window = Path.of("/proc", said.substring(at).strip());
+            Eventually.holds(SOON, () -> !Files.exists(window), () -> window + " is still there");
         }
     }
 
@@ -214,6 +257,17 @@ final class HardwareKeyTrial {
     private static Command with(
             Stage stage, Client client, Sshd sshd, String provider, Path... keys)
             throws IOException {
+        return with(stage, client, sshd, provider, List.of(), keys);
+    }
+
+    private static Command with(
+            Stage stage,
+            Client client,
+            Sshd sshd,
+            String provider,
+            List<String> options,
+            Path... keys)
+            throws IOException {
         StringBuilder files = new StringBuilder();
         for (Path key : keys) {
             files.append("IdentityFile ").append(key).append('\n');
@@ -222,13 +276,11 @@ final class HardwareKeyTrial {
         Files.writeString(
                 config,
                 Files.readString(sshd.config()).replaceAll("IdentityFile .*\n", files.toString()));
-        return stage.own(
-                sshd.client(
-                        client,
-                        "-F",
-                        config.toString(),
-                        "-oSecurityKeyProvider=" + provider,
-                        "trial",
-                        "echo in"));
+        List<String> words =
+                new ArrayList<>(
+                        List.of("-F", config.toString(), "-oSecurityKeyProvider=" + provider));
+        words.addAll(options);
+        words.addAll(List.of("trial", "echo in"));
+        return stage.own(sshd.client(client, words.toArray(String[]::new)));
     }
 }

@@ -92,6 +92,9 @@ public final class Ssh {
             }
             ClientConfig config = ClientConfig.resolve(line, surroundings, log);
             if (line.printsConfiguration()) {
+                if (!mayGoOn(config.settings(), log)) {
+                    return Client.FAILED;
+                }
                 write(new FileOutputStream(FileDescriptor.out), config.print());
                 return 0;
             }
@@ -138,6 +141,9 @@ public final class Ssh {
                 hop == 0
                         && config.forksAfterAuthentication()
                         && (control == null || control == ClientSharing.Control.PROXY);
+        if (!standsIn && !agentIsThere(settings, log)) {
+            return Client.FAILED;
+        }
         if (forks && !standsIn) {
             return front();
         }
@@ -215,6 +221,21 @@ public final class Ssh {
         }
         Growth.watch();
         return client.run();
+    }
+
+    /** What OpenSSH has to say even where it only prints its configuration. */
+    private static boolean mayGoOn(ClientSettings settings, Log log) {
+        log.level(settings.logLevel());
+        ClientSharing.Control control = settings.sharing().control();
+        if (control == null || control == ClientSharing.Control.PROXY) {
+            settings.wantsPty(Terminal.isTerminal(0), log);
+        }
+        return agentIsThere(settings, log);
+    }
+
+    /** False where an agent that is not there is to be forwarded, and that is the end. */
+    private static boolean agentIsThere(ClientSettings settings, Log log) {
+        return settings.credentials().agentIsThere(log) || !settings.forwards().exitOnFailure();
     }
 
     /** Goes through a master that runs already, if there is one. */

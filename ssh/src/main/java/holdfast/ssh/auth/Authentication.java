@@ -893,13 +893,19 @@ public final class Authentication {
         private byte[] touched(
                 HardwareKey hardware, PublicIdentity key, String provider, String pin, byte[] data)
                 throws IOException, GeneralSecurityException {
-            // Whoever cannot see it is not told: in a file or a log it would come too late.
-            boolean told =
-                    hardware.wantsTouch() && !settings.batchMode() && Terminal.isTerminal(STDERR);
-            if (told) {
-                stderr.accept("\rConfirm user presence for key " + key + "\r\n");
+            if (!hardware.wantsTouch()) {
+                return hardware.sign(provider, pin, data, journal);
             }
-            byte[] signature = hardware.sign(provider, pin, data, journal);
+            String notice = "Confirm user presence for key " + key;
+            // In a file or a log it would come too late.
+            boolean told = !settings.batchMode() && Terminal.isTerminal(STDERR);
+            if (told) {
+                stderr.accept("\r" + notice + "\r\n");
+            }
+            byte[] signature =
+                    prompter.touched(
+                            told || settings.batchMode() ? "" : notice,
+                            () -> hardware.sign(provider, pin, data, journal));
             if (told) {
                 stderr.accept("\rUser presence confirmed\r\n");
             }

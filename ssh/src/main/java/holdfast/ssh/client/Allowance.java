@@ -4,6 +4,7 @@ import holdfast.core.time.Moment;
 import holdfast.ssh.link.LinkClock;
 import holdfast.ssh.terminal.Prompter;
 import java.io.IOException;
+import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
@@ -80,6 +81,17 @@ final class Allowance {
                 Moment from = clock.now();
                 try {
                     return prompter.permits(question);
+                } finally {
+                    answered(from);
+                }
+            }
+
+            @Override
+            public byte[] touched(String notice, Touch touch)
+                    throws IOException, GeneralSecurityException {
+                Moment from = clock.now();
+                try {
+                    return prompter.touched(notice, touch);
                 } finally {
                     answered(from);
                 }

@@ -24,7 +24,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Files;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -238,9 +237,6 @@ public final class Client {
      *     been said
      */
     public int run() {
-        if (!agentIsThere()) {
-            return FAILED;
-        }
         boolean atTerminal = terminal != null && Terminal.isTerminal(0);
         boolean pty = settings.wantsPty(atTerminal, log);
         LinkClock clock = new LinkClock();
@@ -387,18 +383,6 @@ public final class Client {
                                     gap -> {},
                                     problem -> log.debug("RekeyLimit: " + problem)));
         }
-    }
-
-    /** An agent that was named to be forwarded and is not there is worth a word, or the end. */
-    private boolean agentIsThere() {
-        String agent = settings.credentials().forwardAgent();
-        if (agent == null
-                || agent.equals(settings.identityAgent())
-                || Files.exists(Octets.path(agent))) {
-            return true;
-        }
-        log.error("Cannot forward agent socket path \"" + agent + "\": No such file or directory");
-        return !settings.forwards().exitOnFailure();
     }
 
     /** What OpenSSH says by fatal() is said at every level but QUIET. */

@@ -19,6 +19,7 @@ import holdfast.ssh.terminal.Prompter;
 import holdfast.ssh.terminal.Terminal;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -104,6 +105,17 @@ final class ClientParts {
             loop.post(new LinkEvent.PersonAsked());
             try {
                 return prompter.permits(question);
+            } finally {
+                loop.post(new LinkEvent.PersonAnswered());
+            }
+        }
+
+        @Override
+        public byte[] touched(String notice, Touch touch)
+                throws IOException, GeneralSecurityException {
+            loop.post(new LinkEvent.PersonAsked());
+            try {
+                return prompter.touched(notice, touch);
             } finally {
                 loop.post(new LinkEvent.PersonAnswered());
             }

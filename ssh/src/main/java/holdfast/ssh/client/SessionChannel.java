@@ -215,6 +215,10 @@ final class SessionChannel extends AbstractClientChannel {
         @Override
         public void broken(IOException error) {
             sshLog.debug2("channel " + getChannelId() + ": write failed: " + error.getMessage());
+            if ("File too large".equals(error.getMessage())) {
+                // OpenSSH dies of SIGXFSZ, which the VM ignores: at least not in silence.
+                sshLog.error("write failed: " + error.getMessage());
+            }
             if (tellsPeer) {
                 request("eow@openssh.com", false, buffer -> {});
             }

@@ -30,7 +30,16 @@ public record ClientComfort(
     public enum UpdateHostKeys {
         NO,
         YES,
-        ASK
+        ASK;
+
+        /** As {@code -G} has it. */
+        String spelled() {
+            return switch (this) {
+                case NO -> "false";
+                case YES -> "true";
+                case ASK -> "ask";
+            };
+        }
     }
 
     /** Of all this nothing. */

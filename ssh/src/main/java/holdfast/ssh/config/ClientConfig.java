@@ -599,11 +599,7 @@ public final class ClientConfig {
                 expanded,
                 shell(),
                 given.isYes(Keyword.VISUAL_HOST_KEY),
-                switch (updateHostKeys()) {
-                    case "true" -> ClientComfort.UpdateHostKeys.YES;
-                    case "ask" -> ClientComfort.UpdateHostKeys.ASK;
-                    default -> ClientComfort.UpdateHostKeys.NO;
-                },
+                updateHostKeys(),
                 given.isYes(Keyword.ENABLE_ESCAPE_COMMANDLINE),
                 words(Keyword.LOG_VERBOSE),
                 line.logsToSystem() ? text(Keyword.SYSLOG_FACILITY) : null);
@@ -618,13 +614,34 @@ public final class ClientConfig {
      * Unless it was said: only where the keys are kept in the usual file alone and come from no
      * other source (readconf.c fill_default_options).
      */
-    private String updateHostKeys() {
+    private ClientComfort.UpdateHostKeys updateHostKeys() {
         if (given.has(Keyword.UPDATE_HOST_KEYS)) {
-            return text(Keyword.UPDATE_HOST_KEYS);
+            return switch (text(Keyword.UPDATE_HOST_KEYS)) {
+                case "true" -> ClientComfort.UpdateHostKeys.YES;
+                case "ask" -> askBeforeUpdate();
+                default -> ClientComfort.UpdateHostKeys.NO;
+            };
         }
         Given.Value files = given.value(Keyword.USER_KNOWN_HOSTS_FILE);
         boolean usual = files == null || files.words().equals(List.of("~/.ssh/known_hosts"));
-        return usual && "false".equals(text(Keyword.VERIFY_HOST_KEY_DNS)) ? "true" : "false";
+        return usual && "false".equals(text(Keyword.VERIFY_HOST_KEY_DNS))
+                ? ClientComfort.UpdateHostKeys.YES
+                : ClientComfort.UpdateHostKeys.NO;
+    }
+
+    /** Nobody is asked beside something that runs, nor who is told nothing else (ssh.c main). */
+    private ClientComfort.UpdateHostKeys askBeforeUpdate() {
+        if (given.has(Keyword.CONTROL_PATH) && !"no".equals(text(Keyword.CONTROL_PERSIST))) {
+            log.debug("UpdateHostKeys=ask is incompatible with ControlPersist; disabling");
+        } else if (line.command() != null
+                || given.has(Keyword.REMOTE_COMMAND)
+                || requestTty() == ClientSettings.RequestTty.NO) {
+            log.debug(
+                    "UpdateHostKeys=ask is incompatible with remote command execution; disabling");
+        } else if (Log.Level.valueOf(text(Keyword.LOG_LEVEL)).compareTo(Log.Level.INFO) >= 0) {
+            return ClientComfort.UpdateHostKeys.ASK;
+        }
+        return ClientComfort.UpdateHostKeys.NO;
     }
 
     private Route route(Tokens expansion) throws ConfigException {
@@ -841,7 +858,8 @@ public final class ClientConfig {
             throws ConfigException {
         List<Path> certificates = new ArrayList<>();
         Given.Value files = given.value(Keyword.CERTIFICATE_FILE);
-        if (files != null) {
+        // As OpenSSH, which looks into these names and those of keys once it is connected.
+        if (files != null && !line.printsConfiguration()) {
             for (String name : files.words()) {
                 Path file = path(expandPath(expansion, name, files.where()), files.where());
                 if (!certificates.contains(file)) {
@@ -857,6 +875,7 @@ public final class ClientConfig {
                         && !files.file().equals(surroundings.systemDirectory() + "/ssh_config"),
                 !"unbound".equals(given.text(Keyword.PUBKEY_AUTHENTICATION)),
                 forwardAgent(expansion, agent),
+                namedAgent(),
                 switch (add.get(0)) {
                     case "true" -> ClientCredentials.AddKeys.YES;
                     case "ask" -> ClientCredentials.AddKeys.ASK;
@@ -898,6 +917,14 @@ public final class ClientConfig {
         return value.text().equals("yes") ? socket : null;
     }
 
+    /** The agent that ForwardAgent names, if one is to be forwarded; its text is expanded. */
+    private @Nullable String namedAgent() {
+        Given.Value value = given.value(Keyword.FORWARD_AGENT);
+        return value == null || value.words().size() < 2 || !value.text().equals("yes")
+                ? null
+                : value.words().get(1);
+    }
+
     private List<Path> userKnownHosts(Tokens expansion) throws ConfigException {
         List<Path> files = new ArrayList<>();
         List<String> names = new ArrayList<>();
@@ -926,6 +953,9 @@ public final class ClientConfig {
     }
 
     private List<Path> identityFiles(Tokens expansion) throws ConfigException {
+        if (line.printsConfiguration()) {
+            return List.of();
+        }
         List<Path> files = new ArrayList<>();
         List<String> names = identityNames();
         for (int i = 0; i < names.size(); i++) {
@@ -1218,7 +1248,7 @@ public final class ClientConfig {
             case USER_KNOWN_HOSTS_FILE -> addWords(out, name, expandedUserKnownHosts);
             case GLOBAL_KNOWN_HOSTS_FILE, CANONICAL_DOMAINS, LOG_VERBOSE, CHANNEL_TIMEOUT ->
                     addWords(out, name, words(keyword));
-            case UPDATE_HOST_KEYS -> add(out, name, updateHostKeys());
+            case UPDATE_HOST_KEYS -> add(out, name, settled.comfort().updateHostKeys().spelled());
             case LOG_LEVEL -> add(out, name, Log.Level.valueOf(text(keyword)).spelled());
             case ESCAPE_CHAR -> add(out, name, visible(settled.escapeChar()));
             case IP_QOS -> addWords(out, name, words(keyword));

@@ -1,5 +1,8 @@
 package holdfast.ssh.config;
 
+import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -14,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param hostBound whether signatures name the server's key where it takes that
  *     (PubkeyAuthentication other than unbound)
  * @param forwardAgent the socket of the agent that programs at the server may talk to; null: none
+ * @param namedAgent what ForwardAgent calls that one, beyond yes; null: nothing
  * @param addKeys AddKeysToAgent
  * @param addedFor how long an agent keeps a key that was added; zero: for ever
  * @param securityKeyProvider what reaches keys on hardware, a library or {@code internal}; null:
@@ -24,6 +28,7 @@ public record ClientCredentials(
         boolean certificateFilesGiven,
         boolean hostBound,
         @Nullable String forwardAgent,
+        @Nullable String namedAgent,
         AddKeys addKeys,
         Duration addedFor,
         @Nullable String securityKeyProvider) {
@@ -40,5 +45,18 @@ public record ClientCredentials(
 
     public ClientCredentials {
         certificateFiles = List.copyOf(certificateFiles);
+    }
+
+    /** Whether the agent that is named, if any is, is there to be forwarded; says if it is not. */
+    public boolean agentIsThere(Log log) {
+        if (namedAgent == null
+                || (forwardAgent != null && Files.exists(Octets.path(forwardAgent)))) {
+            return true;
+        }
+        log.error(
+                "Cannot forward agent socket path \""
+                        + namedAgent
+                        + "\": No such file or directory");
+        return false;
     }
 }

@@ -3,8 +3,10 @@ package holdfast.ssh.terminal;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
 import holdfast.ssh.octets.Octets;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.security.GeneralSecurityException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +19,8 @@ import org.jspecify.annotations.Nullable;
 public final class Askpass implements Prompter {
 
     private static final String USUAL = "/usr/bin/ssh-askpass";
+
+    private static final File NOTHING = new File("/dev/null");
 
     /** As much of an answer as OpenSSH reads. */
     private static final int LONGEST = 1023;
@@ -83,6 +87,45 @@ public final class Askpass implements Prompter {
         }
         String answer = run(question, true);
         return answer != null && (answer.isEmpty() || answer.equalsIgnoreCase("yes"));
+    }
+
+    @Override
+    public byte[] touched(String notice, Touch touch) throws IOException, GeneralSecurityException {
+        Process window = notice.isEmpty() || batchMode ? null : window(notice);
+        try {
+            return touch.await();
+        } finally {
+            if (window != null) {
+                window.destroy();
+            }
+        }
+    }
+
+    /** Shows a notice until it is ended; null: nothing can. */
+    private @Nullable Process window(String notice) {
+        String program = environment.getOrDefault("SSH_ASKPASS", USUAL);
+        if (program.isEmpty()) {
+            log.debug3("notify_start: cannot notify: no askpass");
+            return null;
+        }
+        if (!isSet("DISPLAY")
+                && !isSet("WAYLAND_DISPLAY")
+                && !environment.getOrDefault("SSH_ASKPASS_REQUIRE", "").equalsIgnoreCase("force")) {
+            log.debug3("notify_start: cannot notify: no display");
+            return null;
+        }
+        ProcessBuilder builder =
+                new ProcessBuilder(Octets.words(List.of(program, notice)))
+                        .redirectInput(ProcessBuilder.Redirect.from(NOTHING))
+                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .redirectError(ProcessBuilder.Redirect.INHERIT);
+        builder.environment().put("SSH_ASKPASS_PROMPT", "none");
+        try {
+            return builder.start();
+        } catch (IOException e) {
+            log.error("notify_start: exec(" + program + "): " + why(e));
+            return null;
+        }
     }
 
     private static boolean hasTerminal() {

@@ -1,6 +1,7 @@
 package holdfast.ssh.terminal;
 
 import java.io.IOException;
+import java.security.GeneralSecurityException;
 import org.jspecify.annotations.Nullable;
 
 /** Asks the person who sits in front of the client; OpenSSH's readpass.c is the model. */
@@ -28,5 +29,22 @@ public interface Prompter {
      */
     default boolean permits(String question) throws IOException {
         return false;
+    }
+
+    /** What waits for the person, though not for an answer. */
+    @FunctionalInterface
+    interface Touch {
+        byte[] await() throws IOException, GeneralSecurityException;
+    }
+
+    /**
+     * Runs what waits until the person has touched a key.
+     *
+     * @param notice what they are told meanwhile, by a program of the desktop; empty: nothing
+     * @return what came of it
+     */
+    default byte[] touched(String notice, Touch touch)
+            throws IOException, GeneralSecurityException {
+        return touch.await();
     }
 }

@@ -12,6 +12,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
@@ -100,6 +101,7 @@ class ClientConfigTest {
                                 List.of(),
                                 false,
                                 true,
+                                null,
                                 null,
                                 ClientCredentials.AddKeys.NO,
                                 Duration.ZERO,
@@ -600,6 +602,47 @@ class ClientConfigTest {
                 .isEqualTo("ROOT/home/.ssh/config line 1: env var ${NOPE} has no value");
         machine.userFile("HostName %x");
         assertThat(machine.error("web")).startsWith("ROOT/home/.ssh/config line 1: ");
+    }
+
+    @Test
+    void the_name_of_a_key_that_means_nothing_is_printed_all_the_same() throws Exception {
+        for (String keyword : List.of("IdentityFile", "CertificateFile")) {
+            for (String name : List.of("~no such", "/x%q", "${NOPE}/x")) {
+                String option = "-o" + keyword + "=\"" + name + "\"";
+                assertThat(machine.config("-G", option, "web").print())
+                        .contains("\n" + keyword.toLowerCase(Locale.ROOT) + " " + name + "\n");
+                assertThat(machine.error(option, "web")).startsWith("command-line line 0: ");
+            }
+        }
+    }
+
+    @Test
+    void nobody_is_asked_of_keys_beside_a_command_a_master_or_silence() throws Exception {
+        assertThat(updates("web")).isEqualTo("ask");
+        assertThat(updates("-oLogLevel=INFO", "-oBatchMode=yes", "-N", "-t", "web"))
+                .isEqualTo("ask");
+        assertThat(updates("-oControlPersist=yes", "web")).isEqualTo("ask");
+        assertThat(updates("-oControlPath=/c", "web")).isEqualTo("ask");
+        assertThat(updates("-oControlPersist=yes", "-oControlPath=/c", "web")).isEqualTo("false");
+        for (List<String> words :
+                List.of(
+                        List.of("web", "true"),
+                        List.of("-oRemoteCommand=true", "web"),
+                        List.of("-N", "web"),
+                        List.of("-T", "web"),
+                        List.of("-W", "a:1", "web"),
+                        List.of("-q", "web"),
+                        List.of("-oLogLevel=ERROR", "web"))) {
+            assertThat(updates(words.toArray(String[]::new))).as("%s", words).isEqualTo("false");
+        }
+    }
+
+    private String updates(String... words) throws Exception {
+        List<String> all = new ArrayList<>(List.of("-G", "-oUpdateHostKeys=ask"));
+        all.addAll(List.of(words));
+        String printed = machine.config(all.toArray(String[]::new)).print();
+        int at = printed.indexOf("\nupdatehostkeys ") + 16;
+        return printed.substring(at, printed.indexOf('\n', at));
     }
 
     @Test

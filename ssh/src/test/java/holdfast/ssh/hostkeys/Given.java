@@ -89,6 +89,7 @@ final class Given {
                         false,
                         true,
                         null,
+                        null,
                         ClientCredentials.AddKeys.NO,
                         Duration.ZERO,
                         "internal"));

@@ -406,6 +406,7 @@ class HostKeysTrial {
                         false,
                         true,
                         null,
+                        null,
                         ClientCredentials.AddKeys.NO,
                         Duration.ZERO,
                         "internal"));
