@@ -340,6 +340,62 @@ final class ServerTrial {
     }
 
     @Test
+    void old_options_and_a_link_to_itself_are_told_in_openssh_s_words(Stage stage)
+            throws Exception {
+        Path directory = stage.directory();
+        Path key = directory.resolve("a_host_key");
+        stage.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key.toString()).end(SOON);
+        Path loop = directory.resolve("loop");
+        Files.createSymbolicLink(loop, loop);
+        Path old =
+                Files.writeString(
+                        directory.resolve("old"), "PermitBlacklistedKeys yes\nUseLogin no\n");
+        Path looping = Files.writeString(directory.resolve("looping"), "Include " + loop + "\n");
+        for (Path file : List.of(old, looping)) {
+            for (String asked : List.of("-t", "-T")) {
+                List<String> arguments =
+                        List.of(asked, "-f", file.toString(), "-h", key.toString());
+                List<String> theirs = new ArrayList<>(List.of("/usr/sbin/sshd"));
+                List<String> ours = new ArrayList<>(List.of("sshd"));
+                theirs.addAll(arguments);
+                ours.addAll(arguments);
+                Ended said = stage.run(theirs.toArray(String[]::new)).end(SOON);
+                Ended holdfast = holdfast(stage, ours.toArray(String[]::new)).end(SOON);
+                assertThat(said.err())
+                        .as("OpenSSH of %s", arguments)
+                        .contains(
+                                file.equals(old)
+                                        ? "Deprecated option PermitBlacklistedKeys"
+                                        : "Too many levels");
+                assertThat(holdfast.err().lines().toList())
+                        .as("%s", arguments)
+                        .isEqualTo(said.err().lines().toList());
+                assertThat(holdfast.status()).isEqualTo(said.status());
+            }
+        }
+    }
+
+    /** As where a mount or a policy forbids it: here something else is there under its name. */
+    @Test
+    void an_old_pid_file_that_cannot_be_removed_does_not_keep_the_new_one_from_being_written(
+            Stage stage) throws Exception {
+        Path old = stage.directory().resolve("old-pid");
+        Path next = stage.directory().resolve("new-pid");
+        Sshd sshd = stage.holdfastSshd("PidFile " + old);
+        await(() -> Files.exists(old), "no pid file");
+        Files.delete(old);
+        Files.createDirectories(old.resolve("not empty"));
+        Path config = sshd.directory().resolve("sshd_config");
+        Files.writeString(
+                config, Files.readString(config).replace("PidFile " + old, "PidFile " + next));
+        Signals.send("HUP", List.of(sshd.pid()));
+        await(() -> Files.exists(next), "no pid file after SIGHUP");
+        await(
+                () -> Files.readString(next).equals(sshd.pid() + "\n"),
+                "another pid file after SIGHUP");
+    }
+
+    @Test
     void a_connection_whose_last_session_has_ended_is_unused_from_then_on(Stage stage)
             throws Exception {
         Sshd sshd = stage.holdfastSshd("UnusedConnectionTimeout 3");

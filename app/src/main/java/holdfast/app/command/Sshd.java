@@ -155,6 +155,7 @@ public final class Sshd {
     private int run(Log early) throws ConfigException {
         ServerConfig config = ServerConfig.load(line, surroundings, early);
         if (line.printsConfiguration()) {
+            config.notes().forEach(Sshd::say);
             if (line.loadsKeys() && HostKeys.load(config.global(), early).isEmpty()) {
                 early.info(NO_HOST_KEYS);
                 return 1;
@@ -356,9 +357,10 @@ public final class Sshd {
         }
 
         void removePid() throws IOException {
-            if (pidFile != null) {
-                Files.deleteIfExists(pidFile);
-                pidFile = null;
+            Path file = pidFile;
+            pidFile = null;
+            if (file != null) {
+                Files.deleteIfExists(file);
             }
         }
 
@@ -554,11 +556,15 @@ public final class Sshd {
      */
     private void writePid(Server server, Open open, Log log) {
         Path file = line.servesOne() ? null : server.settings().pidFile();
-        try {
-            if (!Objects.equals(file, open.pidFile)) {
+        if (!Objects.equals(file, open.pidFile)) {
+            try {
                 open.removePid();
+            } catch (IOException e) {
+                log.debug("The pid file cannot be removed: " + Reason.of(e));
             }
-            open.pidFile = file;
+        }
+        open.pidFile = file;
+        try {
             if (file != null) {
                 Files.writeString(file, open.pid() + "\n");
             }

@@ -210,6 +210,8 @@ public enum ServerKeyword {
             "KeyRegenerationInterval", Support.DEPRECATED, Shape.OWN, In.GLOBAL, null),
     PAM_AUTHENTICATION_VIA_KBD_INT(
             "PAMAuthenticationViaKbdInt", Support.DEPRECATED, Shape.OWN, In.GLOBAL, null),
+    PERMIT_BLACKLISTED_KEYS(
+            "PermitBlacklistedKeys", Support.DEPRECATED, Shape.OWN, In.GLOBAL, null),
     REVERSE_MAPPING_CHECK("ReverseMappingCheck", Support.DEPRECATED, Shape.OWN, In.GLOBAL, null),
     RHOSTS_AUTHENTICATION("RhostsAuthentication", Support.DEPRECATED, Shape.OWN, In.GLOBAL, null),
     RHOSTS_RSA_AUTHENTICATION(

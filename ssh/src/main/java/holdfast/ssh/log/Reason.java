@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
 /** Why a file cannot be had or a program not be started, in the system's words, as strerror(3). */
 public final class Reason {
 
+    private static final String LOOP = "Too many levels of symbolic links";
+
     private Reason() {}
 
     /** What the JDK says, less what it adds. */
@@ -24,11 +26,14 @@ public final class Reason {
             return "Permission denied";
         }
         if (e instanceof FileSystemLoopException) {
-            return "Too many levels of symbolic links";
+            return LOOP;
         }
         String text = e instanceof FileSystemException other ? other.getReason() : e.getMessage();
         if (text == null || text.isEmpty()) {
             return "Input/output error";
+        }
+        if (text.startsWith(LOOP)) {
+            return LOOP; // the JDK adds what else it could be
         }
         return e instanceof FileNotFoundException ? bracketed(text) : text;
     }

@@ -13,8 +13,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 
@@ -50,6 +54,11 @@ record Found(
     private static final Path SYSTEM_RC = Path.of("/etc/ssh/sshrc");
     private static final Path MOTD = Path.of("/etc/motd");
     private static final Path NOLOGIN = Path.of("/etc/nologin");
+    private static final Set<PosixFilePermission> EXECUTABLE =
+            Set.of(
+                    PosixFilePermission.OWNER_EXECUTE,
+                    PosixFilePermission.GROUP_EXECUTE,
+                    PosixFilePermission.OTHERS_EXECUTE);
     private static final long MAX_TEXT_BYTES = 64 * 1024;
 
     /** OpenSSH's bound on lines of an environment file. */
@@ -129,7 +138,7 @@ record Found(
     }
 
     /** By what stat(2) says: {@link Files#exists} asks for the real user, who is root. */
-    private static boolean exists(Path file) {
+    static boolean exists(Path file) {
         try {
             Files.readAttributes(file, BasicFileAttributes.class);
             return true;
@@ -138,8 +147,14 @@ record Found(
         }
     }
 
+    /** A program that somebody may run, by what stat(2) says. */
     private static boolean there(Path program) {
-        return Files.isExecutable(program);
+        try {
+            PosixFileAttributes file = Files.readAttributes(program, PosixFileAttributes.class);
+            return file.isRegularFile() && !Collections.disjoint(file.permissions(), EXECUTABLE);
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /** Not what only goes by that name, as busybox does. */

@@ -29,7 +29,6 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -525,9 +524,7 @@ final class SessionChannel extends AbstractServerChannel {
     }
 
     private static boolean there(Login login, Path file) throws IOException {
-        return login.root() == null
-                ? Files.exists(file)
-                : Found.own(login, () -> Files.exists(file));
+        return Found.own(login, () -> Found.exists(file));
     }
 
     /** Tells the client, which shows it with -v. */
