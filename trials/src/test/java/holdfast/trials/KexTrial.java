@@ -49,6 +49,7 @@ final class KexTrial {
         assertThat(ended.out()).hasSize(5_000_000);
         List<String> exchanges =
                 ended.err().lines().filter(line -> line.contains("kex: algorithm: ")).toList();
-        assertThat(exchanges).hasSizeGreaterThan(3).containsOnly("debug1: kex: algorithm: " + by);
+        // A renewal that takes long lets much through, on a busy machine nearly all.
+        assertThat(exchanges).hasSizeGreaterThan(1).containsOnly("debug1: kex: algorithm: " + by);
     }
 }
