@@ -335,12 +335,14 @@ final class ReachTrial {
 
     /** The shell tells of its jobs before a prompt. */
     private static void awaitStopped(Terminal terminal) throws Exception {
-        long deadline = System.nanoTime() + SOON.toNanos();
-        while (!terminal.screen().contains("topped")) {
-            assertThat(System.nanoTime()).as(terminal.screen()).isLessThan(deadline);
-            terminal.key("Enter");
-            Thread.sleep(200);
-        }
+        Eventually.holds(
+                SOON,
+                () -> {
+                    terminal.key("Enter");
+                    Thread.sleep(200);
+                    return terminal.screen().contains("topped");
+                },
+                terminal::screen);
     }
 
     // --- what is listed

@@ -74,7 +74,9 @@ public final class Ssh {
             }
             List<String> answer = line.answer();
             if (answer != null) {
-                write(new FileOutputStream(FileDescriptor.out), String.join("\n", answer) + "\n");
+                StringBuilder lines = new StringBuilder();
+                answer.forEach(entry -> lines.append(entry).append('\n'));
+                write(new FileOutputStream(FileDescriptor.out), lines.toString());
                 return 0;
             }
             String file = line.logFile();
