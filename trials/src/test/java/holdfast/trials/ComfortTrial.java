@@ -634,6 +634,8 @@ final class ComfortTrial {
                 .lines()
                 .map(line -> line.replaceFirst("#\\d+ (client-session) \\(.*\\)$", "# $1"))
                 .filter(line -> !line.startsWith(" ~& "))
+                // 9.4 was the first to have it.
+                .filter(line -> !line.startsWith(" ~I "))
                 .toList();
     }
 

@@ -719,7 +719,7 @@ final class SwapTrial {
                         service.running.end(SOON);
                         seen.add(
                                 service.plain(in.out() + after)
-                                        .replaceAll("pts/\\d+", "pts/N")
+                                        .replaceAll("pts/\\d+ +", "pts/N ")
                                         .replaceAll("\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d", "then")
                                         .replaceAll("\\w{3} +\\d+ \\d\\d:\\d\\d (?=\\()", "then ")
                                         .replaceAll(
