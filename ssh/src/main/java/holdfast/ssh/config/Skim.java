@@ -52,6 +52,9 @@ final class Skim {
     /** Numbers of so many digits are right wherever a number or a time is. */
     private static final int SURE_DIGITS = 8;
 
+    /** Lines that {@link #someComments} passes over in one go. */
+    private static final int COMMENTS = 4;
+
     private static final int MOST_PORT = 65535;
 
     /** Longer than any name in a forwarding that is surely right (NI_MAXHOST is 1025). */
@@ -205,29 +208,47 @@ final class Skim {
 
     /** Where the first line begins that is neither empty nor a comment, and its first word. */
     private int comments(int from) {
+        int begin = from;
+        do {
+            begin = someComments(begin);
+        } while (word < 0 && begin < bytes.length);
+        return begin;
+    }
+
+    /**
+     * The same, but for so many lines at most; {@link #word} is then negative. What is called often
+     * is compiled long before a loop is that goes on as long.
+     */
+    private int someComments(int from) {
         byte[] all = bytes;
         int size = all.length;
         int begin = from;
-        int at = from;
-        while (at < size) {
-            byte c = all[at];
-            if (c == '#') {
-                while (++at < size && all[at] != '\n') {}
-                c = '\n';
+        for (int many = 0; many < COMMENTS && begin < size; many++) {
+            int at = begin;
+            while (at < size && isBlank(all[at])) {
+                at++;
             }
-            at++;
-            if (c == '\n') {
-                begin = Math.min(at, size);
-                line++;
-            } else if (!isBlank(c)) {
-                word = at - 1;
-                return begin;
+            if (at < size && all[at] != '\n') {
+                if (all[at] != '#') {
+                    word = at;
+                    return begin;
+                }
+                while (at < size - 4
+                        && all[at] != '\n'
+                        && all[at + 1] != '\n'
+                        && all[at + 2] != '\n'
+                        && all[at + 3] != '\n') {
+                    at += 4;
+                }
+                while (at < size && all[at] != '\n') {
+                    at++;
+                }
             }
-        }
-        if (begin < size) {
+            begin = Math.min(at + 1, size);
             line++;
         }
-        return size;
+        word = -1;
+        return begin;
     }
 
     /** The hash of the line from there on; finds its end. */
