@@ -199,7 +199,7 @@ public final class Authentication {
                             + " type "
                             + (key == null ? -1 : key.typeNumber()));
             if (key == null || isForUsers(key, file)) {
-                files.add(new Identity(file.toString(), file, key, given));
+                files.add(new Identity(Octets.text(file), file, key, given));
             }
             if (!settings.credentials().certificateFiles().isEmpty()) {
                 continue; // who names certificates wants no others
@@ -211,7 +211,7 @@ public final class Authentication {
                             + "-cert type "
                             + (certificate == null ? -1 : certificate.typeNumber()));
             if (certificate != null && isForUsers(certificate, file)) {
-                files.add(new Identity(file.toString(), file, certificate, given));
+                files.add(new Identity(Octets.text(file), file, certificate, given));
             }
         }
         return files;
@@ -239,7 +239,7 @@ public final class Authentication {
                                 + " is not a certificate");
             } else if (isForUsers(read, file)) {
                 boolean given = settings.credentials().certificateFilesGiven();
-                certificates.add(new Identity(file.toString(), file, read, given));
+                certificates.add(new Identity(Octets.text(file), file, read, given));
             }
         }
         return certificates;
@@ -964,7 +964,7 @@ public final class Authentication {
                                 && settings.credentials().securityKeyProvider() == null) {
                             journal.debug(
                                     "key \""
-                                            + file
+                                            + Octets.text(file)
                                             + "\" is an authenticator-hosted key, but no provider"
                                             + " specified");
                             return null;

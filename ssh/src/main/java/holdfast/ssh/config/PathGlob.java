@@ -19,6 +19,15 @@ public final class PathGlob {
 
     /** The existing files that an absolute pattern names, sorted; empty: none. */
     public static List<String> files(String pattern) {
+        return files(pattern, Integer.MAX_VALUE);
+    }
+
+    /**
+     * The same; of a directory that somebody else fills.
+     *
+     * @param most names that are taken of a directory, whichever it tells first
+     */
+    public static List<String> files(String pattern, int most) {
         if (!isWild(pattern)) {
             String plain = unescape(pattern);
             return exists(plain) ? List.of(plain) : List.of();
@@ -43,7 +52,7 @@ public final class PathGlob {
                         next.add(plain);
                     }
                 } else {
-                    addMatching(next, directory + slashes, part);
+                    addMatching(next, directory + slashes, part, most);
                 }
             }
             found = next;
@@ -60,10 +69,13 @@ public final class PathGlob {
         }
     }
 
-    private static void addMatching(List<String> into, String directory, String part) {
+    private static void addMatching(List<String> into, String directory, String part, int most) {
         List<String> names = new ArrayList<>();
         try (DirectoryStream<Path> entries = Files.newDirectoryStream(Octets.path(directory))) {
             for (Path entry : entries) {
+                if (names.size() + into.size() >= most) {
+                    break;
+                }
                 Path file = entry.getFileName();
                 String name = file == null ? "" : Octets.text(file);
                 boolean hidden = name.startsWith(".") && !part.startsWith(".");

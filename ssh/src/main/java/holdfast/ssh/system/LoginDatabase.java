@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The database of logins that has come in wtmp's place, for last(1): that of wtmpdb(8), which the
  * OpenSSH of Debian 13 writes. Where its library is not there, nothing is done; what fails is left
- * out.
+ * out. The library opens the file anew in each call, and waits seconds for whoever has it locked:
+ * threads call it side by side.
  */
 final class LoginDatabase {
 
@@ -80,8 +81,7 @@ final class LoginDatabase {
      * @param file null: the system's own
      * @param line the terminal, without {@code /dev/}
      */
-    static synchronized void in(
-            @Nullable Path file, String user, String line, String host, Instant when) {
+    static void in(@Nullable Path file, String user, String line, String host, Instant when) {
         Library library = Library.ONE;
         if (library == null) {
             return;
@@ -107,7 +107,7 @@ final class LoginDatabase {
     }
 
     /** Enters the end of the login that this terminal has. */
-    static synchronized void out(@Nullable Path file, String line, Instant when) {
+    static void out(@Nullable Path file, String line, Instant when) {
         Library library = Library.ONE;
         long id = open(file, line);
         if (library == null || id < 0) {
@@ -130,7 +130,7 @@ final class LoginDatabase {
     }
 
     /** The number of the login that this terminal has; negative: none. */
-    static synchronized long open(@Nullable Path file, String line) {
+    static long open(@Nullable Path file, String line) {
         Library library = Library.ONE;
         if (library == null) {
             return -1;

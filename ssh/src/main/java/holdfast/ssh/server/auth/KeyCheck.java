@@ -11,6 +11,7 @@ import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.hostkeys.Fingerprint;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.io.InputStream;
@@ -47,6 +48,11 @@ record KeyCheck(
 
     /** So many broken lines of a file are told of at each look, and no more. */
     private static final int TOLD = 5;
+
+    /**
+     * Files that one pattern of AuthorizedKeysFile stands for at most: a user may fill a directory.
+     */
+    private static final int MOST_KEY_FILES = 1000;
 
     private static final DateTimeFormatter TIME =
             DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ss", Locale.ROOT);
@@ -556,10 +562,20 @@ record KeyCheck(
         return false;
     }
 
-    /** What a pattern (glob(7)) stands for, as from OpenSSH 10.0 on; itself where it is none. */
+    /**
+     * What a pattern (glob(7)) stands for, as from OpenSSH 10.0 on, to its user's eyes; itself
+     * where it is none.
+     */
     private List<Path> files(String name) throws ConfigException {
         Path file = path(name);
-        List<String> found = PathGlob.files(file.toString());
-        return found.isEmpty() ? List.of(file) : found.stream().map(Path::of).toList();
+        String pattern = Octets.text(file);
+        List<String> found;
+        try {
+            found = machine.as(account, () -> PathGlob.files(pattern, MOST_KEY_FILES));
+        } catch (Exception e) {
+            log.debug("cannot look for " + pattern + ": " + Reason.of(e));
+            found = List.of();
+        }
+        return found.isEmpty() ? List.of(file) : found.stream().map(Octets::path).toList();
     }
 }
