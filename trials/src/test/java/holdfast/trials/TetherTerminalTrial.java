@@ -8,6 +8,7 @@ import holdfast.trials.harness.Sshd;
 import holdfast.trials.harness.Terminal;
 import java.time.Duration;
 import java.util.List;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -19,6 +20,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
 final class TetherTerminalTrial {
 
     private static final Duration SOON = Duration.ofSeconds(60);
+    private static final Pattern TYPED =
+            Pattern.compile("typed (before the line|while it) was there");
 
     /** Since when, what is being tried, for how long it is held, and how to leave. */
     private static final Pattern LINE =
@@ -58,21 +61,15 @@ final class TetherTerminalTrial {
         terminal.line("typed while it was there");
         lab.heal();
         scene.awaitNoLine();
-        // Each as the terminal's echo and as cat's answer; which comes first is the far end's
-        // affair.
+        // Each as the terminal's echo and as cat's answer; which comes first, and whether on a line
+        // of its own, is the far end's affair.
         List<String> wanted =
                 List.of(
                         "typed before the line was there",
                         "typed before the line was there",
                         "typed while it was there",
                         "typed while it was there");
-        long deadline = System.nanoTime() + SOON.toNanos();
-        List<String> typed = typed(terminal);
-        while (!typed.equals(wanted)) {
-            assertThat(System.nanoTime()).as(terminal.screen()).isLessThan(deadline);
-            Thread.sleep(50);
-            typed = typed(terminal);
-        }
+        Eventually.holds(SOON, () -> typed(terminal).equals(wanted), terminal::screen);
         terminal.key("C-d");
         assertThat(running.end(SOON)).isZero();
     }
@@ -105,12 +102,7 @@ final class TetherTerminalTrial {
     }
 
     private static List<String> typed(Terminal terminal) {
-        return terminal.screen()
-                .lines()
-                .map(String::strip)
-                .filter(line -> line.startsWith("typed"))
-                .sorted()
-                .toList();
+        return TYPED.matcher(terminal.screen()).results().map(MatchResult::group).sorted().toList();
     }
 
     private static int row(String picture) {
