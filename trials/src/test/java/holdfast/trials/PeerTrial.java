@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import holdfast.trials.harness.Command;
 import holdfast.trials.harness.Ended;
+import holdfast.trials.harness.Eventually;
 import holdfast.trials.harness.Keys;
 import holdfast.trials.harness.Running;
 import holdfast.trials.harness.Sshd;
@@ -367,6 +368,28 @@ final class PeerTrial {
                 onPath(stage, "clush", "-S", "-u", "2", "-o", options, "-w", "trial", "sleep 50")
                         .end(PATIENCE);
         assertThat(late.err()).contains("clush: trial: command timeout");
+    }
+
+    /** On a busy machine nobody is always in time, OpenSSH's own client neither. */
+    @Test
+    void a_terminal_is_raw_before_a_shared_connection_writes_to_it(Stage stage) throws Exception {
+        Stage.needs("script");
+        Sshd sshd = stage.sshd();
+        Path control = stage.directory().resolve("control");
+        String ssh = stage.words(sshd) + " -S " + control;
+        Running master = stage.run((ssh + " -M -N trial").split(" ")).start();
+        Eventually.holds(PATIENCE, () -> Files.exists(control), master::report);
+        int late = 0;
+        for (int i = 0; i < 12; i++) {
+            Ended ended =
+                    stage.run("script", "-qec", ssh + " -tt trial 'echo far'", "/dev/null")
+                            .end(PATIENCE);
+            assertThat(ended.out()).as(ended.err()).contains("far\r");
+            late += ended.out().contains("far\r\r\n") ? 1 : 0;
+        }
+        assertThat(late).isLessThan(9);
+        master.signal("TERM");
+        master.end(PATIENCE);
     }
 
     /** It lives by a master of its own, which it starts without a terminal and ends. */

@@ -693,6 +693,11 @@ public final class MuxClient {
         boolean tty = settings.wantsPty(Terminal.isTerminal(0), log);
         String command = settings.command();
         int request = nextRequest;
+        Runnable leave = background;
+        if (tty && leave == null) {
+            // The answer is soon followed by what the far program says, for a terminal that is raw.
+            terminal.prepareRaw();
+        }
         send(
                 wire,
                 new MuxMessage.NewSession(
@@ -713,42 +718,50 @@ public final class MuxClient {
             throw new Fatal(who + ": send fds failed");
         }
         log.debug3(who + ": session request sent");
-        int session =
-                switch (answer(wire, who, request)) {
-                    case null -> {
-                        log.error(who + ": read from master failed: Broken pipe");
-                        throw new Useless();
-                    }
-                    case MuxMessage.SessionOpened opened -> opened.session();
-                    case MuxMessage.PermissionDenied denied -> {
-                        log.error("Master refused session request: " + denied.reason());
-                        throw new Useless();
-                    }
-                    case MuxMessage.Failure failure -> {
-                        log.error(who + ": session request failed: " + failure.reason());
-                        throw new Useless();
-                    }
-                    case MuxMessage.Reply other -> {
-                        log.error(who + ": unexpected response from master " + hex(other));
-                        throw new Useless();
-                    }
-                };
-        log.debug(who + ": master session id: " + session);
-        onSignals(wire, master);
-        boolean raw = false;
-        Runnable leave = background;
-        if (leave != null) {
-            leave.run();
-        } else if (tty) {
-            raw = terminal.enterRaw();
-        }
+        MuxMessage.Reply answer = answer(wire, who, request);
+        // The master writes to the terminal from now on, which is to leave it as it is: before
+        // anything else, since the next steps take a VM that has just begun milliseconds.
+        boolean raw =
+                tty
+                        && leave == null
+                        && answer instanceof MuxMessage.SessionOpened
+                        && terminal.enterRaw();
         try {
+            int session = opened(answer, who);
+            log.debug(who + ": master session id: " + session);
+            onSignals(wire, master);
+            if (leave != null) {
+                leave.run();
+            }
             return stay(wire, session, tty);
         } finally {
             if (raw) {
                 terminal.restore();
             }
         }
+    }
+
+    /** The number of the session that was opened. */
+    private int opened(MuxMessage.@Nullable Reply answer, String who) throws Useless {
+        return switch (answer) {
+            case null -> {
+                log.error(who + ": read from master failed: Broken pipe");
+                throw new Useless();
+            }
+            case MuxMessage.SessionOpened opened -> opened.session();
+            case MuxMessage.PermissionDenied denied -> {
+                log.error("Master refused session request: " + denied.reason());
+                throw new Useless();
+            }
+            case MuxMessage.Failure failure -> {
+                log.error(who + ": session request failed: " + failure.reason());
+                throw new Useless();
+            }
+            case MuxMessage.Reply other -> {
+                log.error(who + ": unexpected response from master " + hex(other));
+                throw new Useless();
+            }
+        };
     }
 
     /** Until the master closes the socket; it says before how the session has ended. */

@@ -35,6 +35,9 @@ final class Borrowed {
     /** How long a signal may take from its arrival to {@link #end}. */
     private static final long ENDING_NANOS = 300_000_000;
 
+    /** A descriptor that the kernel refuses. */
+    private static final int NO_TERMINAL = -1;
+
     /** How often we try to stop before we hold that nothing can stop us. */
     private static final int UNHEEDED = 2;
 
@@ -122,6 +125,13 @@ final class Borrowed {
         } finally {
             LOCK.unlock();
         }
+    }
+
+    /** Has the VM learn what {@link #take} calls. */
+    static void prepare(int fd, Termios ours) {
+        guard();
+        Libc.background(fd);
+        ours.to(NO_TERMINAL, Libc.TCSETSW);
     }
 
     /** Sets the terminal back to what it was. Does nothing the second time. */
