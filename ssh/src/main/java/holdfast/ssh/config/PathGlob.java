@@ -17,6 +17,11 @@ public final class PathGlob {
 
     private PathGlob() {}
 
+    /** Whether a pattern says anything but itself. */
+    public static boolean isPattern(String text) {
+        return isWild(text) || text.indexOf('\\') >= 0;
+    }
+
     /** The existing files that an absolute pattern names, sorted; empty: none. */
     public static List<String> files(String pattern) {
         return files(pattern, Integer.MAX_VALUE);

@@ -569,6 +569,9 @@ record KeyCheck(
     private List<Path> files(String name) throws ConfigException {
         Path file = path(name);
         String pattern = Octets.text(file);
+        if (!PathGlob.isPattern(pattern)) {
+            return List.of(file);
+        }
         List<String> found;
         try {
             found = machine.as(account, () -> PathGlob.files(pattern, MOST_KEY_FILES));
