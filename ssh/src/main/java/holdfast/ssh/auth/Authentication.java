@@ -53,7 +53,6 @@ public final class Authentication {
     private static final String KEYBOARD_INTERACTIVE = "keyboard-interactive";
     private static final String PASSWORD = "password";
     private static final String HOST_BOUND = "publickey-hostbound-v00@openssh.com";
-    private static final String CERTIFICATE = "-cert-v01@openssh.com";
     private static final int STDERR = 2;
 
     /** Those of OpenSSH's default order that exist here. */
@@ -367,7 +366,7 @@ public final class Authentication {
             return true;
         }
         for (String accepted : settings.pubkeyAcceptedAlgorithms()) {
-            if (isFor(accepted, key)) {
+            if (Signatures.isFor(accepted, key)) {
                 return false;
             }
         }
@@ -378,26 +377,6 @@ public final class Authentication {
                         + identity.name
                         + " - corresponding algo not in PubkeyAcceptedAlgorithms");
         return true;
-    }
-
-    /** Whether a signature algorithm is one for this key or certificate. */
-    private static boolean isFor(String algorithm, PublicIdentity key) {
-        if (algorithm.equals(key.algorithm())) {
-            return true;
-        }
-        if (!key.isRsa() || !algorithm.startsWith("rsa-sha2-")) {
-            return false;
-        }
-        return algorithm.endsWith(CERTIFICATE) == key.isCertificate();
-    }
-
-    /** What stands in a signature made under {@code algorithm}, which may be a certificate's. */
-    private static String plain(String algorithm) {
-        if (!algorithm.endsWith(CERTIFICATE)) {
-            return algorithm;
-        }
-        String plain = algorithm.substring(0, algorithm.length() - CERTIFICATE.length());
-        return plain.startsWith("sk-") ? plain + "@openssh.com" : plain;
     }
 
     private synchronized void release() {
@@ -729,7 +708,8 @@ public final class Authentication {
                     clientSession.getAttribute(DefaultClientKexExtensionHandler.SERVER_ALGORITHMS);
             for (String accepted : settings.pubkeyAcceptedAlgorithms()) {
                 if ((byServer != null && key.isRsa())
-                        ? isFor(accepted, key) && byServer.contains(plain(accepted))
+                        ? Signatures.isFor(accepted, key)
+                                && byServer.contains(Signatures.plain(accepted))
                         : accepted.equals(key.algorithm())) {
                     return accepted;
                 }
@@ -805,7 +785,7 @@ public final class Authentication {
             byte[] toSign = new Writer().string(clientSession.getSessionId()).raw(request).bytes();
             journal.debug3(
                     "sign_and_send_pubkey: signing using " + algorithm + " " + key.fingerprint());
-            byte[] signature = sign(identity, key, ready, plain(algorithm), toSign);
+            byte[] signature = sign(identity, key, ready, Signatures.plain(algorithm), toSign);
             if (signature == null) {
                 return false;
             }

@@ -13,8 +13,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class PublicIdentity {
 
-    private static final String CERTIFICATE = "-cert-v01@openssh.com";
-
     private final String algorithm;
     private final byte[] blob;
 
@@ -88,16 +86,12 @@ public final class PublicIdentity {
     }
 
     public boolean isCertificate() {
-        return algorithm.endsWith(CERTIFICATE);
+        return Signatures.ofCertificate(algorithm);
     }
 
     /** The algorithm of the key itself: {@code ssh-rsa} for a certificate of an RSA key. */
     public String keyAlgorithm() {
-        if (!isCertificate()) {
-            return algorithm;
-        }
-        String plain = algorithm.substring(0, algorithm.length() - CERTIFICATE.length());
-        return plain.startsWith("sk-") ? plain + "@openssh.com" : plain;
+        return Signatures.plain(algorithm);
     }
 
     public boolean isRsa() {

@@ -57,9 +57,14 @@ public final class Signatures {
         }
     }
 
+    /** Whether it is a certificate's algorithm, or the type of one. */
+    public static boolean ofCertificate(String algorithm) {
+        return algorithm.endsWith(CERTIFICATE);
+    }
+
     /** What stands in a signature made under {@code algorithm}, which may be a certificate's. */
     public static String plain(String algorithm) {
-        if (!algorithm.endsWith(CERTIFICATE)) {
+        if (!ofCertificate(algorithm)) {
             return algorithm;
         }
         String plain = algorithm.substring(0, algorithm.length() - CERTIFICATE.length());
@@ -75,7 +80,7 @@ public final class Signatures {
                 && (algorithm.startsWith("rsa-sha2-256") || algorithm.startsWith("rsa-sha2-512"))
                 && (algorithm.length() == "rsa-sha2-256".length()
                         ? !key.isCertificate()
-                        : algorithm.endsWith(CERTIFICATE) && key.isCertificate());
+                        : ofCertificate(algorithm) && key.isCertificate());
     }
 
     /** Whether the name is one of a signature algorithm that can be checked here. */

@@ -280,8 +280,7 @@ public final class Client {
                                 attended,
                                 nothingElse ? Connection.allowance(clock, opensWithin) : null)) {
             hostKeys = parts.hostKeyNews();
-            watchIdle(connection);
-            renewKeys(connection);
+            keepTime(connection);
             if (!forwarding(connection, forwards) || !sharing(connection, forwards)) {
                 return FAILED;
             }
@@ -356,33 +355,19 @@ public final class Client {
         }
     }
 
-    private void watchIdle(Connection connection) {
+    /** What goes by the clock besides the link: ChannelTimeout, and RekeyLimit's second word. */
+    private void keepTime(Connection connection) {
         Map<String, Duration> limits = settings.protocol().channelTimeouts();
-        if (!limits.isEmpty()) {
-            // A channel counts from its last byte; a machine that slept has not been idle less.
-            connection
-                    .transport()
-                    .watchIdle(
-                            limits,
-                            new Deadlines(
-                                    "deadlines",
-                                    gap -> {},
-                                    problem -> log.debug("ChannelTimeout: " + problem)));
-        }
-    }
-
-    private void renewKeys(Connection connection) {
         Duration interval = settings.rekeyLimitTime();
-        if (!interval.isZero()) {
-            connection
-                    .transport()
-                    .renewKeys(
-                            interval,
-                            new Deadlines(
-                                    "keys",
-                                    gap -> {},
-                                    problem -> log.debug("RekeyLimit: " + problem)));
+        if (limits.isEmpty() && interval.isZero()) {
+            return;
         }
+        Deadlines deadlines =
+                new Deadlines(
+                        "deadlines",
+                        gap -> {},
+                        problem -> log.debug("ChannelTimeout, RekeyLimit: " + problem));
+        connection.transport().keepTime(limits, interval, deadlines);
     }
 
     /** What OpenSSH says by fatal() is said at every level but QUIET. */

@@ -235,26 +235,24 @@ class Transport extends PacketSession {
     }
 
     /**
-     * From here channels that are idle for too long are closed: ChannelTimeout.
+     * From here channels that are idle for too long are closed, and keys that are too old renewed
+     * whether anything is sent or not.
      *
+     * @param limits ChannelTimeout's: none where it is empty. A channel counts from its last byte;
+     *     one of a machine that slept has not been idle less
+     * @param interval RekeyLimit's second word: keys do not age where it is zero
      * @param deadlines ends with the connection
      */
-    void watchIdle(Map<String, Duration> limits, Deadlines deadlines) {
-        IdleChannels watched = new IdleChannels(limits);
-        idle = watched;
+    void keepTime(Map<String, Duration> limits, Duration interval, Deadlines deadlines) {
         getIoSession().addCloseFutureListener(future -> deadlines.close());
-        deadlines.post(new IdleWatch(watched, limits, deadlines));
-    }
-
-    /**
-     * From here keys that are older than {@code interval} are renewed, whether anything is sent or
-     * not: RekeyLimit's second word.
-     *
-     * @param deadlines ends with the connection
-     */
-    void renewKeys(Duration interval, Deadlines deadlines) {
-        getIoSession().addCloseFutureListener(future -> deadlines.close());
-        deadlines.post(new KeyWatch(interval, deadlines));
+        if (!limits.isEmpty()) {
+            IdleChannels watched = new IdleChannels(limits);
+            idle = watched;
+            deadlines.post(new IdleWatch(watched, limits, deadlines));
+        }
+        if (!interval.isZero()) {
+            deadlines.post(new KeyWatch(interval, deadlines));
+        }
     }
 
     /** Looks at the age of the keys whenever they may be too old; on the deadlines' thread. */

@@ -1,5 +1,6 @@
 package holdfast.ssh.hostkeys;
 
+import holdfast.ssh.auth.Signatures;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Base64;
@@ -16,8 +17,6 @@ public final class HostKey {
 
     /** sshbuf.h: a longer number is refused before anything is computed with it. */
     private static final int BIGNUM_MOST_BYTES = 16384 / 8;
-
-    private static final String CERTIFICATE_SUFFIX = "-cert-v01@openssh.com";
 
     private final String type;
     private final byte[] blob;
@@ -135,18 +134,12 @@ public final class HostKey {
     }
 
     static boolean isCertificate(String algorithm) {
-        return algorithm.endsWith(CERTIFICATE_SUFFIX);
+        return Signatures.ofCertificate(algorithm);
     }
 
     /** The type of the keys that a signature or certificate algorithm is used with. */
     static String plainType(String algorithm) {
-        String plain = algorithm;
-        if (isCertificate(algorithm)) {
-            plain = algorithm.substring(0, algorithm.length() - CERTIFICATE_SUFFIX.length());
-            if (plain.startsWith("sk-")) {
-                plain += "@openssh.com";
-            }
-        }
+        String plain = Signatures.plain(algorithm);
         return plain.equals("webauthn-sk-ecdsa-sha2-nistp256@openssh.com")
                 ? "sk-ecdsa-sha2-nistp256@openssh.com"
                 : keyType(plain);
