@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -729,6 +730,68 @@ final class SideBySideTrial {
                     same(stage, both, somebody, "-tt", "echo mine");
                 }
                 same(stage, both, somebody, "-s", "sftp");
+            }
+        }
+    }
+
+    @Test
+    void what_is_not_utf_8_and_homes_arrive_in_any_locale(Stage stage) throws Exception {
+        Stage.needsRoot("somebody has a home of another name");
+        try (Somebody somebody = Somebody.made(stage)) {
+            // A directory with a letter in UTF-8 and one in Latin-1, which no locale has both of.
+            String own = "$(printf '" + somebody.home + "/h\\303\\266\\344')";
+            good(
+                    stage.shell(
+                            "mkdir \""
+                                    + own
+                                    + "\" && usermod -d \""
+                                    + own
+                                    + "\" "
+                                    + somebody.name));
+            Path lists = Files.createDirectory(stage.directory().resolve("lists"));
+            Files.setPosixFilePermissions(lists, PosixFilePermissions.fromString("rwxr-xr-x"));
+            String place = lists + "/\u00fc";
+            for (String pam : List.of("no", "yes")) {
+                String[] settings = {
+                    "UsePAM " + pam,
+                    "AcceptEnv X",
+                    "PermitUserEnvironment yes",
+                    "AuthorizedKeysFile " + place
+                };
+                List<Sshd> both =
+                        List.of(
+                                stage.sshd(settings),
+                                stage.holdfastSshd(Map.of("LC_ALL", "C"), settings));
+                // The list's name, and what its options say, are bytes too.
+                good(
+                        stage.shell(
+                                "{ printf 'environment=\"Y=\\344\" ';  cat "
+                                        + both.getFirst().authorizedKeys()
+                                        + "; } > $(printf '"
+                                        + lists
+                                        + "/\\303\\274')"));
+                Seen in =
+                        same(
+                                stage,
+                                both,
+                                somebody,
+                                "pwd | od -An -tx1; printf %s \"$HOME$Y\" | od -An -tx1");
+                assertThat(in.out()).contains("c3 b6 e4 0a").endsWith("c3 b6 e4 e4\n");
+                good(
+                        stage.shell(
+                                "{ printf 'command=\"printf %%s \\344$SSH_ORIGINAL_COMMAND\" '; cat "
+                                        + both.getFirst().authorizedKeys()
+                                        + "; } > $(printf '"
+                                        + lists
+                                        + "/\\303\\274')"));
+                for (Sshd sshd : both) {
+                    String words =
+                            String.join(" ", somebody.ssh(stage, sshd, "$(printf '\\374')").argv());
+                    Ended said = stage.shell(words + " | od -An -tx1").end(SOON);
+                    assertThat(said.out().strip()).as(said.err()).isEqualTo("e4 fc");
+                }
+                Seen sftp = same(stage, both, somebody, "-s", "sftp");
+                assertThat(sftp.status()).isZero();
             }
         }
     }

@@ -97,6 +97,11 @@ final class Stage implements AutoCloseable {
         return keep(Sshd.holdfast(directory.resolve("sshd" + ++count), settings));
     }
 
+    /** The same, with this in its environment. */
+    Sshd holdfastSshd(Map<String, String> environment, String... settings) {
+        return keep(Sshd.holdfast(directory.resolve("sshd" + ++count), environment, settings));
+    }
+
     /** OpenSSH's client, bound for that server. */
     Command openSsh(Sshd sshd, String... rest) {
         return own(sshd.client(Client.reference(), rest));

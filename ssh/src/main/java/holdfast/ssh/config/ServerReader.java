@@ -3,11 +3,11 @@ package holdfast.ssh.config;
 import holdfast.ssh.config.ServerConfig.Connection;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -378,7 +378,7 @@ final class ServerReader {
         }
         String text;
         try {
-            Path path = Path.of(name);
+            Path path = Octets.path(name);
             if (Files.isDirectory(path)) {
                 // fopen(3) opens a directory and then reads nothing.
                 text = "";
@@ -389,7 +389,7 @@ final class ServerReader {
                         throw ConfigException.of(name + ": configuration file too large")
                                 .withStatus(1);
                     }
-                    text = new String(bytes, StandardCharsets.UTF_8);
+                    text = Octets.text(bytes);
                 }
             }
         } catch (IOException e) {
@@ -640,13 +640,15 @@ final class ServerReader {
             return "none";
         }
         String expanded = Tokens.tilde(name, surroundings);
-        return expanded.startsWith("/") ? expanded : Path.of("").toAbsolutePath() + "/" + expanded;
+        return expanded.startsWith("/")
+                ? expanded
+                : Octets.text(Path.of("").toAbsolutePath()) + "/" + expanded;
     }
 
     /** A name with a NUL or the like can be no file. */
     private String path(String name, Place place) throws ConfigException {
         try {
-            var _ = Path.of(name);
+            var _ = Octets.path(name);
             return name;
         } catch (InvalidPathException e) {
             throw fatal(place, "Invalid file name.");

@@ -15,6 +15,7 @@ import holdfast.ssh.config.ServerSettings.Permits;
 import holdfast.ssh.config.ServerSettings.PubkeyAuthOption;
 import holdfast.ssh.config.ServerSettings.RekeyLimit;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -97,7 +98,7 @@ final class ServerResolution {
                 files(ServerKeyword.HOST_CERTIFICATE),
                 orNone(ServerKeyword.HOST_KEY_AGENT),
                 file(ServerKeyword.PID_FILE),
-                Path.of(text(ServerKeyword.MODULI_FILE)),
+                Octets.path(text(ServerKeyword.MODULI_FILE)),
                 orEmpty(ServerKeyword.VERSION_ADDENDUM),
                 file(ServerKeyword.BANNER),
                 Log.Level.valueOf(choice(ServerKeyword.LOG_LEVEL)),
@@ -173,7 +174,7 @@ final class ServerResolution {
                 orNone(ServerKeyword.AUTHORIZED_PRINCIPALS_COMMAND),
                 orNone(ServerKeyword.AUTHORIZED_PRINCIPALS_COMMAND_USER),
                 file(ServerKeyword.TRUSTED_USER_CA_KEYS),
-                wordsOrNone(ServerKeyword.REVOKED_KEYS).stream().map(Path::of).toList(),
+                wordsOrNone(ServerKeyword.REVOKED_KEYS).stream().map(Octets::path).toList(),
                 pubkeyAuthOptions(),
                 flag(ServerKeyword.EXPOSE_AUTH_INFO),
                 flag(ServerKeyword.PERMIT_TTY),
@@ -246,13 +247,13 @@ final class ServerResolution {
 
     private @Nullable Path file(ServerKeyword keyword) {
         String text = orNone(keyword);
-        return text == null ? null : Path.of(text);
+        return text == null ? null : Octets.path(text);
     }
 
     private List<Path> files(ServerKeyword keyword) {
         return values.words(keyword).stream()
                 .filter(name -> !name.equalsIgnoreCase("none"))
-                .map(Path::of)
+                .map(Octets::path)
                 .toList();
     }
 

@@ -1,5 +1,6 @@
 package holdfast.ssh.config;
 
+import holdfast.ssh.octets.Octets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -60,7 +61,9 @@ public final class ServerTokens {
         String expanded = expand(text, ofUser);
         String home = ofUser.getOrDefault('h', "/");
         try {
-            return expanded.startsWith("/") ? Path.of(expanded) : Path.of(home, expanded);
+            return expanded.startsWith("/")
+                    ? Octets.path(expanded)
+                    : Octets.path(home + "/" + expanded);
         } catch (InvalidPathException e) {
             throw ConfigException.of("Invalid file name");
         }

@@ -1,5 +1,6 @@
 package holdfast.ssh.system;
 
+import holdfast.ssh.octets.Octets;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -142,10 +143,8 @@ public final class Accounts {
 
     private static Path path(String text, String otherwise) throws SystemException {
         try {
-            return Path.of(text.isEmpty() ? otherwise : text);
+            return Octets.path(text.isEmpty() ? otherwise : text);
         } catch (InvalidPathException e) {
-            // A name that the VM's own charset cannot spell (a C locale): no such account is safer
-            // than another directory.
             SystemException refused =
                     new SystemException("passwd: " + e.getReason(), Native.EINVAL);
             refused.initCause(e);

@@ -1,5 +1,6 @@
 package holdfast.ssh.system;
 
+import holdfast.ssh.octets.Octets;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -228,7 +229,7 @@ public final class AsUser implements AutoCloseable {
             if (root != null) {
                 Native.must(
                         "chroot(\"" + root + "\")",
-                        Native.call(CHROOT, Native.string(arena, root.toString()).address()));
+                        Native.call(CHROOT, Native.string(arena, Octets.text(root)).address()));
                 Native.must(
                         "chdir(\"/\")", Native.call(CHDIR, Native.string(arena, "/").address()));
             }

@@ -1,5 +1,6 @@
 package holdfast.ssh.system;
 
+import holdfast.ssh.octets.Octets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -191,7 +192,7 @@ public final class Become {
                     .argument("-c")
                     .argument(named(audited(account) + "SHELL=\"$1\"; " + first) + RETURNED)
                     .argument(argv0)
-                    .argument(program.toString());
+                    .argument(Octets.text(program));
         }
         if (pam) {
             spawn = Spawn.of(must("runuser", RUNUSER)).environment(environment).reported();
@@ -202,11 +203,11 @@ public final class Become {
                     setpriv(account, environment)
                             .argument("--reuid=" + Integer.toUnsignedString(account.uid()))
                             .argument("--");
-            if (!first.isEmpty() || (bash != null && !argv0.equals(program.toString()))) {
+            if (!first.isEmpty() || (bash != null && !argv0.equals(Octets.text(program)))) {
                 shell(spawn, bash, first, "", argv0, program);
             } else {
                 bash = null;
-                spawn.argument(program.toString());
+                spawn.argument(Octets.text(program));
             }
         }
         if (bash == null && login) {
@@ -252,7 +253,7 @@ public final class Become {
         }
         spawn.argument("--")
                 .argument(unshare.toString())
-                .argument("--root=" + cage.root())
+                .argument("--root=" + Octets.text(cage.root()))
                 .argument("--wd=" + cage.directory())
                 .argument("--setuid=" + Integer.toUnsignedString(account.uid()))
                 .argument("--");
@@ -260,7 +261,7 @@ public final class Become {
         if (bash != null || (cage.sh() && !unpack.isEmpty())) {
             shell(spawn, bash, unpack, "", argv0, program);
         } else {
-            spawn.argument(program.toString());
+            spawn.argument(Octets.text(program));
         }
         if (bash == null && argv0.startsWith("-") && alone) {
             spawn.argument("-l");
@@ -297,7 +298,7 @@ public final class Become {
      * has been and is they leave the program nothing. Bash's errors end with the system's words.
      */
     private static String entered(Path home, boolean bash, int errors) {
-        String there = "'" + home.toString().replace("'", "'\\''") + "'";
+        String there = "'" + Octets.text(home).replace("'", "'\\''") + "'";
         String words =
                 bash
                         ? "$(LC_ALL=C; w=$(cd -- " + there + " 2>&1); printf %s \"${w##*: }\")"
@@ -346,7 +347,7 @@ public final class Become {
                     .argument(first + PLAIN + redirected)
                     .argument("sh");
         }
-        spawn.argument(program.toString());
+        spawn.argument(Octets.text(program));
     }
 
     /**
@@ -401,9 +402,9 @@ public final class Become {
             @Nullable Account runuser, boolean login, String name, String value) {
         return runuser != null
                 && switch (name) {
-                    case "HOME" -> !value.equals(runuser.home().toString());
+                    case "HOME" -> !value.equals(Octets.text(runuser.home()));
                     case "PATH" -> login;
-                    case "SHELL" -> login && !value.equals(runuser.shell().toString());
+                    case "SHELL" -> login && !value.equals(Octets.text(runuser.shell()));
                     case "USER", "LOGNAME" -> !value.equals(runuser.name());
                     default -> false;
                 };

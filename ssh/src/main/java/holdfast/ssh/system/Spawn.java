@@ -90,7 +90,7 @@ public final class Spawn {
 
     private Spawn(Path program) {
         this.program = program;
-        this.argv0 = utf8(program.toString());
+        this.argv0 = utf8(Octets.text(program));
     }
 
     /** Runs the file at this path; there is no search along PATH. */
@@ -384,7 +384,7 @@ public final class Spawn {
                     Native.raw(
                             ACTIONS_CHDIR,
                             actions.address(),
-                            Native.string(arena, where.toString()).address(),
+                            Native.string(arena, Octets.text(where)).address(),
                             0));
             MemorySegment pid = arena.allocate(8, 8);
             int error =
@@ -392,7 +392,7 @@ public final class Spawn {
                             Native.raw(
                                     SPAWN,
                                     pid.address(),
-                                    Native.string(arena, program.toString()).address(),
+                                    Native.string(arena, Octets.text(program)).address(),
                                     actions.address(),
                                     attributes.address(),
                                     argv.address(),

@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
@@ -67,8 +68,17 @@ public final class Sshd implements AutoCloseable {
     /** {@code holdfast sshd} of this checkout, wherever it is to be. */
     public static Sshd holdfast(
             Path directory, List<String> behind, String address, String... settings) {
-        Path launcher = Client.holdfast().warm().launcher();
-        return start(List.of(launcher.toString(), "sshd"), directory, behind, address, settings);
+        return start(launched(), Map.of(), directory, behind, address, settings);
+    }
+
+    /** {@code holdfast sshd} of this checkout, on loopback, with this in its environment. */
+    public static Sshd holdfast(
+            Path directory, Map<String, String> environment, String... settings) {
+        return start(launched(), environment, directory, List.of(), "127.0.0.1", settings);
+    }
+
+    private static List<String> launched() {
+        return List.of(Client.holdfast().warm().launcher().toString(), "sshd");
     }
 
     /**
@@ -80,18 +90,19 @@ public final class Sshd implements AutoCloseable {
      */
     public static Sshd start(
             Path directory, List<String> behind, String address, String... settings) {
-        return start(List.of(program()), directory, behind, address, settings);
+        return start(List.of(program()), Map.of(), directory, behind, address, settings);
     }
 
     private static Sshd start(
             List<String> program,
+            Map<String, String> environment,
             Path directory,
             List<String> behind,
             String address,
             String... settings) {
         for (int attempt = 0; ; attempt++) {
             try {
-                return open(program, directory, behind, address, settings);
+                return open(program, environment, directory, behind, address, settings);
             } catch (PortTaken taken) {
                 if (attempt == 5) {
                     throw new AssertionError("no port stays free", taken);
@@ -219,6 +230,7 @@ public final class Sshd implements AutoCloseable {
 
     private static Sshd open(
             List<String> program,
+            Map<String, String> environment,
             Path directory,
             List<String> behind,
             String address,
@@ -296,12 +308,13 @@ public final class Sshd implements AutoCloseable {
         List<String> argv = new ArrayList<>(behind);
         argv.addAll(program);
         argv.addAll(List.of("-D", "-e", "-f", config.toString()));
-        Process process =
+        ProcessBuilder builder =
                 new ProcessBuilder(argv)
                         .redirectInput(Path.of("/dev/null").toFile())
                         .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                        .redirectError(log.toFile())
-                        .start();
+                        .redirectError(log.toFile());
+        builder.environment().putAll(environment);
+        Process process = builder.start();
         Sshd sshd = new Sshd(directory, behind, address, port, process);
         long deadline = System.nanoTime() + PATIENCE.toNanos();
         while (!sshd.log().contains("Server listening on")) {

@@ -3,6 +3,7 @@ package holdfast.ssh.server.auth;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -38,13 +39,13 @@ final class Chroot {
             log.debug3("safely_chroot: checking '" + component + "'");
             check(component, at < 0 ? "" : "component ");
         }
-        return Path.of(text);
+        return Octets.path(text);
     }
 
     private static void check(String part, String what) throws IOException {
         Map<String, Object> facts;
         try {
-            facts = Files.readAttributes(Path.of(part), "unix:uid,mode,isDirectory");
+            facts = Files.readAttributes(Octets.path(part), "unix:uid,mode,isDirectory");
         } catch (IOException e) {
             throw new IOException(
                     "safely_chroot: stat(\"" + part + "\"): No such file or directory", e);
@@ -61,7 +62,7 @@ final class Chroot {
     }
 
     private static String expand(String text, Account account) throws IOException {
-        String home = account.home().toString();
+        String home = Octets.text(account.home());
         try {
             return ServerTokens.expand(
                     text.equals("~") || text.startsWith("~/") ? home + text.substring(1) : text,

@@ -4,6 +4,7 @@ import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.BoundedOutput;
 import java.io.ByteArrayInputStream;
@@ -58,7 +59,7 @@ final class Commands {
         if (words.size() == 1) {
             words = List.of(words.getFirst(), user);
         }
-        Path program = Path.of(words.get(0));
+        Path program = Octets.path(words.get(0));
         if (!program.isAbsolute()) {
             log.error(keyword + " path is not absolute");
             return null;
@@ -125,7 +126,7 @@ final class Commands {
                             "--"));
         }
         command.addAll(words);
-        ProcessBuilder builder = new ProcessBuilder(command);
+        ProcessBuilder builder = new ProcessBuilder(Octets.words(command));
         Map<String, String> environment = builder.environment();
         String language = environment.get("LANG");
         environment.clear();

@@ -11,6 +11,7 @@ import holdfast.ssh.crypto.JdkCrypto;
 import holdfast.ssh.forward.ServerSide;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.server.SlowKey;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -82,7 +83,7 @@ public final class HostKeys {
         for (Path file : settings.hostKey()) {
             PublicIdentity itself = agent == null ? null : publicFile(file);
             PrivateIdentity loaded = itself != null ? null : key(file, level, log);
-            PublicIdentity beside = publicFile(Path.of(file + ".pub"));
+            PublicIdentity beside = publicFile(Octets.path(Octets.text(file) + ".pub"));
             PublicIdentity open = loaded != null ? loaded.open() : itself != null ? itself : beside;
             if (open == null || (loaded == null && agent == null)) {
                 log.write(level, "Unable to load host key: " + file);
@@ -196,7 +197,7 @@ public final class HostKeys {
             return null;
         }
         PublicIdentity itself = PublicIdentity.ofText(text);
-        Path other = Path.of(file + ".pub");
+        Path other = Octets.path(Octets.text(file) + ".pub");
         PublicIdentity read = itself == null ? publicFile(other) : itself;
         if (read == null) {
             // OpenSSH tells of the file that it tried last.

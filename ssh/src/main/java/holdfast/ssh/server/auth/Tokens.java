@@ -3,6 +3,7 @@ package holdfast.ssh.server.auth;
 import holdfast.ssh.auth.Certificate;
 import holdfast.ssh.auth.PublicIdentity;
 import holdfast.ssh.config.ServerTokens;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.Account;
 import java.util.Base64;
 import java.util.HashMap;
@@ -21,7 +22,7 @@ record Tokens(Map<Character, String> values) {
                 ServerTokens.ofUser(
                         account.name(),
                         Integer.toUnsignedLong(account.uid()),
-                        account.home().toString()));
+                        Octets.text(account.home())));
     }
 
     static Tokens forCommand(

@@ -2,6 +2,7 @@ package holdfast.ssh.server.auth;
 
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.PrivateGroup;
 import java.io.IOException;
@@ -211,7 +212,6 @@ final class UserFiles {
     }
 
     private static String utf8(StringBuilder bytes) {
-        return new String(
-                bytes.toString().getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8);
+        return Octets.text(bytes.toString().getBytes(StandardCharsets.ISO_8859_1));
     }
 }

@@ -3,6 +3,7 @@ package holdfast.ssh.server.session;
 import holdfast.ssh.config.Patterns;
 import holdfast.ssh.config.ServerSettings;
 import holdfast.ssh.hostkeys.NumericAddress;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.Accounts;
@@ -76,12 +77,12 @@ final class ChildEnvironment {
         environment.putAll(now.accepted());
         put("USER", account.name());
         put("LOGNAME", account.name());
-        put("HOME", account.home().toString());
+        put("HOME", Octets.text(account.home()));
         put("PATH", account.uid() == 0 ? ROOT_PATH : USER_PATH);
         if (!settings.usePam()) {
             put("MAIL", "/var/mail/" + account.name());
         }
-        put("SHELL", account.shell().toString());
+        put("SHELL", Octets.text(account.shell()));
         if (now.terminal() != null) {
             put("TERM", now.term());
         }
@@ -147,7 +148,7 @@ final class ChildEnvironment {
             }
             int equals = text.indexOf('=');
             if (equals < 0) {
-                complaints.add("Bad line " + number + " in " + file);
+                complaints.add("Bad line " + number + " in " + Octets.text(file));
                 continue;
             }
             set.accept(text.substring(0, equals), text.substring(equals + 1));

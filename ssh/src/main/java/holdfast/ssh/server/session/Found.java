@@ -1,21 +1,17 @@
 package holdfast.ssh.server.session;
 
 import holdfast.ssh.config.ServerSettings;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.system.Account;
 import holdfast.ssh.system.AsUser;
 import holdfast.ssh.system.Become;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.CodingErrorAction;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermission;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Set;
@@ -69,7 +65,7 @@ record Found(
     /** For a program of the user's; null where their root directory is the machine's own. */
     Become.@Nullable Cage cage(Login login) {
         Path root = login.root();
-        String home = login.account().home().toString();
+        String home = Octets.text(login.account().home());
         return root == null ? null : new Become.Cage(root, entered ? home : "/", bash, sh);
     }
 
@@ -92,7 +88,7 @@ record Found(
     /** Where a user's names begin that are not absolute, as seen in their root directory. */
     static String home(Login login) throws IOException {
         Path home = login.account().home();
-        return own(login, () -> entered(home)) ? home.toString() : "/";
+        return own(login, () -> entered(home)) ? Octets.text(home) : "/";
     }
 
     /**
@@ -177,7 +173,7 @@ record Found(
     private static @Nullable String text(Path file) {
         try {
             return Files.isRegularFile(file) && Files.size(file) <= MAX_TEXT_BYTES
-                    ? new String(Files.readAllBytes(file), StandardCharsets.UTF_8)
+                    ? Octets.text(Files.readAllBytes(file))
                     : null;
         } catch (IOException e) {
             // As OpenSSH: what cannot be read is not shown.
@@ -187,26 +183,13 @@ record Found(
 
     /** At most {@link #MAX_LINES} of a file; none of one that is not there. */
     static List<String> lines(Path file) {
-        List<String> lines = new ArrayList<>();
         try {
-            if (!Files.isRegularFile(file) || Files.size(file) > MAX_FILE_BYTES) {
-                return lines;
-            }
-            try (BufferedReader reader =
-                    new BufferedReader(
-                            new InputStreamReader(
-                                    Files.newInputStream(file),
-                                    StandardCharsets.UTF_8
-                                            .newDecoder()
-                                            .onMalformedInput(CodingErrorAction.REPLACE)))) {
-                String line;
-                while (lines.size() < MAX_LINES && (line = reader.readLine()) != null) {
-                    lines.add(line);
-                }
-            }
+            return Files.isRegularFile(file) && Files.size(file) <= MAX_FILE_BYTES
+                    ? Octets.text(Files.readAllBytes(file)).lines().limit(MAX_LINES).toList()
+                    : List.of();
         } catch (IOException e) {
             // As OpenSSH: what cannot be read is not there.
+            return List.of();
         }
-        return lines;
     }
 }

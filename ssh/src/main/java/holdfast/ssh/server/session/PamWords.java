@@ -1,10 +1,10 @@
 package holdfast.ssh.server.session;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -136,7 +136,7 @@ final class PamWords {
         String directories = value(arguments, "motd_dir=");
         boolean neither = files.isEmpty() && directories.isEmpty();
         for (String file : (neither ? MOTD : files).split(":", -1)) {
-            if (!file.isEmpty() && show(Path.of(file))) {
+            if (!file.isEmpty() && show(Octets.path(file))) {
                 break; // one stands for those behind it
             }
         }
@@ -145,7 +145,7 @@ final class PamWords {
             if (directory.isEmpty()) {
                 continue;
             }
-            try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of(directory))) {
+            try (DirectoryStream<Path> entries = Files.newDirectoryStream(Octets.path(directory))) {
                 entries.forEach(
                         entry -> all.putIfAbsent(String.valueOf(entry.getFileName()), entry));
             } catch (IOException absent) {
@@ -172,7 +172,7 @@ final class PamWords {
             }
             byte[] bytes = in.readNBytes(MOST_BYTES);
             if (bytes.length > 0 && text.length() < MOST_BYTES) {
-                line(new String(bytes, StandardCharsets.UTF_8));
+                line(Octets.text(bytes));
             }
             return true;
         } catch (IOException absent) {

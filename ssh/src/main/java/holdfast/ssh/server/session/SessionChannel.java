@@ -8,6 +8,7 @@ import holdfast.ssh.forward.X11Display;
 import holdfast.ssh.log.Log;
 import holdfast.ssh.log.Printable;
 import holdfast.ssh.log.Reason;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpOptions;
@@ -28,7 +29,6 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -327,7 +327,7 @@ final class SessionChannel extends AbstractServerChannel {
         }
         return switch (request) {
             case "pty-req" -> terminal(buffer);
-            case "env" -> variable(buffer.getString(), buffer.getString());
+            case "env" -> variable(Octets.text(buffer.getBytes()), Octets.text(buffer.getBytes()));
             case "auth-agent-req@openssh.com" -> agent();
             case "shell" -> begin(null, Subsystem.NONE, "");
             case "exec" -> begin(buffer.getBytes(), Subsystem.NONE, "");
@@ -557,7 +557,7 @@ final class SessionChannel extends AbstractServerChannel {
             return false;
         }
         return begin(
-                command.getBytes(StandardCharsets.UTF_8),
+                Octets.bytes(command),
                 internalSftp(command) ? Subsystem.SFTP : Subsystem.PROGRAM,
                 name);
     }
@@ -593,8 +593,8 @@ final class SessionChannel extends AbstractServerChannel {
         boolean wrongService = false;
         Subsystem runs = kind;
         if (instead != null) {
-            original = asked == null ? null : new String(asked, StandardCharsets.UTF_8);
-            command = instead.getBytes(StandardCharsets.UTF_8);
+            original = asked == null ? null : Octets.text(asked);
+            command = Octets.bytes(instead);
             forced = true;
             if (internalSftp(instead)) {
                 wrongService = kind == Subsystem.NONE;
@@ -642,7 +642,7 @@ final class SessionChannel extends AbstractServerChannel {
             return true;
         }
         if (runs == Subsystem.SFTP && command != null) {
-            return transfer(new String(command, StandardCharsets.UTF_8));
+            return transfer(Octets.text(command));
         }
         byte[] runsCommand = command;
         String asWasAsked = original;
@@ -718,12 +718,7 @@ final class SessionChannel extends AbstractServerChannel {
             @Nullable Pty terminal) {
         String what;
         if (why != null && command != null) {
-            what =
-                    "forced-command "
-                            + why
-                            + " '"
-                            + printable(new String(command, StandardCharsets.UTF_8))
-                            + "'";
+            what = "forced-command " + why + " '" + printable(Octets.text(command)) + "'";
         } else if (kind != Subsystem.NONE) {
             what = "subsystem '" + printable(name) + "'";
         } else {
@@ -893,7 +888,7 @@ final class SessionChannel extends AbstractServerChannel {
         }
         words.add(first + "; shift; exec " + (bash != null ? "-a \"$0\" -- " : "") + "\"$@\"");
         Path before = rc != null ? rc : Objects.requireNonNull(display).xauth();
-        words.addAll(List.of(name, before.toString(), login.account().shell().toString()));
+        words.addAll(List.of(name, before.toString(), Octets.text(login.account().shell())));
         if (bash == null && arguments.isEmpty()) {
             // Every shell of /etc/shells takes it.
             words.add("-l");
@@ -992,7 +987,7 @@ final class SessionChannel extends AbstractServerChannel {
             then.run();
             return;
         }
-        byte[] bytes = (tty ? text.replace("\n", "\r\n") : text).getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = Octets.bytes(tty ? text.replace("\n", "\r\n") : text);
         try {
             to.writeBuffer(new ByteArrayBuffer(bytes)).addListener(written -> then.run());
         } catch (IOException e) {
@@ -1004,8 +999,7 @@ final class SessionChannel extends AbstractServerChannel {
     private void only(String text, boolean error, int status) {
         answered();
         ChannelAsyncOutputStream to = error && pty == null ? err : out;
-        byte[] bytes =
-                (pty != null ? text.replace("\n", "\r\n") : text).getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = Octets.bytes(pty != null ? text.replace("\n", "\r\n") : text);
         Runnable over =
                 () -> {
                     synchronized (lock) {

@@ -3,6 +3,7 @@ package holdfast.ssh.server.session;
 import holdfast.ssh.config.ConfigException;
 import holdfast.ssh.config.ServerTokens;
 import holdfast.ssh.hostkeys.NumericAddress;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.server.Login;
 import holdfast.ssh.server.ServerTransport;
 import holdfast.ssh.server.sftp.SftpOptions;
@@ -99,7 +100,7 @@ final class SftpSession {
 
     /** The tokens of sftp-server's -d: %h or %d home, %u name, %U number. */
     private static String expand(String text, Account account) throws IOException {
-        String home = account.home().toString();
+        String home = Octets.text(account.home());
         Map<Character, String> tokens =
                 new HashMap<>(
                         ServerTokens.ofUser(

@@ -1,6 +1,7 @@
 package holdfast.ssh.server.sftp;
 
 import holdfast.ssh.log.Log;
+import holdfast.ssh.octets.Octets;
 import holdfast.ssh.system.Account;
 import java.io.IOException;
 import java.io.InputStream;
@@ -220,7 +221,7 @@ public final class SftpServer {
             OutputStream out) {
         this.options = options;
         this.account = account;
-        this.home = home.getBytes(StandardCharsets.UTF_8);
+        this.home = Octets.bytes(home);
         this.umask = options.umask();
         this.peer = peer;
         this.log = log.at(options.level());
@@ -349,7 +350,7 @@ public final class SftpServer {
             return;
         }
         int errno = posix.errno();
-        byte[] own = account.home().toString().getBytes(StandardCharsets.UTF_8);
+        byte[] own = Octets.bytes(Octets.text(account.home()));
         if (!Arrays.equals(home, own)) {
             say(
                     Log.Level.ERROR,
@@ -530,7 +531,7 @@ public final class SftpServer {
                 byte[] user = request.name();
                 byte[] home =
                         user.length == 0
-                                ? account.home().toString().getBytes(StandardCharsets.UTF_8)
+                                ? Octets.bytes(Octets.text(account.home()))
                                 : posix.home(user);
                 if (home == null) {
                     status(FAILURE);
