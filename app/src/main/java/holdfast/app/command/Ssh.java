@@ -24,14 +24,9 @@ import holdfast.ssh.terminal.Askpass;
 import holdfast.ssh.terminal.Killed;
 import holdfast.ssh.terminal.StandardInput;
 import holdfast.ssh.terminal.Terminal;
-import java.io.File;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
-import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -340,31 +335,10 @@ public final class Ssh {
 
     private static @Nullable FileOutputStream open(String file, FileOutputStream stderr) {
         try {
-            try {
-                Files.createFile(
-                        Octets.path(file),
-                        PosixFilePermissions.asFileAttribute(
-                                PosixFilePermissions.fromString("rw-------")));
-            } catch (IOException | InvalidPathException e) {
-                // it is there, or cannot be: which of the two is found out now
-            }
-            return new File(file).exists() ? new FileOutputStream(file, true) : byLink(file);
+            return LogFile.open(file);
         } catch (IOException e) {
             write(stderr, "Couldn't open logfile " + file + ": " + Reason.of(e) + "\n");
             return null;
-        }
-    }
-
-    /** A name that the locale has no characters for does for a link, and not for a stream. */
-    private static FileOutputStream byLink(String file) throws IOException {
-        Path directory = Files.createTempDirectory("holdfast");
-        Path link = directory.resolve("log");
-        try {
-            Files.createSymbolicLink(link, Octets.path(file).toAbsolutePath());
-            return new FileOutputStream(link.toFile(), true);
-        } finally {
-            Files.deleteIfExists(link);
-            Files.delete(directory);
         }
     }
 

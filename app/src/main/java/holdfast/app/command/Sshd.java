@@ -36,8 +36,6 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -249,15 +247,7 @@ public final class Sshd {
     private Log.Sink first() throws IOException {
         String file = line.logFile();
         if (file != null) {
-            // Only a channel makes it with permissions of its own; only a stream outlives
-            // interrupts.
-            Files.newByteChannel(
-                            Path.of(file),
-                            Set.of(StandardOpenOption.CREATE, StandardOpenOption.APPEND),
-                            PosixFilePermissions.asFileAttribute(
-                                    PosixFilePermissions.fromString("rw-------")))
-                    .close();
-            FileOutputStream out = new FileOutputStream(file, true);
+            FileOutputStream out = LogFile.open(file);
             opened = (level, text) -> write(out, text);
         } else if (line.inetd() && !line.logsToStderr()) {
             return new ToSystem("AUTH");
